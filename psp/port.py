@@ -1,0 +1,263 @@
+"""The port: what every payment service provider must be able to do for us, and what it declares about itself.
+
+An adapter translates. It holds no state, decides nothing about commercetools, and answers in facts. A definite no with
+nothing to show for it is `RefusedError`; a decline that the PSP keeps as an object of its own is a fact.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol
+
+import aiohttp
+from pydantic import SecretStr
+
+from psp.facts import Action, Fact, Instrument, Reference
+from psp.money import Money
+from psp.seams import Clock, Draw
+
+
+class CaptureSupport(enum.StrEnum):
+    """How much of an authorization can be captured, and how often."""
+
+    #: Only all of it, once.
+    FULL = "full"
+    #: Any part of it, once.
+    ONCE = "once"
+    #: Any part of it, until nothing is left.
+    MULTIPLE = "multiple"
+
+
+class Remainder(enum.StrEnum):
+    """What becomes of the uncaptured rest after a partial capture."""
+
+    #: It stays authorized and can be captured or cancelled.
+    KEPT = "kept"
+    #: The PSP releases it.
+    RELEASED = "released"
+
+
+class RefundScope(enum.StrEnum):
+    """What a refund is taken from."""
+
+    #: The payment as a whole.
+    PAYMENT = "payment"
+    #: One capture: the refund names it and may not exceed it.
+    CAPTURE = "capture"
+
+
+class LookupBy(enum.StrEnum):
+    """By what the PSP finds a payment again."""
+
+    #: Its own id.
+    PSP_REFERENCE = "psp-reference"
+    #: The reference we sent.
+    OUR_REFERENCE = "our-reference"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Capabilities:
+    """What this PSP can do. Asking for anything else is refused before anything is written."""
+
+    #: Payment method types that the adapter authorizes, for example `card`.
+    methods: frozenset[str]
+    captures: CaptureSupport
+    remainder: Remainder
+    refund_scope: RefundScope
+    #: How long the PSP honours an idempotency key.
+    key_lifetime: timedelta
+    #: The most characters an idempotency key may have.
+    key_length_max: int
+    lookup_by: frozenset[LookupBy]
+    #: Methods that take the money at once, without a separate capture.
+    captured_at_once: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuthorizeRequest:
+    """Hold `amount` on what `token` stands for."""
+
+    #: Names the Authorization; its transaction id is the idempotency key.
+    reference: Reference
+    amount: Money
+    #: The payment method type, for example `card`.
+    method: str
+    #: What the PSP's hosted fields gave the browser. Single use.
+    token: SecretStr
+    #: Where the PSP sends the shopper back to after a redirect.
+    return_url: str
+    #: The merchant's own name for it, shown in the PSP's dashboard; None: the PSP gets our reference alone.
+    merchant_reference: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CompleteRequest:
+    """Finish an authorization after the shopper's action."""
+
+    reference: Reference
+    #: The PSP's id of the payment.
+    payment_reference: str
+    #: What the browser brought back from the action, as the PSP named it.
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CaptureRequest:
+    """Take `amount` of the authorization."""
+
+    reference: Reference
+    payment_reference: str
+    amount: Money
+    merchant_reference: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CancelRequest:
+    """Release what is left of the authorization."""
+
+    reference: Reference
+    #: The Authorization's own reference, for a payment whose PSP id never reached us.
+    authorization: Reference
+    #: The PSP's id of the payment; None: cancel by our reference.
+    payment_reference: str | None
+    #: What is left, as far as we know; the PSP releases what it still holds.
+    amount: Money
+    merchant_reference: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefundRequest:
+    """Give `amount` of the captured money back."""
+
+    reference: Reference
+    payment_reference: str
+    amount: Money
+    #: The PSP's id of the capture to take it from; None: from the payment as a whole.
+    capture_reference: str | None = None
+    merchant_reference: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LookupRequest:
+    """Ask what became of a payment and everything done to it."""
+
+    #: Names the operation whose outcome is unknown.
+    reference: Reference
+    #: Names the Authorization, by which the PSP can find the payment where it gave no id.
+    authorization: Reference
+    payment_reference: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What the PSP answered: facts, and for an authorization what the shopper must do and what they paid with."""
+
+    facts: tuple[Fact, ...]
+    action: Action | None = None
+    instrument: Instrument | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """One event out of a verified webhook."""
+
+    #: The PSP's id of the event: the same event sent again has the same id.
+    id: str
+    #: The PSP's name for it.
+    type: str
+    #: Empty for an event that is known and concerns nothing we keep.
+    facts: tuple[Fact, ...]
+
+
+class PspAdapter(Protocol):
+    """One payment service provider. Every call may raise the three kinds of `PspError`, and nothing else."""
+
+    #: The registry's name for it, also the last part of its webhook URL.
+    name: str
+    capabilities: Capabilities
+
+    async def authorize(self, request: AuthorizeRequest) -> Answer: ...
+
+    async def complete(self, request: CompleteRequest) -> Answer: ...
+
+    async def capture(self, request: CaptureRequest) -> Answer: ...
+
+    async def cancel(self, request: CancelRequest) -> Answer: ...
+
+    async def refund(self, request: RefundRequest) -> Answer: ...
+
+    async def lookup(self, request: LookupRequest) -> Answer:
+        """Everything the PSP knows of the payment, as facts; no facts: it has never heard of it."""
+        ...
+
+    def parse_webhook(self, body: bytes) -> tuple[Event, ...]:
+        """The events in a body that `WebhookVerifier.verify` has accepted.
+
+        Raises UnknownVocabularyError for an event type or status without a row, ValueError for a body that is not
+        the PSP's format.
+        """
+        ...
+
+    def scrub(self, text: str) -> str:
+        """The text with everything secret of this PSP masked, for logs and interactions."""
+        ...
+
+
+class WebhookVerifier(Protocol):
+    """Tells whether a webhook is the PSP's. The ingress holds this and not the adapter."""
+
+    #: Names of the headers that travel with the body to the worker, in lower case.
+    headers: frozenset[str]
+
+    def verify(self, headers: Mapping[str, str], body: bytes) -> None:
+        """Raise UnverifiedWebhookError unless the raw body is signed by the PSP. `headers` has lower-case names."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PspHealth:
+    """Whether the PSP answers."""
+
+    up: bool
+    #: For a person: what was asked and what came back. Nothing secret.
+    details: str
+
+
+class PspReads(Protocol):
+    """What the ingress may ask of a PSP: nothing that moves money."""
+
+    name: str
+    capabilities: Capabilities
+
+    def client_configuration(self) -> Mapping[str, str]:
+        """What the browser needs for the PSP's fields: public keys and addresses."""
+        ...
+
+    async def health(self) -> PspHealth:
+        """Never raises."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PspSeams:
+    """What an adapter is built with. All of it is made, and closed, by the composition root."""
+
+    #: Pooled; an adapter sets its own time limit on every call.
+    session: aiohttp.ClientSession
+    clock: Clock
+    draw: Draw
+    #: The commercetools project, which every reference carries.
+    project_key: str
+
+
+class PspSettings(Protocol):
+    """A PSP's settings block, and the three things made from it. The ingress asks for the last two alone."""
+
+    def adapter(self, seams: PspSeams) -> PspAdapter: ...
+
+    def reads(self, seams: PspSeams) -> PspReads: ...
+
+    def verifier(self, seams: PspSeams) -> WebhookVerifier: ...

@@ -1,0 +1,23 @@
+"""Shared test set-up: the `support` package, and the rule that REQUIRE_REAL=1 turns a skip into a failure."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    """Where everything is installed (`REQUIRE_REAL=1`), a test that skips for want of a tool has failed."""
+    outcome = yield
+    report = outcome.get_result()
+    needs = [mark for mark in ("emulator", "node", "browser") if item.get_closest_marker(mark)]
+    known_gap = report.skipped and "known gap" in str(report.longrepr)
+    if os.environ.get("REQUIRE_REAL") == "1" and report.skipped and needs and not known_gap:
+        report.outcome = "failed"
+        report.longrepr = f"REQUIRE_REAL=1, but this test skipped although it needs: {', '.join(needs)}. {report.longrepr}"
