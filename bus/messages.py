@@ -1,0 +1,221 @@
+"""The messages: commands (imperative, one worker each) and events (past tense), as versioned pydantic models.
+
+What does not fit a model exactly is refused at decoding: a message is code's promise to other code, not user input.
+Secrets travel here and nowhere else; their text form stays masked.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, Final, Literal, TypeAlias
+
+from pydantic import (
+    AwareDatetime,
+    Base64Bytes,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+)
+
+from bus.topics import Topic
+from psp.facts import Action
+from psp.money import Money
+
+#: Bytes. A webhook of the largest size the ingress accepts fits with its base64; anything larger is not ours.
+MESSAGE_BYTES_MAX: Final = 1_000_000
+
+Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
+Secret: TypeAlias = Annotated[SecretStr, PlainSerializer(SecretStr.get_secret_value, when_used="json")]
+
+
+class MalformedMessageError(ValueError):
+    """The bytes are none of our messages. Nothing will make them so: dead-letter them with this reason."""
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    version: Literal[1] = 1
+    #: One id for everything that follows from one request, in every log line and in commercetools' own.
+    correlation_id: Id
+
+
+class _Command(_Message):
+    """What all commands have."""
+
+    #: Names the operation; the same command redelivered bears the same id.
+    command_id: Id
+    #: When the ingress accepted it.
+    accepted_at: AwareDatetime
+    #: The ingress instance that waits for the result; None: nobody waits.
+    reply_to: Id | None = None
+
+
+class AuthorizePayment(_Command):
+    """Hold the shopper's money for a cart."""
+
+    type: Literal["AuthorizePayment"] = "AuthorizePayment"
+    cart_id: Id
+    #: A hash of the caller's session: tells one shopper's attempts from another's, and is worth nothing to a thief.
+    owner: Id
+    #: The payment method type, for example `card`.
+    method: Id
+    token: Secret
+    #: The Payment's key where the caller gave an Idempotency-Key; None: the worker finds out which attempt this is.
+    attempt_key: Id | None = None
+    #: Hash of what identifies the money, to notice a key that is reused for something else.
+    request_hash: Id
+    return_url: str = Field(max_length=4096)
+    merchant_reference: str | None = Field(default=None, max_length=256)
+
+
+class CompleteAuthorization(_Command):
+    """Finish an authorization after the shopper's challenge or redirect."""
+
+    type: Literal["CompleteAuthorization"] = "CompleteAuthorization"
+    #: The command id of the AuthorizePayment.
+    operation: Id
+    cart_id: Id
+    #: As in AuthorizePayment; None where the shopper comes back by a signed return URL.
+    owner: Id | None = None
+    parameters: dict[str, str] = Field(default_factory=dict, max_length=32)
+
+
+class _Modification(_Command):
+    payment_id: Id
+    #: A transaction that a merchant put on the Payment and that this command carries out; None: we make our own.
+    transaction_id: Id | None = None
+    merchant_reference: str | None = Field(default=None, max_length=256)
+    request_hash: Id | None = None
+
+
+class CapturePayment(_Modification):
+    """Take money that is authorized."""
+
+    type: Literal["CapturePayment"] = "CapturePayment"
+    #: None only with `transaction_id`, which has the amount.
+    amount: Money | None = None
+
+
+class RefundPayment(_Modification):
+    """Give captured money back."""
+
+    type: Literal["RefundPayment"] = "RefundPayment"
+    #: None only with `transaction_id`, which has the amount.
+    amount: Money | None = None
+    #: The Charge to take it from; None: the Payment as a whole.
+    charge_id: Id | None = None
+
+
+class CancelPayment(_Modification):
+    """Release what is left of the authorization."""
+
+    type: Literal["CancelPayment"] = "CancelPayment"
+
+
+class ReversePayment(_Modification):
+    """Undo everything: cancel what is left and refund what was captured."""
+
+    type: Literal["ReversePayment"] = "ReversePayment"
+
+
+class PspNotification(_Message):
+    """A webhook, its signature already verified, word for word."""
+
+    type: Literal["PspNotification"] = "PspNotification"
+    event_id: Id
+    psp: Id
+    headers: dict[str, str] = Field(max_length=16)
+    body: Base64Bytes
+    received_at: AwareDatetime
+
+
+class Outcome(enum.StrEnum):
+    """How an operation ended, or where it stands."""
+
+    #: Done.
+    APPROVED = "approved"
+    #: The PSP declined.
+    REJECTED = "rejected"
+    #: Our own law forbids it; the PSP never heard of it.
+    REFUSED = "refused"
+    #: The shopper must act.
+    ACTION = "action"
+    #: The PSP has it and settles later.
+    PENDING = "pending"
+    #: There is no such Payment.
+    NOT_FOUND = "not-found"
+    #: The idempotency key was used for something else.
+    KEY_REUSED = "key-reused"
+
+
+class Reason(BaseModel):
+    """Why, for a person and for a program. Nothing secret."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    code: str = Field(max_length=128)
+    message: str = Field(max_length=1024)
+
+
+class OperationResult(_Message):
+    """What became of a command, for the one who waits."""
+
+    type: Literal["OperationResult"] = "OperationResult"
+    command_id: Id
+    reply_to: Id
+    outcome: Outcome
+    #: The commercetools Payment's id.
+    payment_reference: Id | None = None
+    action: Action | None = None
+    reason: Reason | None = None
+
+
+Command: TypeAlias = (
+    AuthorizePayment | CompleteAuthorization | CapturePayment | RefundPayment | CancelPayment | ReversePayment
+)
+Message: TypeAlias = Command | PspNotification | OperationResult
+
+#: Every message travels on one topic.
+TOPICS: Final[dict[type[Message], Topic]] = {
+    AuthorizePayment: Topic.AUTHORIZE,
+    CompleteAuthorization: Topic.AUTHORIZE,
+    CapturePayment: Topic.CAPTURE,
+    CancelPayment: Topic.CANCEL,
+    ReversePayment: Topic.CANCEL,
+    RefundPayment: Topic.REFUND,
+    PspNotification: Topic.WEBHOOK,
+    OperationResult: Topic.RESULTS,
+}
+
+_decoder: Final[TypeAdapter[Message]] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
+
+
+def encode(message: Message) -> bytes:
+    """The message as JSON, secrets included: for the bus alone."""
+    return message.model_dump_json(exclude_none=True).encode()
+
+
+def attributes(message: Message) -> dict[str, str]:
+    """What can be read, filtered and listed without opening the message."""
+    found = {"type": message.type, "correlation_id": message.correlation_id}
+    if isinstance(message, OperationResult):
+        found["reply_to"] = message.reply_to
+    return found
+
+
+def decode(data: bytes) -> Message:
+    """The message in the bytes. Raises MalformedMessageError, whose text names fields and never quotes their values."""
+    if len(data) > MESSAGE_BYTES_MAX:
+        raise MalformedMessageError(f"The message has {len(data)} bytes; {MESSAGE_BYTES_MAX} are the most.")
+    try:
+        return _decoder.validate_json(data)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'message'}: {fault['type']}" for fault in error.errors()[:5]
+        )
+        raise MalformedMessageError(f"Not a message of version 1 ({faults}).") from None

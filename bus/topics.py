@@ -1,0 +1,83 @@
+"""The topics, and how each one retries: one table for provisioning, publishing and consuming.
+
+A topic has one subscription of the same name, read by one kind of worker. There are no ordering keys: the law of the
+ledger makes order unnecessary, and one bad payment must not hold up another.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+class Topic(enum.StrEnum):
+    """Where messages go. The value is the name without the configurable prefix."""
+
+    #: AuthorizePayment, CompleteAuthorization.
+    AUTHORIZE = "authorize"
+    #: CapturePayment.
+    CAPTURE = "capture"
+    #: CancelPayment, ReversePayment.
+    CANCEL = "cancel"
+    #: RefundPayment.
+    REFUND = "refund"
+    #: PspNotification.
+    WEBHOOK = "webhook"
+    #: What a commercetools Subscription delivers, in commercetools' own form.
+    COMMERCETOOLS = "commercetools"
+    #: OperationResult: read by the ingress instance that waits. Best effort.
+    RESULTS = "results"
+    #: Messages that nobody could finish, with the reason.
+    DEAD_LETTERS = "dead-letters"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Policy:
+    """How a topic's subscription delivers."""
+
+    #: Seconds a worker may hold a message before it is delivered again; the client extends it while the work goes on.
+    ack_deadline_s: int = 30
+    #: Seconds before the first and between the last redeliveries of a message that could not be finished yet.
+    backoff_s_min: float = 1
+    backoff_s_max: float = 60
+    #: Pub/Sub's own backstop: after so many deliveries the message moves to the dead letters. Approximate by nature.
+    attempts_max: int | None = 100
+    #: Seconds an undelivered message is kept.
+    retention_s: int = 7 * 24 * 3600
+
+
+_DAY_S: Final = 24 * 3600
+
+#: Every topic has a row; provisioning and the suite go through it.
+POLICIES: Final[Mapping[Topic, Policy]] = {
+    Topic.AUTHORIZE: Policy(backoff_s_max=10),
+    Topic.CAPTURE: Policy(),
+    Topic.CANCEL: Policy(),
+    Topic.REFUND: Policy(),
+    Topic.WEBHOOK: Policy(),
+    Topic.COMMERCETOOLS: Policy(),
+    # Each ingress instance makes a subscription of its own, so the topic has no lasting one.
+    Topic.RESULTS: Policy(ack_deadline_s=10, attempts_max=None, retention_s=600),
+    Topic.DEAD_LETTERS: Policy(attempts_max=None, retention_s=31 * _DAY_S),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Names:
+    """Full resource names in one Google Cloud project."""
+
+    project: str
+    #: Put before every topic, so that several environments can share a project.
+    prefix: str = "ctpay"
+
+    def topic(self, topic: Topic) -> str:
+        return f"projects/{self.project}/topics/{self.prefix}-{topic}"
+
+    def subscription(self, topic: Topic) -> str:
+        return f"projects/{self.project}/subscriptions/{self.prefix}-{topic}"
+
+    def reply_subscription(self, instance: str) -> str:
+        """The subscription of one ingress instance on the results."""
+        return f"projects/{self.project}/subscriptions/{self.prefix}-{Topic.RESULTS}-{instance}"

@@ -1,0 +1,131 @@
+"""Our own fields in commercetools: two custom types that `ctpay setup` creates and everybody else only names.
+
+One is for transactions, one for interface interactions. Field names bear our prefix because commercetools wants one
+definition of a field name across all the types of a project. A type that exists gets its missing fields added and is
+never overwritten.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+class FieldType(enum.StrEnum):
+    """The kinds of custom field that we use."""
+
+    STRING = "String"
+    BOOLEAN = "Boolean"
+    NUMBER = "Number"
+    DATE_TIME = "DateTime"
+
+
+class TransactionField(enum.StrEnum):
+    """What we keep on a transaction that is ours."""
+
+    #: The command that reserved it. Its presence tells our transactions from a merchant's.
+    COMMAND_ID = "ctpayCommandId"
+    #: Hash of what identifies the money, to notice a key that is reused for something else.
+    REQUEST_HASH = "ctpayRequestHash"
+    #: When the ingress accepted the command.
+    ACCEPTED_AT = "ctpayAcceptedAt"
+    #: Until when it may be sent to the PSP for the first time.
+    SEND_BY = "ctpaySendBy"
+    #: The shopper's slot: project, session, cart, method and amount, hashed.
+    SLOT = "ctpaySlot"
+    #: The cart version on which the cart's payments were weighed.
+    CART_VERSION = "ctpayCartVersion"
+    #: On a Refund: the Charge it is taken from.
+    CHARGE_ID = "ctpayChargeId"
+    #: The merchant's own name for the operation.
+    MERCHANT_REFERENCE = "ctpayMerchantReference"
+    #: The shopper's open action, as JSON.
+    ACTION = "ctpayAction"
+    #: When the action was opened.
+    ACTION_AT = "ctpayActionAt"
+    #: The attempt was given up: it counts no more and cannot be completed.
+    SUPERSEDED = "ctpaySuperseded"
+    #: Happened and was undone later: stored as Failure with this mark.
+    REVERSED = "ctpayReversed"
+
+
+class InteractionField(enum.StrEnum):
+    """What one entry of the Payment's log holds."""
+
+    #: One of `InteractionKind`.
+    KIND = "ctpayKind"
+    #: The command or event that caused it.
+    CAUSE = "ctpayCause"
+    #: The transaction it is about.
+    TRANSACTION_ID = "ctpayTransactionId"
+    AT = "ctpayAt"
+    CODE = "ctpayCode"
+    MESSAGE = "ctpayMessage"
+
+
+class InteractionKind(enum.StrEnum):
+    """Why an entry was written."""
+
+    #: The PSP told something that changed a transaction.
+    FACT = "fact"
+    #: We took on a transaction that a merchant had put there.
+    CLAIM = "claim"
+    #: The law forbade a command.
+    REFUSAL = "refusal"
+    #: A repeated request was answered with this Payment.
+    JOINED = "joined"
+    #: The PSP told of an amount that is not the transaction's. A person should look.
+    MISMATCH = "mismatch"
+    #: A transaction that is not ours happened and was undone (ours bear a mark instead).
+    REVERSED = "reversed"
+    #: The outcome at the PSP is not known. A person should look.
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CustomType:
+    """A custom type as `ctpay setup` makes it."""
+
+    key: str
+    #: For people in the Merchant Center.
+    name: str
+    #: commercetools' resource type id of what it extends.
+    resource: str
+    fields: Mapping[str, FieldType]
+
+
+TRANSACTION_TYPE: Final = CustomType(
+    key="ctpay-transaction",
+    name="ctpay: transaction",
+    resource="transaction",
+    fields={
+        TransactionField.COMMAND_ID: FieldType.STRING,
+        TransactionField.REQUEST_HASH: FieldType.STRING,
+        TransactionField.ACCEPTED_AT: FieldType.DATE_TIME,
+        TransactionField.SEND_BY: FieldType.DATE_TIME,
+        TransactionField.SLOT: FieldType.STRING,
+        TransactionField.CART_VERSION: FieldType.NUMBER,
+        TransactionField.CHARGE_ID: FieldType.STRING,
+        TransactionField.MERCHANT_REFERENCE: FieldType.STRING,
+        TransactionField.ACTION: FieldType.STRING,
+        TransactionField.ACTION_AT: FieldType.DATE_TIME,
+        TransactionField.SUPERSEDED: FieldType.BOOLEAN,
+        TransactionField.REVERSED: FieldType.BOOLEAN,
+    },
+)
+
+INTERACTION_TYPE: Final = CustomType(
+    key="ctpay-interaction",
+    name="ctpay: interaction",
+    resource="payment-interface-interaction",
+    fields={
+        InteractionField.KIND: FieldType.STRING,
+        InteractionField.CAUSE: FieldType.STRING,
+        InteractionField.TRANSACTION_ID: FieldType.STRING,
+        InteractionField.AT: FieldType.DATE_TIME,
+        InteractionField.CODE: FieldType.STRING,
+        InteractionField.MESSAGE: FieldType.STRING,
+    },
+)
