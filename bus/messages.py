@@ -6,7 +6,6 @@ Secrets travel here and nowhere else; their text form stays masked.
 
 from __future__ import annotations
 
-import enum
 from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import (
@@ -22,8 +21,8 @@ from pydantic import (
 )
 
 from bus.topics import Topic
-from psp.facts import Action
 from psp.money import Money
+from psp.outcome import Standing
 
 #: Bytes. A webhook of the largest size the ingress accepts fits with its base64; anything larger is not ours.
 MESSAGE_BYTES_MAX: Final = 1_000_000
@@ -134,45 +133,13 @@ class PspNotification(_Message):
     received_at: AwareDatetime
 
 
-class Outcome(enum.StrEnum):
-    """How an operation ended, or where it stands."""
-
-    #: Done.
-    APPROVED = "approved"
-    #: The PSP declined.
-    REJECTED = "rejected"
-    #: Our own law forbids it; the PSP never heard of it.
-    REFUSED = "refused"
-    #: The shopper must act.
-    ACTION = "action"
-    #: The PSP has it and settles later.
-    PENDING = "pending"
-    #: There is no such Payment.
-    NOT_FOUND = "not-found"
-    #: The idempotency key was used for something else.
-    KEY_REUSED = "key-reused"
-
-
-class Reason(BaseModel):
-    """Why, for a person and for a program. Nothing secret."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    code: str = Field(max_length=128)
-    message: str = Field(max_length=1024)
-
-
 class OperationResult(_Message):
     """What became of a command, for the one who waits."""
 
     type: Literal["OperationResult"] = "OperationResult"
     command_id: Id
     reply_to: Id
-    outcome: Outcome
-    #: The commercetools Payment's id.
-    payment_reference: Id | None = None
-    action: Action | None = None
-    reason: Reason | None = None
+    standing: Standing
 
 
 Command: TypeAlias = (

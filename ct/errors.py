@@ -36,4 +36,7 @@ class ForbiddenError(CommercetoolsError):
 
 
 class UnavailableError(CommercetoolsError):
-    """commercetools cannot be reached or is overloaded, after our retries. A write may have had its effect: read again."""
+    """commercetools cannot be reached, or is overloaded, after our retries.
+
+    A write may have had its effect: read again before deciding.
+    """
