@@ -1,0 +1,228 @@
+"""Which attempt is this? Pure: from the cart with its payments, and the shopper's request, to what must be done.
+
+One Payment is one attempt. Shoppers click twice, come back to a page, try another card; messages are delivered twice.
+The *slot* is one shopper's wish to pay one amount of one cart by one method: within it there is one attempt at a time.
+Nobody calls a PSP for an attempt that `decide` has not let through on the cart as it was read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from ct.folds import covers
+from ct.judge import Refusal
+from psp.facts import Kind, State
+from psp.money import Money
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from ct.cart import Cart
+    from ct.payment import Payment, Transaction
+
+#: Two clicks this close are one wish, even where the first has brought up a challenge meanwhile.
+DOUBLE_CLICK: Final = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
+    """What the shopper asked for, as far as telling attempts apart goes."""
+
+    command_id: str
+    accepted_at: datetime
+    project_key: str
+    owner: str
+    method: str
+    #: The Payment's key where the caller gave an idempotency key.
+    attempt_key: str | None
+    request_hash: str
+    #: Whose Payments are ours.
+    interface: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resume:
+    """The command has its Payment: go on from where it stands."""
+
+    payment: Payment
+    transaction: Transaction
+    #: Attempts to give up before it may go on; empty once that is done.
+    supersede: tuple[Payment, ...]
+    #: Why the cart does not take it any more; None: it may go on.
+    refusal: Refusal | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Join:
+    """Another request of the same slot is under way or has ended: this one gets the same answer."""
+
+    payment: Payment
+    transaction: Transaction
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Begin:
+    """Make a Payment with this key and amount."""
+
+    key: str
+    amount: Money
+    slot: str
+    supersede: tuple[Payment, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reject:
+    """There will be no PSP call. The Payment is made all the same (with `key`), failed, so that a person finds it."""
+
+    refusal: Refusal
+    key: str
+    amount: Money
+    slot: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyReused:
+    """The idempotency key was used for something else."""
+
+
+Decision: TypeAlias = Resume | Join | Begin | Reject | KeyReused
+
+
+def slot_of(wish: Wish, cart_id: str, amount: Money) -> str:
+    """The slot's name: a hash, so that it says nothing about the session. Also how a status poll proves its owner."""
+    return slot_name(project_key=wish.project_key, owner=wish.owner, cart_id=cart_id, method=wish.method, amount=amount)
+
+
+def slot_name(*, project_key: str, owner: str, cart_id: str, method: str, amount: Money) -> str:
+    text = "\n".join((project_key, owner, cart_id, method, str(amount.amount), amount.currency))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def decide(wish: Wish, cart: Cart, found_by_key: Iterable[Payment] = ()) -> Decision:
+    """What to do with the wish. `found_by_key` are Payments met by their key and not on the cart (yet)."""
+    payments = (*cart.payments, *(one for one in found_by_key if all(one.id != other.id for other in cart.payments)))
+    for payment in payments:
+        if mine := _mine(wish, payment):
+            if mine.request_hash != wish.request_hash:
+                return KeyReused()
+            return _resume(wish, cart, payment, mine)
+    left = _left(cart, payments)
+    if wish.attempt_key is None and (joined := _sibling_to_join(wish, cart, payments)):
+        return joined
+    abandoned = _abandoned(wish, payments)
+    amount = Money(amount=left + sum(covers(one) for one in abandoned), currency=cart.total.currency)
+    refusal = _refusal(cart, amount, payments)
+    planned = cart.total if refusal else amount
+    slot = slot_of(wish, cart.id, planned)
+    key = wish.attempt_key or _key(slot, _ended(payments, slot, abandoned))
+    if refusal:
+        return Reject(refusal=refusal, key=key, amount=planned, slot=slot)
+    return Begin(key=key, amount=amount, slot=slot, supersede=abandoned)
+
+
+def _mine(wish: Wish, payment: Payment) -> Transaction | None:
+    """The Authorization that this very command reserved, or another command under the same idempotency key."""
+    found = payment.authorization
+    if found is None or payment.interface != wish.interface:
+        return None
+    same_key = wish.attempt_key is not None and payment.key == wish.attempt_key
+    return found if same_key or found.command_id == wish.command_id else None
+
+
+def _resume(wish: Wish, cart: Cart, payment: Payment, mine: Transaction) -> Resume:
+    if mine.state is not State.INITIAL:
+        return Resume(payment=payment, transaction=mine, supersede=(), refusal=None)
+    others = tuple(one for one in cart.payments if one.id != payment.id)
+    abandoned = _abandoned(wish, others)
+    left = _left(cart, others) + sum(covers(one) for one in abandoned)
+    attached = len(others) < len(cart.payments)
+    refusal = None
+    if not attached and (not cart.active or left < payment.planned.amount):
+        refusal = _refusal(cart, Money(amount=left, currency=cart.total.currency), others) or _covered()
+    return Resume(
+        payment=payment, transaction=mine, supersede=() if refusal or attached else abandoned, refusal=refusal
+    )
+
+
+def _left(cart: Cart, payments: Iterable[Payment]) -> int:
+    """Minor units of the total that no open or successful payment covers. Negative: the cart has shrunk since."""
+    return cart.total.amount - sum(covers(one) for one in payments if one.planned.currency == cart.total.currency)
+
+
+def _sibling_to_join(wish: Wish, cart: Cart, payments: tuple[Payment, ...]) -> Join | None:
+    """An attempt of this slot that is under way or done, or a failure that this request is too old to repeat."""
+    for payment in reversed(payments):
+        transaction = payment.authorization
+        if transaction is None or transaction.slot != slot_of(wish, cart.id, payment.planned):
+            continue
+        others = tuple(one for one in payments if one.id != payment.id)
+        if _left(cart, others) != payment.planned.amount or transaction.superseded:
+            continue
+        if transaction.state in (State.FAILURE, State.REVERSED):
+            if not _is_new_try(wish, payment, transaction):
+                return Join(payment=payment, transaction=transaction)
+        elif not _came_back(wish, transaction):
+            return Join(payment=payment, transaction=transaction)
+    return None
+
+
+def _is_new_try(wish: Wish, payment: Payment, failed: Transaction) -> bool:
+    """Whether the shopper asked after the failure was known, by our clock and not the PSP's."""
+    told = payment.last_word(failed.id)
+    known_at = told.at if told else failed.timestamp
+    return known_at is None or wish.accepted_at > known_at
+
+
+def _came_back(wish: Wish, transaction: Transaction) -> bool:
+    """Whether the shopper had the action before them and asked again all the same."""
+    return (
+        transaction.state is State.PENDING
+        and transaction.action_at is not None
+        and wish.accepted_at > transaction.action_at + DOUBLE_CLICK
+    )
+
+
+def _abandoned(wish: Wish, payments: Iterable[Payment]) -> tuple[Payment, ...]:
+    """Our attempts on this cart whose action the shopper has left open to pay otherwise."""
+    return tuple(
+        payment
+        for payment in payments
+        if payment.interface == wish.interface
+        and (found := payment.authorization) is not None
+        and not found.superseded
+        and _came_back(wish, found)
+    )
+
+
+def _refusal(cart: Cart, amount: Money, payments: Iterable[Payment]) -> Refusal | None:
+    if not cart.active:
+        return Refusal(code="cart-not-active", message="The cart was ordered or closed meanwhile; it takes no payment.")
+    if amount.amount > 0:
+        return None
+    under_way = any(one.open for payment in payments for one in payment.of_kind(Kind.AUTHORIZATION))
+    if under_way:
+        return Refusal(code="payment-under-way", message="Another payment of this cart is under way.")
+    return _covered()
+
+
+def _covered() -> Refusal:
+    return Refusal(code="nothing-to-pay", message="The cart is paid for already.")
+
+
+def _ended(payments: Iterable[Payment], slot: str, abandoned: tuple[Payment, ...]) -> int:
+    """How many attempts of the slot are over: the next one's number."""
+    return sum(
+        1
+        for payment in payments
+        if (found := payment.authorization) is not None
+        and found.slot == slot
+        and (found.state in (State.FAILURE, State.REVERSED) or found.superseded or payment in abandoned)
+    )
+
+
+def _key(slot: str, number: int) -> str:
+    return hashlib.sha256(f"{slot}\n{number}".encode()).hexdigest()

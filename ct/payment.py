@@ -1,0 +1,218 @@
+"""A commercetools Payment as we read it: the JSON's own fields, and ours, as plain frozen values.
+
+Read from JSON and never through the SDK's models, which drop what they do not know.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ct.fields import InteractionField, InteractionKind, TransactionField
+from ct.states import OPEN
+from psp.facts import Action, ActionType, Kind, State
+from psp.money import Money
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class UnreadablePaymentError(ValueError):
+    """The Payment holds something we cannot judge, such as high-precision money. Look at it by hand."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interaction:
+    """One entry of ours in the Payment's log."""
+
+    kind: InteractionKind
+    #: The command or event that caused it.
+    cause: str
+    transaction_id: str | None
+    at: datetime
+    code: str | None
+    message: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Transaction:
+    """One transaction, ours or a merchant's."""
+
+    id: str
+    kind: Kind
+    #: `REVERSED` where commercetools has a Failure and we have a mark.
+    state: State
+    amount: Money
+    timestamp: datetime | None
+    #: The PSP's reference.
+    interaction_id: str | None
+    interface_id: str | None
+    #: Whether it bears a custom type at all; a merchant's own type is left alone.
+    typed: bool
+    #: Whether an interaction says that we took it on.
+    claimed: bool
+    #: From here on: our own fields, absent on a merchant's transaction.
+    command_id: str | None
+    request_hash: str | None
+    accepted_at: datetime | None
+    send_by: datetime | None
+    slot: str | None
+    cart_version: int | None
+    charge_id: str | None
+    action: Action | None
+    action_at: datetime | None
+    superseded: bool
+
+    @property
+    def taken(self) -> bool:
+        """Whether we answer for it: we made it, or we took it on. Until then a merchant's Initial uses nothing."""
+        return self.command_id is not None or self.claimed
+
+    @property
+    def open(self) -> bool:
+        """Whether it is not decided yet."""
+        return self.state in OPEN
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Payment:
+    """One attempt to pay."""
+
+    id: str
+    version: int
+    key: str | None
+    #: `paymentMethodInfo.paymentInterface`: whose Payment it is.
+    interface: str | None
+    #: The PSP's reference of the payment.
+    interface_id: str | None
+    method: str | None
+    method_name: str | None
+    planned: Money
+    status_code: str | None
+    status_text: str | None
+    transactions: tuple[Transaction, ...]
+    interactions: tuple[Interaction, ...]
+
+    def transaction(self, transaction_id: str) -> Transaction | None:
+        return next((found for found in self.transactions if found.id == transaction_id), None)
+
+    def by_command(self, command_id: str) -> Transaction | None:
+        """The transaction that the command reserved, or took on."""
+        return next((found for found in self.transactions if found.command_id == command_id), None)
+
+    def of_kind(self, kind: Kind) -> tuple[Transaction, ...]:
+        return tuple(found for found in self.transactions if found.kind is kind)
+
+    @property
+    def authorization(self) -> Transaction | None:
+        """One Payment is one attempt, so it has one Authorization of ours; else the first anybody made."""
+        found = self.of_kind(Kind.AUTHORIZATION)
+        return next((one for one in found if one.taken), found[0] if found else None)
+
+    def interaction(self, kind: InteractionKind, *, cause: str) -> Interaction | None:
+        return next((found for found in self.interactions if found.kind is kind and found.cause == cause), None)
+
+    def last_word(self, transaction_id: str) -> Interaction | None:
+        """The newest entry about a transaction that has something to tell a person."""
+        about = (found for found in reversed(self.interactions) if found.transaction_id == transaction_id)
+        return next((found for found in about if found.code or found.message), None)
+
+
+def parse_payment(document: Mapping[str, Any]) -> Payment:
+    """The Payment in commercetools' JSON. Raises UnreadablePaymentError."""
+    try:
+        return _payment(document)
+    except (KeyError, TypeError, ValueError) as error:
+        name = str(document.get("id"))[:36]
+        raise UnreadablePaymentError(f"Payment {name} cannot be read: {error!r}. Look at it by hand.") from error
+
+
+def parse_money(document: Mapping[str, Any]) -> Money:
+    """Cent-precision money. Raises ValueError for high precision: rounding would move money."""
+    if document.get("type", "centPrecision") != "centPrecision":
+        raise ValueError("high-precision money")
+    return Money(amount=document["centAmount"], currency=document["currencyCode"])
+
+
+def parse_time(text: str) -> datetime:
+    """A timestamp of commercetools': ISO 8601 in UTC."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _payment(document: Mapping[str, Any]) -> Payment:
+    interactions = tuple(
+        found for entry in document.get("interfaceInteractions", ()) if (found := _interaction(entry.get("fields", {})))
+    )
+    info = document.get("paymentMethodInfo", {})
+    status = document.get("paymentStatus", {})
+    names = info.get("name") or {}
+    return Payment(
+        id=document["id"],
+        version=document["version"],
+        key=document.get("key"),
+        interface=info.get("paymentInterface"),
+        interface_id=document.get("interfaceId"),
+        method=info.get("method"),
+        method_name=next(iter(names.values()), None),
+        planned=parse_money(document["amountPlanned"]),
+        status_code=status.get("interfaceCode"),
+        status_text=status.get("interfaceText"),
+        transactions=tuple(_transaction(entry, interactions) for entry in document.get("transactions", ())),
+        interactions=interactions,
+    )
+
+
+def _interaction(fields: Mapping[str, Any]) -> Interaction | None:
+    """Ours, or None: other software logs on the same Payment."""
+    kind = fields.get(InteractionField.KIND)
+    if kind not in set(InteractionKind):
+        return None
+    return Interaction(
+        kind=InteractionKind(kind),
+        cause=fields.get(InteractionField.CAUSE, ""),
+        transaction_id=fields.get(InteractionField.TRANSACTION_ID),
+        at=parse_time(fields[InteractionField.AT]),
+        code=fields.get(InteractionField.CODE),
+        message=fields.get(InteractionField.MESSAGE),
+    )
+
+
+def _transaction(entry: Mapping[str, Any], interactions: tuple[Interaction, ...]) -> Transaction:
+    fields: Mapping[str, Any] = entry.get("custom", {}).get("fields", {})
+    about = {found.kind for found in interactions if found.transaction_id == entry["id"]}
+    state = State(entry.get("state", State.INITIAL))
+    reversed_since = fields.get(TransactionField.REVERSED) is True or InteractionKind.REVERSED in about
+    return Transaction(
+        id=entry["id"],
+        kind=Kind(entry["type"]),
+        state=State.REVERSED if state is State.FAILURE and reversed_since else state,
+        amount=parse_money(entry["amount"]),
+        timestamp=_time(entry, "timestamp"),
+        interaction_id=entry.get("interactionId"),
+        interface_id=entry.get("interfaceId"),
+        typed="custom" in entry,
+        claimed=InteractionKind.CLAIM in about,
+        command_id=fields.get(TransactionField.COMMAND_ID),
+        request_hash=fields.get(TransactionField.REQUEST_HASH),
+        accepted_at=_time(fields, TransactionField.ACCEPTED_AT),
+        send_by=_time(fields, TransactionField.SEND_BY),
+        slot=fields.get(TransactionField.SLOT),
+        cart_version=fields.get(TransactionField.CART_VERSION),
+        charge_id=fields.get(TransactionField.CHARGE_ID),
+        action=_action(fields.get(TransactionField.ACTION)),
+        action_at=_time(fields, TransactionField.ACTION_AT),
+        superseded=fields.get(TransactionField.SUPERSEDED) is True,
+    )
+
+
+def _time(fields: Mapping[str, Any], name: str) -> datetime | None:
+    return parse_time(fields[name]) if fields.get(name) else None
+
+
+def _action(text: str | None) -> Action | None:
+    if not text:
+        return None
+    stored = json.loads(text)
+    return Action(type=ActionType(stored["type"]), url=stored["url"])

@@ -1,0 +1,248 @@
+"""`plan(payment, facts)`: the update actions that make a Payment say what the PSP says. Pure.
+
+Replies, webhooks and lookups all come through here. States only rise; a repeated fact plans nothing; a fact about
+another amount than its transaction's never settles it but is added beside it and flagged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ct.actions import (
+    UpdateAction,
+    add_interaction,
+    add_transaction,
+    change_transaction_interaction_id,
+    change_transaction_state,
+    change_transaction_timestamp,
+    set_interface_id,
+    set_method_info_name,
+    set_status_interface_code,
+    set_status_interface_text,
+    set_transaction_custom_field,
+    stored_action,
+    timestamp,
+    transaction_draft,
+)
+from ct.fields import InteractionKind, TransactionField
+from ct.states import OPEN, RANK, STORED, rises
+from psp.facts import Action, Fact, Instrument, Kind, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from ct.payment import Payment, Transaction
+
+#: Entries that we add to one Payment's log for facts. They cannot be removed, so a noisy PSP must not fill it.
+FACT_INTERACTIONS_MAX: Final = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cause:
+    """What brought the facts, for the Payment's log."""
+
+    #: The command's or event's id.
+    id: str
+    #: When we learned of it.
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Target:
+    """One transaction that facts are about: an existing one, or one to be added."""
+
+    kind: Kind
+    transaction: Transaction | None
+    #: What tells an added transaction from others: the PSP's reference and the amount.
+    identity: tuple[str | None, int, str] | None
+    #: The existing transaction has another amount than the fact.
+    mismatch_of: str | None = None
+
+
+def plan(
+    payment: Payment,
+    facts: Sequence[Fact],
+    cause: Cause,
+    *,
+    action: Action | None = None,
+    instrument: Instrument | None = None,
+) -> list[UpdateAction]:
+    """The actions that bring `payment` up to `facts`; none where it says so already.
+
+    `action` is what the PSP asks of the shopper: stored with the Authorization while that is undecided.
+    """
+    actions: list[UpdateAction] = []
+    for target, best in _by_target(payment, facts):
+        if target.transaction is None:
+            actions += _added(target, best, cause)
+        else:
+            actions += _settled(target.transaction, best, cause, action)
+        if target.kind is Kind.AUTHORIZATION and target.mismatch_of is None:
+            actions += _status(payment, target.transaction, best)
+    if not actions and not _news(payment, facts):
+        return []
+    return [*_identity(payment, facts), *_instrument(payment, instrument), *_bounded(payment, actions)]
+
+
+def target_of(payment: Payment, fact: Fact) -> Transaction | None:
+    """The transaction that a fact is about, whatever its amount; None: the Payment has none yet.
+
+    In this order: our reference, the PSP's reference, and for an authorization the only one there is.
+    """
+    same_kind = payment.of_kind(fact.kind)
+    ours = fact.reference.transaction_id if fact.reference else None
+    if ours is not None and (found := next((one for one in same_kind if one.id == ours), None)):
+        return found
+    if fact.psp_reference is not None:
+        known = (one for one in same_kind if fact.psp_reference in (one.interaction_id, one.interface_id))
+        if found := next(known, None):
+            return found
+    if fact.kind is not Kind.AUTHORIZATION or payment.authorization is None:
+        return None
+    named_otherwise = fact.psp_reference and payment.authorization.interaction_id not in (None, fact.psp_reference)
+    return None if named_otherwise else payment.authorization
+
+
+def _by_target(payment: Payment, facts: Sequence[Fact]) -> Iterator[tuple[_Target, Fact]]:
+    """Each target once, with the fact that ranks highest: facts of one batch must not fight each other."""
+    best: dict[tuple[object, ...], tuple[_Target, Fact]] = {}
+    for fact in facts:
+        target = _target(payment, fact)
+        key = (target.kind, target.transaction.id if target.transaction else None, target.identity)
+        if key not in best or RANK[fact.state] > RANK[best[key][1].state]:
+            best[key] = (target, fact)
+    yield from best.values()
+
+
+def _target(payment: Payment, fact: Fact) -> _Target:
+    found = target_of(payment, fact)
+    if found is None or found.amount == fact.amount:
+        return _Target(kind=fact.kind, transaction=found, identity=None if found else _identity_of(fact))
+    beside = next(
+        (
+            one
+            for one in payment.of_kind(fact.kind)
+            if one.id != found.id and one.amount == fact.amount and one.interaction_id == _name_of(fact)
+        ),
+        None,
+    )
+    identity = None if beside else _identity_of(fact)
+    return _Target(kind=fact.kind, transaction=beside, identity=identity, mismatch_of=found.id)
+
+
+def _name_of(fact: Fact) -> str | None:
+    return fact.psp_reference or fact.payment_reference
+
+
+def _identity_of(fact: Fact) -> tuple[str | None, int, str]:
+    return (_name_of(fact), fact.amount.amount, fact.amount.currency)
+
+
+def _added(target: _Target, fact: Fact, cause: Cause) -> list[UpdateAction]:
+    """A transaction that the PSP knows and the Payment does not: made at the PSP's dashboard, or by a bank."""
+    draft = transaction_draft(
+        kind=fact.kind,
+        amount=fact.amount,
+        state=fact.state,
+        at=fact.at,
+        interaction_id=_name_of(fact),
+        fields={TransactionField.REVERSED: True} if fact.state is State.REVERSED else None,
+    )
+    if target.mismatch_of is None:
+        note = _note(InteractionKind.FACT, fact, cause, transaction_id=None)
+    else:
+        note = add_interaction(
+            kind=InteractionKind.MISMATCH,
+            cause=cause.id,
+            at=cause.at,
+            transaction_id=target.mismatch_of,
+            code="amount-mismatch",
+            message=f"The PSP reports {fact.kind} {fact.state} of {fact.amount}, another amount than here.",
+        )
+    return [add_transaction(draft), note]
+
+
+def _settled(transaction: Transaction, fact: Fact, cause: Cause, action: Action | None) -> list[UpdateAction]:
+    actions: list[UpdateAction] = []
+    if transaction.interaction_id is None and (name := _name_of(fact)):
+        actions.append(change_transaction_interaction_id(transaction.id, name))
+    if rises(transaction.state, fact.state):
+        actions += _raised(transaction, fact, cause)
+    undecided = transaction.open and fact.state in OPEN
+    if undecided and action is not None and transaction.command_id is not None and transaction.action != action:
+        actions += [
+            set_transaction_custom_field(transaction.id, TransactionField.ACTION, value=stored_action(action)),
+            set_transaction_custom_field(transaction.id, TransactionField.ACTION_AT, value=timestamp(cause.at)),
+        ]
+    return actions
+
+
+def _raised(transaction: Transaction, fact: Fact, cause: Cause) -> list[UpdateAction]:
+    actions: list[UpdateAction] = []
+    if STORED[transaction.state] != STORED[fact.state]:
+        actions.append(change_transaction_state(transaction.id, fact.state))
+    actions.append(change_transaction_timestamp(transaction.id, fact.at))
+    if fact.state not in OPEN and transaction.action is not None:
+        actions.append(set_transaction_custom_field(transaction.id, TransactionField.ACTION, value=None))
+    kind = InteractionKind.FACT
+    if fact.state is State.REVERSED:
+        # A merchant's transaction keeps its own type, so the mark goes into the log.
+        if transaction.command_id is not None:
+            actions.append(set_transaction_custom_field(transaction.id, TransactionField.REVERSED, value=True))
+        else:
+            kind = InteractionKind.REVERSED
+    return [*actions, _note(kind, fact, cause, transaction_id=transaction.id)]
+
+
+def _note(kind: InteractionKind, fact: Fact, cause: Cause, *, transaction_id: str | None) -> UpdateAction:
+    text = f"{fact.kind} {fact.state}" + (f": {fact.message}" if fact.message else "")
+    return add_interaction(
+        kind=kind, cause=cause.id, at=cause.at, transaction_id=transaction_id, code=fact.code, message=text
+    )
+
+
+def _status(payment: Payment, authorization: Transaction | None, fact: Fact) -> list[UpdateAction]:
+    """The PSP's code and message of what decided the authorization.
+
+    Always both, and of nothing else: what a lower state left behind must not show through in one order only.
+    """
+    if fact.state in OPEN or (authorization is not None and not rises(authorization.state, fact.state)):
+        return []
+    code, text = fact.code or fact.state.lower(), fact.message or fact.state
+    actions: list[UpdateAction] = []
+    if code != payment.status_code:
+        actions.append(set_status_interface_code(code))
+    if text != payment.status_text:
+        actions.append(set_status_interface_text(text))
+    return actions
+
+
+def _news(payment: Payment, facts: Sequence[Fact]) -> bool:
+    """Whether the facts name the PSP's payment for the first time."""
+    return payment.interface_id is None and any(fact.payment_reference for fact in facts)
+
+
+def _identity(payment: Payment, facts: Sequence[Fact]) -> list[UpdateAction]:
+    name = next((fact.payment_reference for fact in facts if fact.payment_reference), None)
+    return [set_interface_id(name)] if payment.interface_id is None and name else []
+
+
+def _instrument(payment: Payment, instrument: Instrument | None) -> list[UpdateAction]:
+    if instrument is None or payment.method_name is not None:
+        return []
+    words = [instrument.brand or instrument.method, *([f"•••• {instrument.last_four}"] if instrument.last_four else [])]
+    return [set_method_info_name(" ".join(words))]
+
+
+def _bounded(payment: Payment, actions: list[UpdateAction]) -> list[UpdateAction]:
+    """The actions, without further log entries about facts once the log is full. Marks the law needs always pass."""
+    if sum(entry.kind is InteractionKind.FACT for entry in payment.interactions) < FACT_INTERACTIONS_MAX:
+        return actions
+    return [one for one in actions if not _is_fact_note(one)]
+
+
+def _is_fact_note(action: UpdateAction) -> bool:
+    fields = action.get("fields")
+    return isinstance(fields, dict) and fields.get("ctpayKind") == InteractionKind.FACT.value
