@@ -1,0 +1,77 @@
+"""Our own access token for commercetools: fetched once for all who need it, renewed before it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import BasicAuth
+from pydantic import SecretStr
+from yarl import URL
+
+from ct.cache import Cache, Kept
+from ct.errors import ForbiddenError
+from ct.wire import Reply, Wire, describe
+
+#: Parts of a token's life (commercetools gives 48 hours) after which it is renewed, and used no more.
+_FRESH: Final = 0.8
+_USED: Final = 0.95
+
+#: The only key of the cache.
+_OURS: Final = "ours"
+
+
+def form_headers(client_id: str, client_secret: SecretStr) -> dict[str, str]:
+    """Headers of the calls to the authorization service: our credentials and the form's type."""
+    return {
+        "Authorization": BasicAuth(client_id, client_secret.get_secret_value()).encode(),
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+
+
+class Tokens:
+    """One API client's token by the client credentials flow, with all the scopes the client was given."""
+
+    def __init__(self, *, wire: Wire, auth_url: str, client_id: str, client_secret: SecretStr) -> None:
+        self._wire = wire
+        self._url = URL(auth_url) / "oauth/token"
+        self._client_id = client_id
+        self._client_secret = client_secret
+        self._cache: Cache[str] = Cache(size=1)
+
+    async def get(self) -> str:
+        """The token to send. Raises ForbiddenError (wrong credentials), or UnavailableError."""
+        return await self._cache.get(_OURS, self._fetch)
+
+    def invalidate(self, token: str) -> None:
+        """Call when commercetools refused this token. The next `get` fetches another, unless somebody already did."""
+        self._cache.forget(_OURS, token)
+
+    async def bear(
+        self, send: Callable[[str], Awaitable[Reply]], *, refused: frozenset[int] = frozenset({401})
+    ) -> Reply:
+        """The reply to a request that bears our token, sent once more with a fresh one if the first was refused.
+
+        Raises what `get` and `send` raise.
+        """
+        token = await self.get()
+        reply = await send(token)
+        if reply.status not in refused:
+            return reply
+        self.invalidate(token)
+        return await send(await self.get())
+
+    async def _fetch(self) -> Kept[str]:
+        reply = await self._wire.send(
+            "POST",
+            self._url,
+            headers=form_headers(self._client_id, self._client_secret),
+            body=b"grant_type=client_credentials",
+        )
+        token, life_s = reply.document.get("access_token"), reply.document.get("expires_in")
+        if not reply.good or not isinstance(token, str) or not isinstance(life_s, int | float):
+            raise ForbiddenError(
+                f"commercetools gave no token ({describe(reply)}). Check CTP_AUTH_URL, CTP_CLIENT_ID and "
+                "CTP_CLIENT_SECRET."
+            )
+        return Kept(value=token, fresh_s=_FRESH * life_s, for_s=_USED * life_s)
