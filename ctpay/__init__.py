@@ -1,1 +1,1 @@
-"""The composition root: settings, logs, and the command line. The only place where clocks, ids and sessions are made."""
+"""The composition root: settings, logs and the command line. The only place where clocks, ids and sessions are made."""

@@ -1,0 +1,71 @@
+# Everything a person or a machine does with this project. `make` alone lists it.
+#
+# It needs Python 3.11 or newer and nothing else. Packages come from wherever your own pip configuration says; what is
+# installed is fixed, with hashes, in requirements/.
+
+PYTHON ?= python3
+UV ?= uv
+# More for pytest, for example: make test PYTEST_ARGS='-k capture -x'
+PYTEST_ARGS ?=
+# In per cent, statements and branches, for each of the rooms below by itself.
+COVERAGE_MIN := 95
+COVERED := psp ct bus workers handlers
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(UPGRADE)
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check lock clean
+.DELETE_ON_ERROR:
+
+help: ## list what make can do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.runtime ## pay in a demo shop on this machine: stand-ins, connector and shop, one URL
+	@$(BIN)/ctpay run
+
+demo: $(VENV)/.runtime ## play the payment stories without a browser and print what happened
+	@$(BIN)/ctpay demo
+
+test: check ## all checks and tests; what is missing on this machine is skipped and named
+	$(BIN)/coverage erase
+	$(BIN)/python -m pytest --cov --cov-report= $(PYTEST_ARGS)
+	@$(BIN)/coverage report
+	@for room in $(COVERED); do \
+	  $(BIN)/coverage report --include="$$room/*" --fail-under=$(COVERAGE_MIN) > /dev/null || \
+	  { echo "Coverage of $$room/ is below $(COVERAGE_MIN) %: see the table above." >&2; exit 1; }; done
+
+check: $(VENV)/.dev ## the checks without the tests: style, types, arrows between the rooms
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+lock: ## fix the versions again (needs uv); make lock UPGRADE=--upgrade takes the newest
+	$(COMPILE) pyproject.toml -o requirements/runtime.txt
+	$(COMPILE) pyproject.toml --extra dev -c requirements/runtime.txt -o requirements/dev.txt
+
+clean: ## remove what make has made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "ctpay needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "Python cannot make a virtual environment here; on Debian: apt-get install python3-venv" >&2; exit 1; }
+
+# The development set contains the runtime set, so it counts as both.
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml | $(BIN)/python
+	@if [ ! -e $(VENV)/.dev ]; then echo "Installing what ctpay needs (half a minute, once) ..."; \
+	  $(PIP) install --require-hashes -r requirements/runtime.txt; fi
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what the tests need (a minute, once) ..."
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.runtime

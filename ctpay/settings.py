@@ -1,0 +1,271 @@
+"""The settings: blocks of environment variables, read once at start, frozen, and refused with every fault at once.
+
+Law: no secret and no address has a default, and a fault is told by the variable's name and what to do, never by its
+value. Limits have defaults and carry their unit in their name. What belongs to one PSP stands in that PSP's folder.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Final, TypeAlias
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from psp.port import PspSettings
+from psp.registry import SETTINGS as PSPS
+
+Required: TypeAlias = Annotated[str, Field(min_length=1)]
+RequiredSecret: TypeAlias = Annotated[SecretStr, Field(min_length=1)]
+Seconds: TypeAlias = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
+
+#: What people leave in a template. Compared in lower case.
+_PLACEHOLDERS: Final = frozenset(
+    {"xxx", "changeme", "change-me", "change_me", "todo", "secret", "password", "none", "null", "undefined", "..."}
+)
+_MISSING: Final = "is missing: set it."
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class SettingsError(Exception):
+    """The settings cannot be used. The text lists every fault, one a line."""
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        lines = "\n".join(f"  {name}: {what}" for name, what in sorted(faults.items()))
+        super().__init__(f"ctpay cannot start with these settings:\n{lines}\nREADME.md lists every variable.")
+        self.faults = dict(faults)
+
+
+class LogFormat(enum.StrEnum):
+    """How log lines look."""
+
+    #: Pretty on a terminal, JSON elsewhere.
+    AUTO = "auto"
+    JSON = "json"
+    PRETTY = "pretty"
+
+
+class LogLevel(enum.StrEnum):
+    """From which weight on a line is written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Commercetools(BaseSettings):
+    """The merchant's project, and the API client that acts for us in it."""
+
+    model_config = SettingsConfigDict(env_prefix="CTP_", env_ignore_empty=True, frozen=True)
+
+    project_key: Required
+    client_id: Required
+    client_secret: RequiredSecret
+    auth_url: Required
+    api_url: Required
+    session_url: Required
+    #: Where the keys of Checkout's tokens are, and who signs them. Without them no JWT is believed.
+    jwks_url: Required | None = None
+    jwt_issuer: Required | None = None
+
+
+class Bus(BaseSettings):
+    """Where messages travel."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True)
+
+    google_cloud_project: Required
+    #: Before the name of every topic and subscription, so that several environments can share a project.
+    pubsub_prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")] = "ctpay"
+    #: `host:port` of an emulator; absent: Google Cloud Pub/Sub. The client reads this variable by itself.
+    pubsub_emulator_host: Required | None = None
+
+
+class Web(BaseSettings):
+    """How the ingress is reached. Only the ingress reads this block."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True)
+
+    bind_address: Required = "0.0.0.0"  # noqa: S104 - in a container, the address that the platform's proxy reaches
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    #: Where browsers reach the ingress: the start of the return URLs that PSPs send shoppers to.
+    public_url: Required
+    #: Shops that may call us from a browser, separated by commas. Empty: none.
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+
+class Limits(BaseSettings):
+    """A limit on everything that takes time or space."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True)
+
+    #: How long after its acceptance an authorization may first be sent to the PSP.
+    authorization_send_by_s: Seconds = 900
+    #: How long a shopper may take over a 3-D Secure challenge or a redirect.
+    action_time_limit_s: Seconds = 3600
+    #: How long a request waits for its result where the caller does not say.
+    wait_payment_s: Seconds = 10
+    wait_intent_s: Seconds = 5
+    #: The most that a caller may ask to wait by `Prefer: wait`.
+    wait_s_max: Seconds = 30
+    #: How long a publish may take.
+    publish_timeout_s: Seconds = 5
+    #: How long one call to commercetools or to the PSP may take.
+    commercetools_timeout_s: Seconds = 10
+    psp_timeout_s: Seconds = 30
+    #: How long a worker may hold one message.
+    lease_s: Seconds = 120
+    #: Messages that one worker handles at the same time.
+    in_flight_max: Annotated[int, Field(ge=1, le=10_000)] = 50
+    #: How long a checked session or token counts as checked.
+    session_cache_s: Seconds = 60
+    #: How long a process may take to finish what it has in hand when it is told to stop.
+    drain_s: Seconds = 25
+
+
+class Logs(BaseSettings):
+    """What is logged, and how."""
+
+    model_config = SettingsConfigDict(env_prefix="LOG_", env_ignore_empty=True, frozen=True)
+
+    level: LogLevel = LogLevel.INFO
+    format: LogFormat = LogFormat.AUTO
+
+
+class Health(BaseSettings):
+    """Where a worker tells whether it is alive."""
+
+    model_config = SettingsConfigDict(env_prefix="WORKER_", env_ignore_empty=True, frozen=True)
+
+    #: 0 is any free port; absent: no health routes.
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None
+
+
+class Psp(BaseSettings):
+    """Which PSP; its own block is read by the class that the registry names."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True)
+
+    psp: Required
+
+    @field_validator("psp")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in PSPS:
+            raise ValueError(f"there is no such PSP, there are: {', '.join(sorted(PSPS))}")
+        return value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What every process of the product needs."""
+
+    commercetools: Commercetools
+    bus: Bus
+    psp: PspSettings
+    limits: Limits
+    logs: Logs
+    health: Health
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IngressSettings:
+    """What the ingress needs: the same, and how it is reached."""
+
+    common: Settings
+    web: Web
+
+
+_COMMON: Final[tuple[type[BaseSettings], ...]] = (Commercetools, Bus, Psp, Limits, Logs, Health)
+
+
+def load() -> Settings:
+    """The settings of a worker, from the environment. Raises SettingsError with every fault."""
+    _refuse_faults(*_COMMON)
+    return Settings(
+        commercetools=Commercetools(),
+        bus=Bus(),
+        psp=PSPS[Psp().psp](),
+        limits=Limits(),
+        logs=Logs(),
+        health=Health(),
+    )
+
+
+def load_ingress() -> IngressSettings:
+    """The settings of the ingress, from the environment. Raises SettingsError with every fault."""
+    _refuse_faults(*_COMMON, Web)
+    return IngressSettings(common=load(), web=Web())
+
+
+def _refuse_faults(*blocks: type[BaseSettings]) -> None:
+    chosen = PSPS.get(os.environ.get("PSP", ""))
+    reads: tuple[Callable[[], object], ...] = (*blocks, chosen) if chosen else blocks
+    faults: dict[str, str] = {}
+    for read in reads:
+        faults |= _faults(read)
+    if faults:
+        raise SettingsError(faults)
+
+
+def _faults(read: Callable[[], object]) -> dict[str, str]:
+    """Variable -> what is wrong with it. What we have to say of a value is plainer than what pydantic says."""
+    fields = _fields(read)
+    faults: dict[str, str] = {}
+    try:
+        read()
+    except ValidationError as error:
+        for found in error.errors(include_input=False, include_url=False, include_context=False):
+            where = str(found["loc"][0]) if found["loc"] else "?"
+            name = next((name for name, field in fields.items() if field.name == where), where)
+            missing = found["type"] == "missing"
+            faults[name] = _MISSING if missing else f"cannot be used: {found['msg'].rstrip('.')}."
+    for name, field in fields.items():
+        fault = _fault_of_value(name, os.environ.get(name), field)
+        if fault:
+            faults[name] = fault
+    return faults
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Field:
+    name: str
+    required: bool
+
+
+def _fields(read: Callable[[], object]) -> dict[str, _Field]:
+    """Environment variable -> field, for a block that is a settings class."""
+    if not (isinstance(read, type) and issubclass(read, BaseSettings)):
+        return {}
+    prefix = read.model_config.get("env_prefix", "")
+    return {
+        f"{prefix}{name}".upper(): _Field(name=name, required=info.is_required())
+        for name, info in read.model_fields.items()
+    }
+
+
+def _fault_of_value(name: str, value: str | None, field: _Field) -> str | None:
+    """What no block accepts in any variable, whatever its type."""
+    if value is None:
+        return None
+    if not value.strip():
+        return _MISSING if field.required else None
+    if value.strip().lower() in _PLACEHOLDERS:
+        return "still has a placeholder: set the real value."
+    for part in value.split(","):
+        url = urlsplit(part.strip())
+        if url.scheme == "http" and url.hostname not in _LOOPBACK:
+            return "is not encrypted: use https:// (http:// is for this machine alone)."
+        if name.endswith("_URL") and (url.scheme not in {"http", "https"} or not url.hostname):
+            return "is no address: it starts with https:// and names a host."
+    return None
