@@ -1,0 +1,120 @@
+"""The ledger: Payments and carts in commercetools, read and changed under their version.
+
+Law: a change is a decision made on the Payment as read. On a conflict the Payment is read again and decided again; old
+actions are never resent. No actions, no call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from ct.actions import add_payment
+from ct.cart import Cart, parse_cart
+from ct.client import Commercetools, quoted, segment
+from ct.errors import ConflictError
+from ct.payment import Payment, parse_payment
+from ct.turns import Turns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ct.actions import UpdateAction
+    from psp.seams import Draw
+
+#: Seconds to wait before reading again after a conflict: doubled each time up to the most, with full jitter.
+_CONFLICT_PAUSE_S: Final = 0.02
+_CONFLICT_PAUSE_S_MAX: Final = 1.0
+
+
+class Change(Protocol):
+    """A decision about a Payment: whatever else it says, it says what to write."""
+
+    @property
+    def actions(self) -> list[UpdateAction]: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Actions:
+    """A decision that is nothing but what to write."""
+
+    actions: list[UpdateAction]
+
+
+ChangeT = TypeVar("ChangeT", bound=Change)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ledger:
+    """Every method may raise the errors of `ct.errors`, and UnreadablePaymentError."""
+
+    client: Commercetools
+    #: `paymentInterface` of the Payments that are ours.
+    interface: str
+    turns: Turns
+    draw: Draw
+    #: Seconds in which a change must get through; kept below the time a message may be held.
+    conflicts_within_s: float
+
+    def for_request(self, correlation_id: str) -> Ledger:
+        """The same ledger, which tells commercetools on whose behalf it calls."""
+        return replace(self, client=self.client.with_correlation(correlation_id))
+
+    async def load(self, payment_id: str) -> Payment:
+        """One call. Raises NotFoundError."""
+        return parse_payment(await self.client.get(f"/payments/{segment(payment_id)}"))
+
+    async def load_by_key(self, key: str) -> Payment:
+        """One call. Raises NotFoundError."""
+        return parse_payment(await self.client.get(f"/payments/key={segment(key)}"))
+
+    async def find(self, psp_reference: str) -> Payment | None:
+        """Our Payment that bears the PSP's reference, as its own or a transaction's; None unless there is just one."""
+        name = quoted(psp_reference)
+        ours = f"paymentMethodInfo(paymentInterface = {quoted(self.interface)})"
+        for condition in (f"interfaceId = {name}", f"transactions(interactionId = {name})"):
+            page = await self.client.get(
+                "/payments", params={"where": f"{condition} and {ours}", "limit": "2", "withTotal": "false"}
+            )
+            results = page["results"]
+            if isinstance(results, list) and len(results) == 1 and isinstance(results[0], dict):
+                return parse_payment(results[0])
+        return None
+
+    async def load_cart(self, cart_id: str) -> Cart:
+        """The cart with all its payments, in one call. Raises NotFoundError."""
+        path = f"/carts/{segment(cart_id)}"
+        return parse_cart(await self.client.get(path, params={"expand": "paymentInfo.payments[*]"}))
+
+    async def create(self, draft: UpdateAction) -> Payment:
+        """One call. Raises DuplicateError where the key is taken."""
+        return parse_payment(await self.client.post("/payments", draft))
+
+    async def attach(self, cart: Cart, payment: Payment) -> None:
+        """Add the Payment to the cart as it was read. One call. Raises ConflictError where the cart has changed."""
+        body: UpdateAction = {"version": cart.version, "actions": [add_payment(payment.id)]}
+        await self.client.post(f"/carts/{segment(cart.id)}", body)
+
+    async def change(self, payment: Payment, decide: Callable[[Payment], ChangeT]) -> tuple[Payment, ChangeT]:
+        """Write what `decide` says; the Payment as it is then, and the decision that went through.
+
+        One call where nobody interferes. Raises ConflictError when others kept interfering for too long.
+        """
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + self.conflicts_within_s
+        pause = _CONFLICT_PAUSE_S
+        async with self.turns.of(payment.id):
+            while True:
+                decision = decide(payment)
+                if not decision.actions:
+                    return payment, decision
+                body: UpdateAction = {"version": payment.version, "actions": [*decision.actions]}
+                try:
+                    return parse_payment(await self.client.post(f"/payments/{segment(payment.id)}", body)), decision
+                except ConflictError:
+                    if loop.time() >= give_up_at:
+                        raise
+                await asyncio.sleep(self.draw() * pause)
+                pause = min(2 * pause, _CONFLICT_PAUSE_S_MAX)
+                payment = await self.load(payment.id)

@@ -1,0 +1,256 @@
+"""The authorize worker: finds out which attempt a request is, puts it on the cart, and asks the PSP for the money.
+
+Law: the PSP is asked only after the Payment was added to the cart at the version on which the cart's payments were
+weighed against its total. Four calls where nobody interferes: read the cart, create, attach, settle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from bus.port import DONE, Ending, again, ignored
+from ct.actions import (
+    UpdateAction,
+    add_interaction,
+    change_transaction_state,
+    interaction_draft,
+    payment_draft,
+    set_transaction_custom_field,
+    timestamp,
+    transaction_draft,
+)
+from ct.attempts import Begin, Join, KeyReused, Reject, Resume, Wish, decide
+from ct.errors import ConflictError, DuplicateError, NotFoundError
+from ct.fields import InteractionKind, TransactionField
+from ct.ledger import Actions
+from ct.standing import standing_of
+from psp.facts import Kind, State
+from psp.outcome import Outcome, Reason, Standing
+from psp.port import AuthorizeRequest
+from workers.perform import perform, reference_to
+from workers.superseded import CartMovedError, give_up
+
+if TYPE_CHECKING:
+    from bus.messages import AuthorizePayment
+    from ct.cart import Cart
+    from ct.judge import Refusal
+    from ct.payment import Payment, Transaction
+    from psp.port import Answer
+    from workers.work import Work
+
+#: Joined requests that one Payment's log keeps: enough for any shopper, and a bound for anybody else.
+_JOINED_MAX: Final = 20
+
+
+async def authorize(work: Work, command: AuthorizePayment) -> Ending:
+    """Answer the shopper's wish with exactly one attempt."""
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + work.ledger.conflicts_within_s
+    met: dict[str, Payment] = {}
+    while True:
+        try:
+            cart = await work.ledger.load_cart(command.cart_id)
+        except NotFoundError:
+            return await _refuse(work, command, "no-such-cart", "There is no such cart.")
+        try:
+            return await _attempt(work, command, cart, met)
+        except (CartMovedError, ConflictError):
+            if loop.time() >= give_up_at:
+                raise ConflictError("Others kept changing the cart. The message comes again.") from None
+            await asyncio.sleep(work.ledger.draw() * 0.1)
+
+
+async def _attempt(work: Work, command: AuthorizePayment, cart: Cart, met: dict[str, Payment]) -> Ending:
+    """One decision on the cart as read; `met` collects our Payments that were found by their key."""
+    decision = decide(_wish(work, command), cart, met.values())
+    match decision:
+        case KeyReused():
+            other = Reason(code="key-reused", message="The idempotency key was used for another payment.")
+            await work.reply(command, Standing(outcome=Outcome.KEY_REUSED, reason=other))
+            return ignored("idempotency key reused")
+        case Join(payment=payment, transaction=transaction):
+            return await _join(work, command, payment, transaction)
+        case Resume():
+            return await _resume(work, command, cart, decision)
+        case Reject():
+            return await _reject(work, command, cart, decision, met)
+        case Begin():
+            return await _begin(work, command, cart, decision, met)
+
+
+async def _begin(work: Work, command: AuthorizePayment, cart: Cart, begin: Begin, met: dict[str, Payment]) -> Ending:
+    if work.clock() >= command.accepted_at + work.limits.authorization_send_by:
+        return await _refuse(work, command, "expired", "The request is too old to be sent; the shopper has gone.")
+    await give_up(work, cart, begin.supersede, correlation_id=command.correlation_id)
+    draft = _draft(work, command, cart, key=begin.key, begin=begin)
+    payment = await _create(work, draft, begin.key, met)
+    await work.ledger.attach(cart, payment)
+    transaction = payment.authorization
+    assert transaction is not None, "the draft has an Authorization"
+    return await _ask(work, command, payment, transaction)
+
+
+async def _resume(work: Work, command: AuthorizePayment, cart: Cart, resume: Resume) -> Ending:
+    payment, transaction = resume.payment, resume.transaction
+    if transaction.state is not State.INITIAL or transaction.superseded:
+        await work.reply(command, standing_of(payment, transaction))
+        return DONE
+    if resume.refusal is not None:
+        return await _fail(work, command, payment, resume.refusal)
+    await give_up(work, cart, resume.supersede, correlation_id=command.correlation_id)
+    if all(one.id != payment.id for one in cart.payments):
+        await work.ledger.attach(cart, payment)
+    weighed = set_transaction_custom_field(transaction.id, TransactionField.CART_VERSION, value=cart.version)
+    return await _ask(work, command, payment, transaction, also=(weighed,))
+
+
+async def _ask(
+    work: Work,
+    command: AuthorizePayment,
+    payment: Payment,
+    transaction: Transaction,
+    *,
+    also: tuple[UpdateAction, ...] = (),
+) -> Ending:
+    async def call() -> Answer:
+        return await work.psp.authorize(
+            AuthorizeRequest(
+                reference=reference_to(work, payment, transaction),
+                amount=transaction.amount,
+                method=command.method,
+                token=command.token,
+                return_url=command.return_url,
+                merchant_reference=command.merchant_reference,
+            )
+        )
+
+    settled = await perform(work, payment, transaction, call, cause=command.command_id, also=also)
+    await work.reply(command, standing_of(settled, settled.transaction(transaction.id) or transaction))
+    return DONE
+
+
+async def _reject(work: Work, command: AuthorizePayment, cart: Cart, reject: Reject, met: dict[str, Payment]) -> Ending:
+    """No money is asked for, and a failed Payment tells why, to the shopper's status poll and to a person."""
+    draft = _draft(work, command, cart, key=reject.key, begin=reject)
+    payment = await _create(work, draft, reject.key, met)
+    why = Reason(code=reject.refusal.code, message=reject.refusal.message)
+    if cart.active:
+        await work.ledger.attach(cart, payment)
+    await work.reply(command, Standing(outcome=Outcome.REFUSED, payment_reference=payment.id, reason=why))
+    return ignored(f"refused: {reject.refusal.code}")
+
+
+async def _fail(work: Work, command: AuthorizePayment, payment: Payment, refusal: Refusal) -> Ending:
+    """My Payment exists, and the cart is paid otherwise meanwhile."""
+
+    def failed(current: Payment) -> Actions:
+        mine = current.by_command(command.command_id) or current.authorization
+        if mine is None or mine.state is not State.INITIAL:
+            return Actions(actions=[])
+        refused = add_interaction(
+            kind=InteractionKind.REFUSAL,
+            cause=command.command_id,
+            at=work.clock(),
+            transaction_id=mine.id,
+            code=refusal.code,
+            message=refusal.message,
+        )
+        return Actions(actions=[change_transaction_state(mine.id, State.FAILURE), refused])
+
+    payment, _ = await work.ledger.change(payment, failed)
+    mine = payment.authorization
+    assert mine is not None, "our Payments have an Authorization"
+    await work.reply(command, standing_of(payment, mine))
+    return ignored(f"refused: {refusal.code}")
+
+
+async def _join(work: Work, command: AuthorizePayment, payment: Payment, transaction: Transaction) -> Ending:
+    """The same answer as the request that came first, noted so that a status poll finds it."""
+
+    def note(current: Payment) -> Actions:
+        joined = [one for one in current.interactions if one.kind is InteractionKind.JOINED]
+        if len(joined) >= _JOINED_MAX or any(one.cause == command.command_id for one in joined):
+            return Actions(actions=[])
+        entry = add_interaction(kind=InteractionKind.JOINED, cause=command.command_id, at=work.clock())
+        return Actions(actions=[entry])
+
+    payment, _ = await work.ledger.change(payment, note)
+    current = payment.transaction(transaction.id) or transaction
+    if current.state is State.INITIAL and work.clock() < command.accepted_at + work.limits.authorization_send_by:
+        return again("the first request of this slot is under way")
+    await work.reply(command, standing_of(payment, current))
+    return DONE
+
+
+async def _create(work: Work, draft: UpdateAction, key: str, met: dict[str, Payment]) -> Payment:
+    """The Payment made from the draft. Where the key is taken, the one that has it joins those `met`."""
+    try:
+        return await work.ledger.create(draft)
+    except DuplicateError as duplicate:
+        taken = await work.ledger.load_by_key(key)
+        met[taken.id] = taken
+        raise CartMovedError from duplicate
+
+
+async def _refuse(work: Work, command: AuthorizePayment, code: str, message: str) -> Ending:
+    await work.reply(command, Standing(outcome=Outcome.REFUSED, reason=Reason(code=code, message=message)))
+    return ignored(f"refused: {code}")
+
+
+def _wish(work: Work, command: AuthorizePayment) -> Wish:
+    return Wish(
+        command_id=command.command_id,
+        accepted_at=command.accepted_at,
+        project_key=work.project_key,
+        owner=command.owner,
+        method=command.method,
+        attempt_key=command.attempt_key,
+        request_hash=command.request_hash,
+        interface=work.ledger.interface,
+    )
+
+
+def _draft(work: Work, command: AuthorizePayment, cart: Cart, *, key: str, begin: Begin | Reject) -> UpdateAction:
+    """The Payment with its Authorization in it: reserved, or refused from the start."""
+    now = work.clock()
+    fields: dict[TransactionField, str | int | bool] = {
+        TransactionField.COMMAND_ID: command.command_id,
+        TransactionField.REQUEST_HASH: command.request_hash,
+        TransactionField.ACCEPTED_AT: timestamp(command.accepted_at),
+        TransactionField.SEND_BY: timestamp(command.accepted_at + work.limits.authorization_send_by),
+        TransactionField.SLOT: begin.slot,
+        TransactionField.CART_VERSION: cart.version,
+    }
+    if command.merchant_reference is not None:
+        fields[TransactionField.MERCHANT_REFERENCE] = command.merchant_reference
+    refusal = begin.refusal if isinstance(begin, Reject) else None
+    refused = (
+        ()
+        if refusal is None
+        else (
+            interaction_draft(
+                kind=InteractionKind.REFUSAL,
+                cause=command.command_id,
+                at=now,
+                code=refusal.code,
+                message=refusal.message,
+            ),
+        )
+    )
+    return payment_draft(
+        key=key,
+        planned=begin.amount,
+        interface=work.ledger.interface,
+        method=command.method,
+        customer_id=cart.customer_id,
+        anonymous_id=cart.anonymous_id,
+        transaction=transaction_draft(
+            kind=Kind.AUTHORIZATION,
+            amount=begin.amount,
+            state=State.INITIAL if refusal is None else State.FAILURE,
+            at=now,
+            fields=fields,
+        ),
+        interactions=refused,
+    )

@@ -1,0 +1,65 @@
+"""Completion, in the authorize worker: finishes an authorization after the shopper's challenge or redirect.
+
+The return page, the enabler and the PSP's webhook race each other here; whoever is first settles it, and the others
+find it settled. A superseded attempt is not completed: the shopper has paid otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bus.port import DONE, Ending, ignored
+from ct.errors import NotFoundError
+from ct.standing import is_owner, operation_on, standing_of
+from psp.errors import OutcomeUnknownError, RefusedError
+from psp.outcome import Outcome, Reason, Standing
+from psp.port import Answer, CompleteRequest, LookupRequest
+from workers.perform import reference_to, settle
+
+if TYPE_CHECKING:
+    from bus.messages import CompleteAuthorization
+    from ct.payment import Payment, Transaction
+    from workers.work import Work
+
+
+async def complete(work: Work, command: CompleteAuthorization) -> Ending:
+    """Ask the PSP to finish, and settle. Two calls; one where it is settled already."""
+    found = await _find(work, command)
+    if found is None:
+        gone = Reason(code="no-such-operation", message="There is no such payment to complete.")
+        await work.reply(command, Standing(outcome=Outcome.NOT_FOUND, reason=gone))
+        return ignored("no such operation")
+    payment, transaction = found
+    if transaction.open and not transaction.superseded and payment.interface_id is not None:
+        answer = await _answer(work, command, payment, transaction, payment.interface_id)
+        payment = await settle(work, payment, answer, cause=command.command_id)
+    await work.reply(command, standing_of(payment, payment.transaction(transaction.id) or transaction))
+    return DONE
+
+
+async def _find(work: Work, command: CompleteAuthorization) -> tuple[Payment, Transaction] | None:
+    try:
+        cart = await work.ledger.load_cart(command.cart_id)
+    except NotFoundError:
+        return None
+    found = operation_on(cart, command.operation)
+    if found is None or command.owner is None:
+        return found
+    payment, transaction = found
+    owned = is_owner(
+        project_key=work.project_key, owner=command.owner, cart=cart, payment=payment, transaction=transaction
+    )
+    return found if owned else None
+
+
+async def _answer(
+    work: Work, command: CompleteAuthorization, payment: Payment, transaction: Transaction, psp_reference: str
+) -> Answer:
+    reference = reference_to(work, payment, transaction)
+    request = CompleteRequest(reference=reference, payment_reference=psp_reference, parameters=command.parameters)
+    try:
+        return await work.psp.complete(request)
+    except (RefusedError, OutcomeUnknownError):
+        # What the browser brought may be wrong, stale or used already. That proves nothing about the payment.
+        asked = LookupRequest(reference=reference, authorization=reference, payment_reference=psp_reference)
+        return await work.psp.lookup(asked)

@@ -1,0 +1,136 @@
+"""What capture, cancel and refund share: read, admit in one guarded write, ask the PSP, settle. Three calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from bus.port import DONE, Ending, ignored
+from ct.admission import Admitted, Answered, KeyReused, NothingToDo, Refused, Request, admit
+from ct.errors import NotFoundError
+from ct.standing import standing_of
+from psp.facts import Kind, State
+from psp.outcome import Outcome, Reason, Standing
+from psp.port import CancelRequest, CaptureRequest, RefundRequest
+from workers.perform import perform, reference_to
+
+if TYPE_CHECKING:
+    from bus.messages import CancelPayment, CapturePayment, RefundPayment, ReversePayment
+    from ct.payment import Payment, Transaction
+    from psp.port import Answer
+    from workers.work import Work
+
+    Modification: TypeAlias = CapturePayment | CancelPayment | RefundPayment | ReversePayment
+
+#: Of several operations carried out together, the first of these that one of them has is what became of all.
+_WORST_FIRST = (Outcome.REJECTED, Outcome.REFUSED, Outcome.PENDING, Outcome.ACTION, Outcome.APPROVED)
+
+
+async def modify(work: Work, command: Modification, request: Request) -> Ending:
+    """Carry the command out, or refuse it with a reason that a person finds on the Payment."""
+    try:
+        payment = await work.ledger.load(command.payment_id)
+    except NotFoundError:
+        gone = Reason(code="no-such-payment", message="There is no such Payment.")
+        await work.reply(command, Standing(outcome=Outcome.NOT_FOUND, reason=gone))
+        return ignored("no such payment")
+    if payment.interface != work.ledger.interface:
+        theirs = Reason(code="not-our-payment", message="The Payment belongs to another payment interface.")
+        await work.reply(command, Standing(outcome=Outcome.REFUSED, payment_reference=payment.id, reason=theirs))
+        return ignored("another payment interface's payment")
+    payment, admission = await work.ledger.change(
+        payment, lambda current: admit(current, request, work.psp.capabilities)
+    )
+    if isinstance(admission, Admitted):
+        return await _carry_out(work, command, payment, admission)
+    standing, ending = _no(payment, admission)
+    if standing is not None:
+        await work.reply(command, standing)
+    return ending
+
+
+def _no(payment: Payment, admission: Refused | Answered | KeyReused | NothingToDo) -> tuple[Standing | None, Ending]:
+    """What is said, and how the message ends, where nothing is to be carried out."""
+    match admission:
+        case Refused(refusal=refusal):
+            why = Reason(code=refusal.code, message=refusal.message)
+            standing = Standing(outcome=Outcome.REFUSED, payment_reference=payment.id, reason=why)
+            return standing, ignored(f"refused: {refusal.code}")
+        case Answered(standing=standing):
+            return standing, ignored("refused by an earlier run")
+        case KeyReused():
+            why = Reason(code="key-reused", message="The idempotency key was used for another request.")
+            standing = Standing(outcome=Outcome.KEY_REUSED, payment_reference=payment.id, reason=why)
+            return standing, ignored("idempotency key reused")
+        case NothingToDo(reason=reason):
+            return None, ignored(reason)
+
+
+def request_for(work: Work, command: Modification, kind: Kind | None) -> Request:
+    """The command as the law judges it."""
+    now = work.clock()
+    return Request(
+        command_id=command.command_id,
+        kind=kind,
+        accepted_at=command.accepted_at,
+        now=now,
+        send_by=now + work.psp.capabilities.key_lifetime - work.limits.key_margin,
+        amount=getattr(command, "amount", None),
+        claiming=command.transaction_id,
+        charge_id=getattr(command, "charge_id", None),
+        merchant_reference=command.merchant_reference,
+        request_hash=command.request_hash,
+    )
+
+
+async def _carry_out(work: Work, command: Modification, payment: Payment, admitted: Admitted) -> Ending:
+    for reserved in admitted.transactions(payment):
+        if reserved.state is State.INITIAL:
+            payment = await _carry_out_one(work, command, payment, reserved)
+    await work.reply(command, _worst([standing_of(payment, one) for one in admitted.transactions(payment)]))
+    return DONE
+
+
+async def _carry_out_one(work: Work, command: Modification, payment: Payment, transaction: Transaction) -> Payment:
+    async def call() -> Answer:
+        return await _ask(work, command, payment, transaction)
+
+    return await perform(work, payment, transaction, call, cause=command.command_id)
+
+
+async def _ask(work: Work, command: Modification, payment: Payment, transaction: Transaction) -> Answer:
+    reference = reference_to(work, payment, transaction)
+    if transaction.kind is Kind.CANCEL_AUTHORIZATION:
+        authorization = payment.authorization or transaction
+        return await work.psp.cancel(
+            CancelRequest(
+                reference=reference,
+                authorization=reference_to(work, payment, authorization),
+                payment_reference=payment.interface_id,
+                amount=transaction.amount,
+                merchant_reference=command.merchant_reference,
+            )
+        )
+    assert payment.interface_id is not None, "an authorization that succeeded has told us the PSP's reference"
+    if transaction.kind is Kind.CHARGE:
+        return await work.psp.capture(
+            CaptureRequest(
+                reference=reference,
+                payment_reference=payment.interface_id,
+                amount=transaction.amount,
+                merchant_reference=command.merchant_reference,
+            )
+        )
+    charge = payment.transaction(transaction.charge_id) if transaction.charge_id else None
+    return await work.psp.refund(
+        RefundRequest(
+            reference=reference,
+            payment_reference=payment.interface_id,
+            amount=transaction.amount,
+            capture_reference=charge.interaction_id if charge else None,
+            merchant_reference=command.merchant_reference,
+        )
+    )
+
+
+def _worst(standings: list[Standing]) -> Standing:
+    return next(one for outcome in _WORST_FIRST for one in standings if one.outcome is outcome)

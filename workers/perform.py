@@ -1,0 +1,125 @@
+"""Call and settle: ask the PSP for what is reserved, and write down what it says. Reserving comes before this.
+
+A reserved transaction's id is the idempotency key, so running this again is safe for as long as the PSP honours the
+key; after that the PSP is only asked what became of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from ct.fields import InteractionKind
+from ct.ledger import Actions
+from ct.plan import Cause, plan, target_of
+from psp.errors import OutcomeUnknownError, RefusedError
+from psp.facts import Fact, Reference, State
+from psp.port import Answer, LookupRequest
+from workers.superseded import give_back_if_superseded
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+
+    from ct.actions import UpdateAction
+    from ct.payment import Payment, Transaction
+    from workers.work import Work
+
+Call: TypeAlias = "Callable[[], Awaitable[Answer]]"
+
+
+async def perform(
+    work: Work,
+    payment: Payment,
+    transaction: Transaction,
+    call: Call,
+    *,
+    cause: str,
+    also: tuple[UpdateAction, ...] = (),
+) -> Payment:
+    """The Payment after the PSP was asked for `transaction`; `also` is written together with its answer.
+
+    Raises RetryableError (not sent), OutcomeUnknownError (perhaps done, and a look-up could not tell) and the errors
+    of `ct.errors`: in every case the same message again goes on from the reservation.
+    """
+    answer = await _answer(work, payment, transaction, call)
+    return await settle(work, payment, answer, cause=cause, also=also)
+
+
+async def settle(
+    work: Work, payment: Payment, answer: Answer, *, cause: str, also: tuple[UpdateAction, ...] = ()
+) -> Payment:
+    """Write an answer down. Money that moved on a superseded attempt is sent back by a command of its own."""
+    origin = Cause(id=cause, at=work.clock())
+
+    def decide(current: Payment) -> Actions:
+        planned = plan(current, answer.facts, origin, action=answer.action, instrument=answer.instrument)
+        return Actions(actions=[*planned, *also] if planned else [])
+
+    changed, _ = await work.ledger.change(payment, decide)
+    await give_back_if_superseded(work, changed, correlation_id=cause)
+    return changed
+
+
+def reference_to(work: Work, payment: Payment, transaction: Transaction) -> Reference:
+    """Our name for the transaction at the PSP."""
+    return Reference(project_key=work.project_key, payment_id=payment.id, transaction_id=transaction.id)
+
+
+def send_by(work: Work, payment: Payment, transaction: Transaction) -> datetime:
+    """Until when the PSP may be asked for the transaction.
+
+    A merchant's transaction that keeps its own type has no field for it: it counts from our claim in the log.
+    """
+    if transaction.send_by is not None:
+        return transaction.send_by
+    claims = (one for one in payment.interactions if one.kind is InteractionKind.CLAIM)
+    claimed_at = next(one.at for one in claims if one.transaction_id == transaction.id)
+    return claimed_at + work.psp.capabilities.key_lifetime - work.limits.key_margin
+
+
+async def _answer(work: Work, payment: Payment, transaction: Transaction, call: Call) -> Answer:
+    last_moment = send_by(work, payment, transaction)
+    if work.clock() < last_moment:
+        try:
+            return await call()
+        except RefusedError as refused:
+            return Answer(facts=(_failure(work, payment, transaction, refused.code, refused.message),))
+        except OutcomeUnknownError as unknown:
+            known = await _look_up(work, payment, transaction)
+            if known is None:
+                raise
+            del unknown
+            return known
+    known = await _look_up(work, payment, transaction)
+    if known is not None:
+        return known
+    if work.clock() > last_moment + work.limits.lease_max:
+        never = "It never reached the payment service provider in time and was not sent late."
+        return Answer(facts=(_failure(work, payment, transaction, "expired", never),))
+    raise OutcomeUnknownError("The PSP may still be at it. The message comes again and asks again.")
+
+
+async def _look_up(work: Work, payment: Payment, transaction: Transaction) -> Answer | None:
+    """What the PSP knows of the payment, if that tells anything about the transaction."""
+    authorization = payment.authorization or transaction
+    answer = await work.psp.lookup(
+        LookupRequest(
+            reference=reference_to(work, payment, transaction),
+            authorization=reference_to(work, payment, authorization),
+            payment_reference=payment.interface_id,
+        )
+    )
+    about = (target_of(payment, fact) for fact in answer.facts)
+    return answer if any(found is not None and found.id == transaction.id for found in about) else None
+
+
+def _failure(work: Work, payment: Payment, transaction: Transaction, code: str, message: str) -> Fact:
+    return Fact(
+        kind=transaction.kind,
+        state=State.FAILURE,
+        amount=transaction.amount,
+        at=work.clock(),
+        reference=reference_to(work, payment, transaction),
+        code=code,
+        message=message,
+    )

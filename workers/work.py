@@ -1,0 +1,74 @@
+"""What a worker works with: handed in by the composition root, narrowed to one message by `for_request`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+
+from bus.messages import TOPICS, Message, OperationResult, attributes, encode
+from bus.port import PublishError
+
+if TYPE_CHECKING:
+    from bus.messages import Command
+    from bus.port import Publisher
+    from ct.ledger import Ledger
+    from psp.outcome import Standing
+    from psp.port import PspAdapter
+    from psp.seams import Clock
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """How long things may take."""
+
+    #: An authorization is sent within this of its acceptance, or never: the shopper has gone.
+    authorization_send_by: timedelta = timedelta(minutes=15)
+    #: Taken off the PSP's key lifetime, so that no request races the key's end.
+    key_margin: timedelta = timedelta(hours=1)
+    #: The longest that a request can be under way in some process: only after this does "nothing found" prove anything.
+    lease_max: timedelta = timedelta(minutes=10)
+    #: How long an event waits for the Payment it is about.
+    event_patience: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """One worker's means."""
+
+    ledger: Ledger
+    psp: PspAdapter
+    publisher: Publisher
+    clock: Clock
+    project_key: str
+    limits: Limits
+
+    def for_request(self, correlation_id: str) -> Work:
+        """The same means, on behalf of one request."""
+        return replace(self, ledger=self.ledger.for_request(correlation_id))
+
+    async def publish(self, message: Message) -> None:
+        """Put a message of ours on its topic. Raises PublishError."""
+        await self.publisher.publish(TOPICS[type(message)], encode(message), attributes(message))
+
+    async def reply(self, command: Command, standing: Standing) -> None:
+        """Tell the ingress instance that waits, if one does.
+
+        Best effort: the standing is on the Payment, and whoever misses this asks for the status.
+        """
+        if command.reply_to is None:
+            return
+        result = OperationResult(
+            correlation_id=command.correlation_id,
+            command_id=command.command_id,
+            reply_to=command.reply_to,
+            standing=standing,
+        )
+        try:
+            await self.publish(result)
+        except PublishError:
+            _log.warning("result.unpublished", command_id=command.command_id)
