@@ -1,0 +1,146 @@
+"""The answers: from where an operation stands to what HTTP says, row by row of the design's table. Pure.
+
+Checkout turns a payment-intents reply without an outcome into a 500 of its own, so there every end that is not an error
+of the caller is a 200 with an outcome; `/payments` tells a refusal apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from handlers.errors import Fault, Problem, body_of
+from psp.outcome import Outcome, Standing
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """An HTTP reply, before it is one."""
+
+    status: int
+    body: Mapping[str, object]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def with_headers(self, headers: Mapping[str, str]) -> Answer:
+        """The same answer with more headers."""
+        return replace(self, headers={**self.headers, **headers})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Told:
+    """The outcome is told, with a 200."""
+
+    #: The contract's word for it.
+    outcome: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Refused:
+    """It is told as an error."""
+
+    status: int
+    code: str
+    #: Where the standing gives no reason.
+    message: str
+
+
+_NO_SUCH_PAYMENT: Final = _Refused(status=404, code="ResourceNotFound", message="There is no such payment.")
+_NO_SUCH_OPERATION: Final = _Refused(status=404, code="ResourceNotFound", message="There is no such cart or operation.")
+_KEY_REUSED: Final = _Refused(
+    status=422,
+    code="IdempotencyKeyReused",
+    message="This Idempotency-Key was used for another request. Send a new one.",
+)
+_FORBIDDEN: Final = _Refused(status=400, code="InvalidOperation", message="The payment does not allow this.")
+
+#: POST /payments, POST /payments/{operation}/complete and the status.
+_PAYMENTS: Final[Mapping[Outcome, _Told | _Refused]] = {
+    Outcome.APPROVED: _Told(outcome="approved"),
+    Outcome.REJECTED: _Told(outcome="rejected"),
+    Outcome.REFUSED: _FORBIDDEN,
+    Outcome.ACTION: _Told(outcome="action"),
+    Outcome.PENDING: _Told(outcome="pending"),
+    Outcome.NOT_FOUND: _NO_SUCH_OPERATION,
+    Outcome.KEY_REUSED: _KEY_REUSED,
+}
+
+#: POST /operations/payment-intents/{id}.
+_INTENTS: Final[Mapping[Outcome, _Told | _Refused]] = {
+    Outcome.APPROVED: _Told(outcome="approved"),
+    Outcome.REJECTED: _Told(outcome="rejected"),
+    Outcome.REFUSED: _Told(outcome="rejected"),
+    # No modification asks anything of a shopper; if one ever does, it is still under way.
+    Outcome.ACTION: _Told(outcome="received"),
+    Outcome.PENDING: _Told(outcome="received"),
+    Outcome.NOT_FOUND: _NO_SUCH_PAYMENT,
+    Outcome.KEY_REUSED: _KEY_REUSED,
+}
+
+#: What the merchant's return page is told, as a query parameter. A shopper's browser gets no error statuses.
+_RETURNS: Final[Mapping[Outcome, str]] = {
+    Outcome.APPROVED: "approved",
+    Outcome.REJECTED: "rejected",
+    Outcome.REFUSED: "rejected",
+    Outcome.ACTION: "action",
+    Outcome.PENDING: "pending",
+    Outcome.NOT_FOUND: "rejected",
+    Outcome.KEY_REUSED: "rejected",
+}
+
+
+def payment_answer(standing: Standing | None, *, operation: str, status_url: str) -> Answer:
+    """To POST /payments and its completion. None: no result in time."""
+    if standing is None:
+        body = {"paymentReference": None, "outcome": "pending", "operation": operation, "statusUrl": status_url}
+        return Answer(status=202, body=body, headers={"Location": status_url})
+    answer = status_answer(standing, operation=operation)
+    return Answer(status=answer.status, body=answer.body, headers={"Location": status_url})
+
+
+def status_answer(standing: Standing | None, *, operation: str) -> Answer:
+    """To GET /payments/{operation}. None: no worker has taken it up yet, or nobody ever asked for it.
+
+    The two cannot be told apart from one read, and a poll that comes early must not look like an error.
+    """
+    if standing is None:
+        return Answer(status=200, body={"paymentReference": None, "outcome": "pending", "operation": operation})
+    row = _PAYMENTS[standing.outcome]
+    if isinstance(row, _Refused):
+        return _error(row, standing)
+    body: dict[str, object] = {
+        "paymentReference": standing.payment_reference,
+        "outcome": row.outcome,
+        "operation": operation,
+    }
+    if standing.action is not None:
+        body["action"] = {"type": standing.action.type.value, "url": standing.action.url}
+    return Answer(status=200, body=body | _reason(standing))
+
+
+def intent_answer(standing: Standing | None) -> Answer:
+    """To POST /operations/payment-intents/{id}. None: no result in time."""
+    if standing is None:
+        return Answer(status=200, body={"outcome": "received"})
+    row = _INTENTS[standing.outcome]
+    if isinstance(row, _Refused):
+        return _error(row, standing)
+    return Answer(status=200, body={"outcome": row.outcome} | _reason(standing))
+
+
+def return_outcome(standing: Standing | None) -> str:
+    """The word for the merchant's return page."""
+    return "pending" if standing is None else _RETURNS[standing.outcome]
+
+
+def _reason(standing: Standing) -> dict[str, object]:
+    if standing.reason is None:
+        return {}
+    return {"reason": {"code": standing.reason.code, "message": standing.reason.message}}
+
+
+def _error(row: _Refused, standing: Standing) -> Answer:
+    reason = standing.reason
+    fault = Fault(code=row.code, message=reason.message if reason else row.message)
+    problem = Problem(status=row.status, faults=(fault,), headers={})
+    return Answer(status=row.status, body=body_of(problem) | _reason(standing))

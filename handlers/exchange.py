@@ -1,0 +1,123 @@
+"""What every request goes through: a correlation id, errors in the contract's shape, headers, and one log line.
+
+Logs name the route, never the path: ids and secrets are in paths, queries, headers and bodies, and stay there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from handlers import cors, headers
+from handlers.answers import Answer
+from handlers.dependencies import Dependencies
+from handlers.errors import Fault, Problem, body_of, is_known, problem_of
+
+_log = structlog.stdlib.get_logger(__name__)
+
+#: A handler of ours: from a request to an answer, or an exception from the table in `handlers.errors`.
+Handle: TypeAlias = Callable[[Dependencies, web.Request], Awaitable[Answer | web.Response]]
+
+_SECURITY: Final = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    # Instead of aiohttp's, which tells its version and Python's.
+    "Server": "ctpay",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+#: What the router itself refuses: status -> code and message.
+_ROUTER: Final = {
+    404: ("ResourceNotFound", "There is nothing at this address."),
+    405: ("MethodNotAllowed", "This address does not take this method. The header Allow lists those it takes."),
+}
+
+_SERVER_FAULT: Final = 500
+
+
+def bind(handle: Handle, dependencies: Dependencies) -> Handler:
+    """The handler as aiohttp calls it."""
+
+    async def call(request: web.Request) -> web.StreamResponse:
+        answer = await handle(dependencies, request)
+        return _response(answer) if isinstance(answer, Answer) else answer
+
+    return call
+
+
+def middleware(dependencies: Dependencies) -> Middleware:
+    """The one middleware."""
+
+    @web.middleware
+    async def exchange(request: web.Request, handler: Handler) -> web.StreamResponse:
+        begun = asyncio.get_running_loop().time()
+        with structlog.contextvars.bound_contextvars(correlation_id=""):
+            given = request.headers.get(headers.CORRELATION)
+            headers.correlate(request, given if headers.is_correlation_id(given) else dependencies.new_id())
+            response = await _reply(request, handler)
+            response.headers.update(_SECURITY)
+            response.headers.update(cors.reply_headers(request.headers.get("Origin"), dependencies.allowed_origins))
+            response.headers[headers.CORRELATION] = headers.correlation_id(request)
+            if dependencies.draining.begun:
+                response.force_close()
+            _log.info(
+                "request.done",
+                method=request.method,
+                route=_route(request),
+                status=response.status,
+                duration_ms=round((asyncio.get_running_loop().time() - begun) * 1000, 1),
+                correlation_id=headers.correlation_id(request),
+            )
+        return response
+
+    return exchange
+
+
+async def _reply(request: web.Request, handler: Handler) -> web.StreamResponse:
+    refused = request.match_info.http_exception
+    if isinstance(refused, web.HTTPMethodNotAllowed) and _is_preflight(request):
+        return web.Response(status=204, headers=cors.preflight_headers(refused.allowed_methods))
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        code, message = _ROUTER.get(error.status, ("General", error.reason))
+        allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+        return _problem(Problem(status=error.status, faults=(Fault(code=code, message=message),), headers=allow))
+    except Exception as error:  # noqa: BLE001 - the outermost place of a request; what is unknown becomes a 500
+        problem = problem_of(error)
+        if problem.status >= _SERVER_FAULT:
+            _log_fault(error)
+        return _problem(problem)
+
+
+def _is_preflight(request: web.Request) -> bool:
+    return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+
+
+def _route(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return "unmatched" if resource is None else resource.canonical
+
+
+def _log_fault(error: Exception) -> None:
+    # The message of an exception that is not ours may quote what the caller sent: the places will do.
+    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    reason = {"reason": str(error)} if is_known(error) else {"places": places}
+    _log.error("request.failed", error=type(error).__name__, **reason)
+
+
+def _problem(problem: Problem) -> web.Response:
+    return _response(Answer(status=problem.status, body=body_of(problem), headers=problem.headers))
+
+
+def _response(answer: Answer) -> web.Response:
+    body = json.dumps(answer.body, separators=(",", ":"), ensure_ascii=False).encode()
+    return web.Response(status=answer.status, body=body, content_type="application/json", headers=answer.headers)

@@ -1,0 +1,96 @@
+"""Payments: a shopper pays, comes back from a challenge, and asks how it went."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from bus.messages import AuthorizePayment, CompleteAuthorization
+from handlers import attempts, body, callers, dispatch, headers, requests, returns
+from handlers.answers import Answer, payment_answer, status_answer
+from handlers.dependencies import Dependencies, Session
+from handlers.errors import invalid
+
+
+async def create(dependencies: Dependencies, request: web.Request) -> Answer:
+    """POST /payments: authorize the cart's total on what the shopper's token stands for."""
+    session = await callers.session(dependencies, request)
+    key = headers.idempotency_key(request)
+    limits = dependencies.limits
+    wait = headers.wait(request, default_s=limits.payments_wait_s, s_max=limits.wait_s_max)
+    asked = requests.read(requests.PaymentRequest, await body.read_json(request, limits.body)).payment_method
+    _check_method(asked.type, dependencies, session)
+    scope = attempts.Scope(project_key=dependencies.project_key, caller=session.owner, route="POST /payments")
+    operation = dependencies.new_id() if key is None else attempts.command_id(scope, key)
+    command = AuthorizePayment(
+        command_id=operation,
+        correlation_id=headers.correlation_id(request),
+        accepted_at=dependencies.clock(),
+        reply_to=dependencies.instance,
+        cart_id=session.cart_id,
+        owner=session.owner,
+        method=asked.type,
+        token=asked.token,
+        attempt_key=None if key is None else attempts.attempt_key(scope, key),
+        request_hash=attempts.payment_hash(cart_id=session.cart_id, method=asked.type),
+        return_url=returns.return_url(dependencies, session, operation),
+        merchant_reference=session.future_order_number,
+    )
+    standing = await dispatch.carry_out(dependencies, command, wait_s=wait.seconds)
+    answer = payment_answer(standing, operation=operation, status_url=dependencies.status_url(operation))
+    return answer.with_headers(wait.headers)
+
+
+async def complete(dependencies: Dependencies, request: web.Request) -> Answer:
+    """POST /payments/{operation}/complete: go on after the shopper's challenge."""
+    session = await callers.session(dependencies, request)
+    operation = requests.path_id("operation", request.match_info["operation"])
+    key = headers.idempotency_key(request)
+    limits = dependencies.limits
+    wait = headers.wait(request, default_s=limits.payments_wait_s, s_max=limits.wait_s_max)
+    asked = requests.read(requests.CompleteRequest, await body.read_json(request, limits.body))
+    scope = attempts.Scope(
+        project_key=dependencies.project_key, caller=session.owner, route=f"POST /payments/{operation}/complete"
+    )
+    command = CompleteAuthorization(
+        command_id=dependencies.new_id() if key is None else attempts.command_id(scope, key),
+        correlation_id=headers.correlation_id(request),
+        accepted_at=dependencies.clock(),
+        reply_to=dependencies.instance,
+        operation=operation,
+        cart_id=session.cart_id,
+        owner=session.owner,
+        parameters=requests.parameters(list(asked.parameters.items())),
+    )
+    standing = await dispatch.carry_out(dependencies, command, wait_s=wait.seconds)
+    answer = payment_answer(standing, operation=operation, status_url=dependencies.status_url(operation))
+    return answer.with_headers(wait.headers)
+
+
+async def status(dependencies: Dependencies, request: web.Request) -> Answer:
+    """GET /payments/{operation}: where it stands, by one read, for the session that began it."""
+    session = await callers.session(dependencies, request)
+    operation = requests.path_id("operation", request.match_info["operation"])
+    standing = await dependencies.status.read(
+        cart_id=session.cart_id,
+        owner=session.owner,
+        operation=operation,
+        correlation_id=headers.correlation_id(request),
+    )
+    return status_answer(standing, operation=operation)
+
+
+def methods_of(dependencies: Dependencies, session: Session) -> frozenset[str]:
+    """The payment methods that the PSP has and the merchant's session allows."""
+    offered = dependencies.reads.capabilities.methods
+    allowed = session.allowed_payment_methods
+    return offered if allowed is None else offered.intersection(allowed)
+
+
+def _check_method(method: str, dependencies: Dependencies, session: Session) -> None:
+    allowed = methods_of(dependencies, session)
+    if method not in allowed:
+        raise invalid(
+            "paymentMethod.type",
+            "This payment method cannot be used in this session. Send one of the allowed values.",
+            allowed_values=tuple(sorted(allowed)),
+        )

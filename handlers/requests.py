@@ -1,0 +1,185 @@
+"""The bodies of requests, as the Checkout contract writes them, and the faults of those that are not so.
+
+Fields that we do not know are tolerated, as the contract does; card data is refused before this (`handlers.body`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Final, Literal, Self, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
+
+from handlers.cards import has_card_number, is_card_field, refusal
+from handlers.errors import Fault, RequestError, invalid, required
+from psp.money import FRACTION_DIGITS, Money
+
+#: The largest integer that every JSON reader has exactly (RFC 8259, section 6).
+_INTEGER_MAX: Final = 2**53 - 1
+#: Faults told at once.
+_FAULTS_MAX: Final = 10
+
+PARAMETERS_MAX: Final = 32
+#: Characters.
+PARAMETER_NAME_MAX: Final = 128
+PARAMETER_VALUE_MAX: Final = 2048
+
+#: Ids of operations and of commercetools resources in a path. Nothing that changes the meaning of a URL.
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+
+#: Text for people: everything but control characters.
+_Text: TypeAlias = Annotated[str, Field(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
+_Id: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel, extra="ignore", frozen=True, strict=True, hide_input_in_errors=True
+    )
+
+
+class PaymentMethod(_Body):
+    """How the shopper pays."""
+
+    #: A payment method type, for example `card`.
+    type: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    #: What the PSP's hosted fields gave the browser.
+    token: Annotated[SecretStr, Field(min_length=1, max_length=512)]
+    #: The shopper's consent to have the method stored.
+    store_payment_method: bool | None = None
+
+    @field_validator("token")
+    @classmethod
+    def _conservative(cls, token: SecretStr) -> SecretStr:
+        if re.fullmatch(r"[A-Za-z0-9_.-]+", token.get_secret_value(), re.ASCII) is None:
+            raise ValueError("A token has only letters, digits, dots, dashes and underscores.")
+        return token
+
+
+class PaymentRequest(_Body):
+    """POST /payments."""
+
+    payment_method: PaymentMethod
+
+
+class CompleteRequest(_Body):
+    """POST /payments/{operation}/complete."""
+
+    #: What the browser got from the action, as the PSP named it.
+    parameters: dict[str, str] = Field(default_factory=dict)
+
+
+class Amount(_Body):
+    """commercetools' Money, cent precision only."""
+
+    cent_amount: Annotated[int, Field(gt=0, le=_INTEGER_MAX)]
+    currency_code: str
+    type: Literal["centPrecision"] | None = None
+    fraction_digits: int | None = None
+
+    @field_validator("currency_code")
+    @classmethod
+    def _known(cls, code: str) -> str:
+        if code not in FRACTION_DIGITS:
+            raise ValueError("The currency is not one of ISO 4217's. Send a code such as EUR.")
+        return code
+
+    @model_validator(mode="after")
+    def _same_digits(self) -> Self:
+        if self.fraction_digits not in (None, FRACTION_DIGITS[self.currency_code]):
+            raise ValueError("The fraction digits are not the currency's. Leave them out, or send ISO 4217's.")
+        return self
+
+    def money(self) -> Money:
+        return Money(amount=self.cent_amount, currency=self.currency_code)
+
+
+class CaptureAction(_Body):
+    action: Literal["capturePayment"]
+    amount: Amount
+    merchant_reference: _Text | None = None
+
+
+class RefundAction(_Body):
+    action: Literal["refundPayment"]
+    amount: Amount
+    merchant_reference: _Text | None = None
+    #: The Charge to take it from.
+    transaction_id: _Id | None = None
+
+
+class CancelAction(_Body):
+    action: Literal["cancelPayment"]
+    merchant_reference: _Text | None = None
+
+
+class ReverseAction(_Body):
+    action: Literal["reversePayment"]
+    merchant_reference: _Text | None = None
+
+
+Action: TypeAlias = CaptureAction | RefundAction | CancelAction | ReverseAction
+_ACTIONS: Final = ("capturePayment", "refundPayment", "cancelPayment", "reversePayment")
+
+
+class PaymentIntentRequest(_Body):
+    """POST /operations/payment-intents/{id}."""
+
+    #: Exactly one: two could half succeed.
+    actions: Annotated[list[Annotated[Action, Field(discriminator="action")]], Field(min_length=1, max_length=1)]
+
+
+_Model = TypeVar("_Model", bound=_Body)
+
+
+def read(model: type[_Model], body: dict[str, object]) -> _Model:
+    """The body as the model. Raises RequestError with every fault, each naming its field and none its value."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False)
+        raise RequestError(*map(_fault, faults[:_FAULTS_MAX])) from None
+
+
+def path_id(name: str, value: str) -> str:
+    """An id out of the path. Raises RequestError."""
+    if has_card_number(value):
+        raise refusal()
+    if _ID.fullmatch(value) is None:
+        raise invalid(name, "An id has 1 to 128 letters, digits, dashes and underscores.")
+    return value
+
+
+def parameters(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """What the browser brought back from a challenge or a redirect, free of card data. Raises RequestError."""
+    field = "parameters"
+    if len(pairs) > PARAMETERS_MAX:
+        raise invalid(field, f"There are too many parameters. Send at most {PARAMETERS_MAX}.")
+    for name, value in pairs:
+        if is_card_field(name) or has_card_number(name) or has_card_number(value):
+            raise refusal()
+        if not name or len(name) > PARAMETER_NAME_MAX or len(value) > PARAMETER_VALUE_MAX:
+            sizes = f"1 to {PARAMETER_NAME_MAX} characters, its value at most {PARAMETER_VALUE_MAX}"
+            raise invalid(field, f"A parameter's name has {sizes}.")
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise invalid(field, "A parameter's name is repeated. Send each name once.")
+    return found
+
+
+def _fault(detail: ErrorDetails) -> Fault:
+    # Between an action's index and its fields pydantic puts the action's name, which is no part of the body's path.
+    path = [str(part) for part in detail["loc"] if part not in _ACTIONS]
+    match detail["type"]:
+        case "missing":
+            return required(".".join(path))
+        case "union_tag_not_found":
+            return required(".".join([*path, "action"]))
+        case "union_tag_invalid":
+            message = "There is no such action."
+            return invalid(".".join([*path, "action"]), message, allowed_values=_ACTIONS).faults[0]
+        case _:
+            return invalid(".".join(path), detail["msg"].removeprefix("Value error, ")).faults[0]
