@@ -168,7 +168,7 @@ def _page(name: str, values: Mapping[str, str], *, embedded_by: str | None, rows
     template = string.Template((PAGES / f"{name}.html").read_text(encoding="utf-8"))
     escaped = {key: html.escape(value, quote=True) for key, value in values.items()}
     policy = (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors " + (embedded_by or "'none'")
     )
     return web.Response(
