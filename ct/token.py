@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from aiohttp import BasicAuth
 from pydantic import SecretStr
 from yarl import URL
 
@@ -23,8 +23,9 @@ _OURS: Final = "ours"
 
 def form_headers(client_id: str, client_secret: SecretStr) -> dict[str, str]:
     """Headers of the calls to the authorization service: our credentials and the form's type."""
+    credentials = f"{client_id}:{client_secret.get_secret_value()}".encode()
     return {
-        "Authorization": BasicAuth(client_id, client_secret.get_secret_value()).encode(),
+        "Authorization": f"Basic {base64.b64encode(credentials).decode()}",
         "Content-Type": "application/x-www-form-urlencoded",
     }
 
