@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("bus", "ct", "ctpay", "enabler", "handlers", "psp", "sandbox", "workers")
 #: Modules that contracts and the table below name.
 NAMED = (
-    "bus.port", "ct.errors", "ct.introspection", "ct.ledger", "ct.reads", "ct.sessions", "ct.token",
+    "bus.port", "ct.callers", "ct.errors", "ct.introspection", "ct.ledger", "ct.sessions", "ct.status",
     "psp.errors", "psp.facts", "psp.money", "psp.outcome", "psp.port", "psp.registry", "psp.seams", "psp.example.adapter",
 )  # fmt: skip
 
@@ -37,8 +37,18 @@ ALLOWED = {
     "psp": ("aiohttp",),
     "ct": ("psp.errors", "psp.facts", "psp.money", "psp.outcome", "psp.seams", "aiohttp", "commercetools"),
     "bus": ("psp.errors", "psp.facts", "psp.money", "psp.outcome", "psp.seams", "google.cloud.pubsub_v1", "grpc"),
-    "enabler": ("bus.port", "psp.money", "psp.port", "ct.sessions", "aiohttp"),
-    "handlers": ("bus.port", "psp.money", "psp.port", "ct.sessions", "ct.introspection", "ct.reads", "aiohttp"),
+    "enabler": ("bus.port", "psp.money", "psp.port", "aiohttp"),
+    "handlers": (
+        "bus.port",
+        "psp.money",
+        "psp.port",
+        "ct.callers",
+        "ct.errors",
+        "ct.introspection",
+        "ct.sessions",
+        "ct.status",
+        "aiohttp",
+    ),
     "workers": ("bus.port", "ct.ledger", "psp.money", "psp.port"),
     "ctpay": ("bus.port", "ct.ledger", "enabler", "handlers", "psp.registry", "workers", "aiohttp", "typer", "rich"),
     "sandbox": ("aiohttp", "google.cloud.pubsub_v1", "grpc"),
