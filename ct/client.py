@@ -73,12 +73,13 @@ class Commercetools:
     async def _ask(self, method: str, path: str, *, params: Params | None, body: bytes | None = None) -> JsonObject:
         # The path is quoted already: quoted again, an escaped slash would become part of the name.
         url = URL(self._root + path, encoded=True).update_query(params or {})
+        asked = f"{method} {url.raw_path}"
         headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
         reply = await self._tokens.bear(
             lambda token: self._wire.send(
-                method, url, headers={**headers, "Authorization": f"Bearer {token}"}, body=body
+                method, url, asked=asked, headers={**headers, "Authorization": f"Bearer {token}"}, body=body
             )
         )
         if not reply.good:
-            raise refusal(reply, asked=f"{method} {url.path}")
+            raise refusal(reply, asked=asked)
         return reply.document

@@ -16,6 +16,9 @@ from ct.token import form_headers
 from ct.wire import JsonObject, Wire, refusal
 from psp.seams import Clock
 
+#: The call's name in errors.
+_ASKED: Final = "POST /oauth/introspect"
+
 #: RFC 6750, section 2.1. Longer than any that commercetools gives.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]{1,4096}={0,8}")
 
@@ -62,11 +65,12 @@ class Introspection:
         reply = await self._wire.send(
             "POST",
             self._url,
+            asked=_ASKED,
             headers=form_headers(self._client_id, self._client_secret),
             body=urlencode({"token": bearer}).encode(),
         )
         if not reply.good:
-            raise refusal(reply, asked="POST /oauth/introspect")
+            raise refusal(reply, asked=_ASKED)
         for_s = min(self._known_s, _ends_at(reply.document) - asked_at.timestamp())
         return Kept(value=_read_caller(reply.document, self._project_key), fresh_s=FRESH * for_s, for_s=for_s)
 

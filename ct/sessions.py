@@ -20,6 +20,9 @@ from psp.seams import Clock
 #: commercetools gives UUIDs. The id becomes part of a URL that is asked with our token, so nothing else is let in.
 _SESSION_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
+#: The call's name in errors, without the id: who has that is the shopper.
+_ASKED: Final = "GET /sessions/…"
+
 #: The session service refuses an old token with either.
 _REFUSED: Final = frozenset({401, 403})
 
@@ -53,13 +56,13 @@ class Sessions:
         asked_at = self._clock()
         url = URL(self._root + session_id, encoded=True)
         reply = await self._tokens.bear(
-            lambda token: self._wire.send("GET", url, headers={"Authorization": f"Bearer {token}"}),
+            lambda token: self._wire.send("GET", url, asked=_ASKED, headers={"Authorization": f"Bearer {token}"}),
             refused=_REFUSED,
         )
         if reply.status == 404:  # noqa: PLR2004 - the caller's fault here, and nowhere else
             raise UnknownCallerError("There is no such session. Start a new checkout session.")
         if not reply.good:
-            raise refusal(reply, asked="GET /sessions/…")
+            raise refusal(reply, asked=_ASKED)
         ends_at = _ends_at(reply.document)
         for_s = self._known_s if ends_at is None else min(self._known_s, (ends_at - asked_at).total_seconds())
         return Kept(value=_read_session(reply.document, owner), fresh_s=FRESH * for_s, for_s=for_s)

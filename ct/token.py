@@ -66,6 +66,7 @@ class Tokens:
         reply = await self._wire.send(
             "POST",
             self._url,
+            asked="POST /oauth/token",
             headers=form_headers(self._client_id, self._client_secret),
             body=b"grant_type=client_credentials",
         )

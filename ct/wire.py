@@ -99,10 +99,13 @@ class Wire:
         method: str,
         url: URL,
         *,
+        asked: str,
         headers: Mapping[str, str],
         body: bytes | None = None,
     ) -> Reply:
         """The answer to one request, whatever its status, unless that is one of `RETRIED`.
+
+        `asked` names the request in errors; the URL is not told there, as the ids in some are secrets.
 
         A POST whose reply was lost is sent again like any other. That is safe with commercetools: an update names the
         version it is for, so its repetition is answered 409, and what we create has a unique key, so its repetition
@@ -114,7 +117,7 @@ class Wire:
             return await self._retry(self._once)(method, url, headers, body)
         except _AgainError as error:
             raise UnavailableError(
-                f"commercetools gave no answer to {method} {url.path} in {self._tries} tries; the last one: {error}. "
+                f"commercetools gave no answer to {asked} in {self._tries} tries; the last one: {error}. "
                 "Check that it is up and can be reached; a write may have had its effect."
             ) from None
 

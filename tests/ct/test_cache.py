@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from ct.cache import Cache, Kept
+from ct.errors import UnavailableError
+
+
+class Source:
+    """Something to learn from; counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.fault: Exception | None = None
+        self.for_s = 100.0
+
+    async def __call__(self) -> Kept[str]:
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.fault is not None:
+            raise self.fault
+        return Kept(value=f"v{self.asked}", fresh_s=self.for_s / 2, for_s=self.for_s)
+
+
+async def test_what_is_known_is_not_asked_again() -> None:
+    cache, source = Cache[str](size=2), Source()
+    assert [await cache.get("a", source) for _ in range(3)] == ["v1"] * 3
+    assert source.asked == 1
+
+
+async def test_keys_do_not_share_values() -> None:
+    cache, source = Cache[str](size=2), Source()
+    assert [await cache.get("a", source), await cache.get("b", source)] == ["v1", "v2"]
+
+
+async def test_what_may_not_be_kept_is_asked_every_time() -> None:
+    cache, source = Cache[str](size=2), Source()
+    source.for_s = 0.0
+    assert [await cache.get("a", source), await cache.get("a", source)] == ["v1", "v2"]
+
+
+async def test_the_least_recently_used_makes_room() -> None:
+    cache, source = Cache[str](size=2), Source()
+    for key in ("a", "b", "a", "c"):
+        await cache.get(key, source)
+    assert source.asked == 3
+    await cache.get("a", source)
+    assert source.asked == 3
+    await cache.get("b", source)
+    assert source.asked == 4
+
+
+async def test_an_entry_ends_even_if_nobody_can_be_asked(pass_time: Callable[[float], None]) -> None:
+    cache, source = Cache[str](size=2), Source()
+    await cache.get("a", source)
+    source.fault = UnavailableError("down")
+    pass_time(101)
+    with pytest.raises(UnavailableError):
+        await cache.get("a", source)
+
+
+async def test_an_outage_leaves_what_is_still_believed(
+    pass_time: Callable[[float], None], until: Callable[[Callable[[], object]], Awaitable[None]]
+) -> None:
+    cache, source = Cache[str](size=2), Source()
+    await cache.get("a", source)
+    source.fault = UnavailableError("down")
+    pass_time(60)
+    assert await cache.get("a", source) == "v1"
+    await until(lambda: source.asked == 2)
+    assert await cache.get("a", source) == "v1"
+
+
+async def test_a_definite_no_behind_the_answer_ends_the_belief(
+    pass_time: Callable[[float], None], until: Callable[[Callable[[], object]], Awaitable[None]]
+) -> None:
+    cache, source = Cache[str](size=2), Source()
+    await cache.get("a", source)
+    source.fault = LookupError("gone")
+    pass_time(60)
+    assert await cache.get("a", source) == "v1"
+    await until(lambda: source.asked == 2)
+    await asyncio.sleep(0)
+    with pytest.raises(LookupError):
+        await cache.get("a", source)
+
+
+async def test_forgetting_a_value_leaves_a_newer_one() -> None:
+    cache, source = Cache[str](size=2), Source()
+    await cache.get("a", source)
+    cache.forget("a", "v0")
+    cache.forget("never there", "v1")
+    assert await cache.get("a", source) == "v1"
+    cache.forget("a", "v1")
+    assert await cache.get("a", source) == "v2"
+
+
+async def test_a_call_that_the_loop_cancels_is_made_anew(
+    until: Callable[[Callable[[], object]], Awaitable[None]],
+) -> None:
+    cache, source = Cache[str](size=2), Source()
+    flying: list[asyncio.Task[object] | None] = []
+
+    async def never() -> Kept[str]:
+        flying.append(asyncio.current_task())
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    waiter = asyncio.create_task(cache.get("a", never))
+    await until(lambda: flying)
+    assert flying[0] is not None
+    flying[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    assert await cache.get("a", source) == "v1"
