@@ -115,8 +115,8 @@ def set_up(
     `token` is an access token with `manage_types` and `manage_subscriptions` (or `manage_project`).
     Raises SetupError, and the errors of `ct.errors`.
     """
+    project = _client(api_url, token, limits).with_project_key(segment(project_key))
     try:
-        project = _client(api_url, token, limits).with_project_key(segment(project_key))
         return (
             *(_set_up_type(project, wanted) for wanted in (TRANSACTION_TYPE, INTERACTION_TYPE)),
             _set_up_subscription(project, destination),
@@ -127,11 +127,12 @@ def set_up(
             f"commercetools cannot be reached at {api_url} ({type(error).__name__}). Check CTP_API_URL, then run "
             "`ctpay setup` again."
         ) from None
-    except ValidationError as error:
+    except (ValidationError, ValueError):
+        # Not told and not chained: the SDK repeats what it read, and some destinations have credentials in them.
         raise SetupError(
-            f"The SDK cannot read what is there ({error}). Look at the types {TRANSACTION_TYPE.key}, "
-            f"{INTERACTION_TYPE.key} and the subscription {SUBSCRIPTION_KEY}, and remove what is not of `ctpay setup`."
-        ) from error
+            f"The SDK cannot read what is there. Look at the types {TRANSACTION_TYPE.key} and {INTERACTION_TYPE.key} "
+            f"and at the subscription {SUBSCRIPTION_KEY}, and remove what is not of `ctpay setup`."
+        ) from None
 
 
 def _set_up_type(project: ByProjectKeyRequestBuilder, wanted: CustomType) -> Record:
@@ -161,7 +162,7 @@ def missing_fields(found: Type, wanted: CustomType) -> tuple[str, ...]:
             f"The type {wanted.key} is not for {wanted.resource}. That cannot be changed: remove it, or rename its "
             "key, then run `ctpay setup` again."
         )
-    there = {definition.name: definition for definition in found.field_definitions}
+    there = {definition.name: definition for definition in found.field_definitions or ()}
     for name in wanted.fields.keys() & there.keys():
         definition, kind = there[name], wanted.fields[name]
         if definition.type.name != kind or definition.required:
