@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import pytest
+from support.ct_documents import cart_document, money, payment_document, transaction
+
+from ct.actions import stored_action
+from ct.cart import parse_cart
+from ct.folds import authorized, captures_used, covers, uses
+from ct.payment import UnreadablePaymentError, parse_payment
+from psp.facts import Action, ActionType, State
+from psp.money import Money
+
+
+def entry(**fields):
+    return {"type": {"typeId": "type", "id": "i"}, "fields": {f"ctpay{name}": value for name, value in fields.items()}}
+
+
+CLAIM = entry(Kind="claim", Cause="c", TransactionId="m", At="2026-03-01T12:00:00.000Z")
+
+
+def test_what_a_payment_says_is_read_and_what_others_log_is_left_out():
+    action = Action(type=ActionType.REDIRECT, url="https://psp.example/r")
+    document = payment_document(
+        transaction("auth", command="c1", fields={"ctpayAction": stored_action(action), "ctpayCartVersion": 7}),
+        transaction("m", "Charge"),
+        interfaceId="psp-1",
+        interfaceInteractions=[CLAIM, entry(Kind="somebody-else's"), {"type": {}, "fields": {"other": 1}}],
+    )
+    payment = parse_payment(document)
+    assert payment.transaction("auth").action == action
+    assert payment.transaction("auth").cart_version == 7
+    assert payment.transaction("m").claimed
+    assert payment.transaction("m").taken
+    assert not payment.transaction("m").typed
+    assert [one.cause for one in payment.interactions] == ["c"]
+    assert payment.transaction("nobody") is None
+
+
+def test_a_failure_with_the_mark_reads_as_reversed():
+    document = payment_document(transaction("r", "Refund", "Failure", fields={"ctpayReversed": True}))
+    assert parse_payment(document).transaction("r").state is State.REVERSED
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"amountPlanned": {"type": "highPrecision", "preciseAmount": 1, "currencyCode": "EUR", "centAmount": 1}},
+        {"amountPlanned": money(1, "ZZZ")},
+        {"transactions": [{"id": "t", "type": "Sorcery", "amount": money(1)}]},
+        {"transactions": [{"id": "t", "type": "Charge"}]},
+        {"interfaceInteractions": [entry(Kind="claim", Cause="c", At="yesterday")]},
+    ],
+)
+def test_what_cannot_be_judged_is_unreadable_and_says_whose_it_is(damage):
+    with pytest.raises(UnreadablePaymentError, match="pay-1"):
+        parse_payment(payment_document() | damage)
+
+
+def test_a_merchants_initial_transaction_uses_nothing_until_it_is_taken():
+    unclaimed = payment_document(transaction("m", "Charge", "Initial", 100))
+    assert captures_used(parse_payment(unclaimed)) == 0
+    claimed = parse_payment(unclaimed | {"interfaceInteractions": [CLAIM]})
+    assert captures_used(claimed) == 100
+    assert captures_used(claimed, besides="m") == 0
+    assert uses(claimed.transaction("m"))
+
+
+@pytest.mark.parametrize(
+    ("transactions", "covered"),
+    [
+        ([transaction("a", command="c")], 4200),
+        ([transaction("a")], 0),
+        ([transaction("a", state="Pending")], 4200),
+        ([transaction("a", state="Failure", command="c")], 0),
+        ([transaction("a", state="Success"), transaction("x", "CancelAuthorization", "Success")], 0),
+        ([transaction("a", state="Success"), transaction("x", "CancelAuthorization", "Pending")], 4200),
+        (
+            [
+                transaction("a", state="Success"),
+                transaction("c", "Charge", "Success", 1000),
+                transaction("x", "CancelAuthorization", "Success", 3200),
+            ],
+            1000,
+        ),
+        (
+            [
+                transaction("a", state="Success"),
+                transaction("c", "Charge", "Success"),
+                transaction("r", "Refund", "Success", 200),
+                transaction("d", "Chargeback", "Success", 500),
+            ],
+            3500,
+        ),
+        ([transaction("c", "Charge", "Success", 1200)], 1200),
+    ],
+)
+def test_what_a_payment_covers_is_a_fold_over_its_transactions(transactions, covered):
+    assert covers(parse_payment(payment_document(*transactions))) == covered
+
+
+def test_only_a_success_is_authorized():
+    document = payment_document(transaction("a", state="Success"), transaction("b", state="Pending"))
+    assert authorized(parse_payment(document)) == 4200
+
+
+def test_a_cart_reads_its_payments_and_passes_over_deleted_ones():
+    document = cart_document(payment_document(), customerId="cust")
+    document["paymentInfo"]["payments"].append({"typeId": "payment", "id": "deleted"})
+    cart = parse_cart(document)
+    assert (cart.total, cart.active, cart.customer_id) == (Money(amount=4200, currency="EUR"), True, "cust")
+    assert [one.id for one in cart.payments] == ["pay-1"]
