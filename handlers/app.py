@@ -27,7 +27,7 @@ _ROUTES: Final[Mapping[tuple[str, str], Handle]] = {
 
 
 def create_app(dependencies: Dependencies) -> web.Application:
-    """The application, to be run without aiohttp's own access log, which would write paths and queries."""
+    """The application. `handlers.serving` serves it."""
     app = web.Application(middlewares=[middleware(dependencies)])
     for (method, path), handle in _ROUTES.items():
         app.router.add_route(method, path, bind(handle, dependencies))

@@ -44,6 +44,8 @@ async def read(request: web.Request, limits: BodyLimits) -> bytes:
                 body += chunk
                 if len(body) > limits.size_max:
                     raise too_large(limits.size_max)
+    except (web.RequestPayloadError, ConnectionError):
+        raise malformed("The body broke off. Send it again.") from None
     except TimeoutError:
         message = f"The body did not arrive within {limits.time_s_max:g} seconds. Send it again."
         raise RequestError(Fault(code="RequestTimeout", message=message), status=408) from None

@@ -56,11 +56,6 @@ def invalid(field: str, message: str, *, allowed_values: tuple[str, ...] | None 
     return RequestError(Fault(code="InvalidField", message=message, field=field, allowed_values=allowed_values))
 
 
-def missing(field: str) -> RequestError:
-    """A field is missing."""
-    return RequestError(required(field))
-
-
 def required(field: str) -> Fault:
     """The fault of a missing field."""
     return Fault(code="RequiredField", message=f"The field {field!r} is missing. Send it.", field=field)

@@ -109,9 +109,9 @@ def _route(request: web.Request) -> str:
 
 def _log_fault(error: Exception) -> None:
     # The message of an exception that is not ours may quote what the caller sent: the places will do.
-    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
-    reason = {"reason": str(error)} if is_known(error) else {"places": places}
-    _log.error("request.failed", error=type(error).__name__, **reason)
+    places = [f"{frame.name} at {frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    told = {"reason": str(error)} if is_known(error) else {"exception": "; ".join(places)}
+    _log.error("request.failed", type=type(error).__name__, **told)
 
 
 def _problem(problem: Problem) -> web.Response:

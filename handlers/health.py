@@ -34,7 +34,7 @@ async def _failed(checks: Mapping[str, Check], *, time_s_max: float) -> list[str
     reasons = await asyncio.gather(*(_run(check, time_s_max) for check in checks.values()))
     failed = {name: reason for name, reason in zip(checks, reasons, strict=True) if reason is not None}
     for name, reason in failed.items():
-        _log.warning("ready.check_failed", check=name, reason=reason)
+        _log.warning("ready.check_failed", name=name, reason=reason)
     return list(failed)
 
 

@@ -22,6 +22,7 @@ from ct.callers import Caller, Session, UnknownCallerError
 from handlers.app import create_app
 from handlers.dependencies import Dependencies, Limits
 from handlers.replies import Replies
+from handlers.serving import make_runner
 from psp.errors import UnverifiedWebhookError
 from psp.outcome import Standing
 from psp.port import Capabilities, CaptureSupport, LookupBy, PspHealth, RefundScope, Remainder
@@ -218,7 +219,7 @@ class Serve:
 
     async def __call__(self, **changes: object) -> Ingress:
         dependencies = replace(self._dependencies, **changes)
-        runner = web.AppRunner(create_app(dependencies), access_log=None)
+        runner = make_runner(create_app(dependencies), shutdown_s=5)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
@@ -226,6 +227,11 @@ class Serve:
         client = aiohttp.ClientSession()
         self._started.append((runner, client))
         return Ingress(f"http://{host}:{port}", client, self._world, dependencies)
+
+    @property
+    def runner(self) -> web.AppRunner:
+        """The last one's."""
+        return self._started[-1][0]
 
     async def stop(self) -> None:
         for runner, client in self._started:
