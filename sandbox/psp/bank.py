@@ -50,9 +50,7 @@ class Bank:
             raise RefusalError(400, "invalid_cvc", f"The security code has {cvc_digits(brand)} digits.")
         behaviour = BY_NUMBER.get(number)
         if behaviour is None:
-            raise RefusalError(
-                400, "not_a_test_card", "Use one of the test cards here, never a real one."
-            )
+            raise RefusalError(400, "not_a_test_card", "Use one of the test cards here, never a real one.")
         token = Token(
             id=f"tok_{self._books.new_id()}",
             behaviour=behaviour,

@@ -147,7 +147,11 @@ class Books:
 
     def authorize(self, payment: Payment, now: datetime) -> Payment:
         payment = replace(
-            payment, status=PaymentStatus.AUTHORIZED, amount_authorized=payment.amount, failure=None, updated=now
+            payment,
+            status=PaymentStatus.AUTHORIZED,
+            amount_authorized=payment.amount,
+            authorized_at=now,
+            failure=None,
         )
         self.effects.append(
             Effect(
@@ -171,10 +175,12 @@ class Books:
     def add(self, payment: Payment, draft: Operation, course: Course, now: datetime) -> Operation:
         """Enter a new operation; its id, status and times are set here."""
         first = OperationStatus.OPEN if draft.kind is OperationKind.DISPUTE else OperationStatus.SUCCEEDED
+        status = OperationStatus.PENDING if course is Course.SETTLES_LATER else first
         operation = replace(
             draft,
             id=f"{_PREFIXES[draft.kind]}_{self.new_id()}",
-            status=OperationStatus.PENDING if course is Course.SETTLES_LATER else first,
+            status=status,
+            succeeded_at=now if status is OperationStatus.SUCCEEDED else None,
             created=now,
             updated=now,
         )
@@ -194,7 +200,8 @@ class Books:
     ) -> Operation:
         """Give an operation another status; where it loses its claim, the money moves back."""
         payment = self.payments[self._payment_of[operation.id]]
-        changed = replace(operation, status=status, failure=failure, updated=now)
+        succeeded_at = now if status is OperationStatus.SUCCEEDED else operation.succeeded_at
+        changed = replace(operation, status=status, failure=failure, succeeded_at=succeeded_at, updated=now)
         operations = tuple(changed if each.id == changed.id else each for each in payment.operations)
         payment = self.put(replace(payment, operations=operations), now)
         if status in WITHOUT_CLAIM and operation.status not in WITHOUT_CLAIM:

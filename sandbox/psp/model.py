@@ -118,6 +118,8 @@ class Operation:
     #: Which round of disputes, counted from one.
     round: int | None = None
     failure: Failure | None = None
+    #: When it succeeded, even if it failed afterwards; None: it never did.
+    succeeded_at: datetime | None = None
     #: The idempotency key of the call that asked for it.
     key: str | None = None
 
@@ -144,6 +146,7 @@ class Payment:
     result: str | None = None
     failure: Failure | None = None
     amount_authorized: int = 0
+    authorized_at: datetime | None = None
     operations: tuple[Operation, ...] = ()
     key: str | None = None
 

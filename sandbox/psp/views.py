@@ -17,6 +17,10 @@ def when(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def when_or_never(moment: datetime | None) -> str | None:
+    return None if moment is None else when(moment)
+
+
 def card(value: Card) -> Json:
     return {
         "brand": value.brand,
@@ -51,6 +55,7 @@ def operation(payment: Payment, value: Operation) -> Json:
         "payment_merchant_reference": payment.merchant_reference,
         "payment_metadata": dict(payment.metadata),
         "payment_amount_authorized": payment.amount_authorized,
+        "succeeded_at": when_or_never(value.succeeded_at),
         "created": when(value.created),
         "updated": when(value.updated),
     }
@@ -90,6 +95,7 @@ def payment(value: Payment, *, base_url: str) -> Json:
         "action": action(value, base_url=base_url),
         "failure": failure(value.failure),
         "amount_authorized": value.amount_authorized,
+        "authorized_at": when_or_never(value.authorized_at),
         "amount_captured": value.total(OperationKind.CAPTURE),
         "amount_refunded": value.total(OperationKind.REFUND),
         "amount_disputed": value.total(OperationKind.DISPUTE),

@@ -1,0 +1,173 @@
+"""The adapter for Sandbox Pay: our requests in its words, its answers as facts. It holds and decides nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Mapping
+from typing import Final
+from urllib.parse import urlencode
+
+from psp.errors import OutcomeUnknownError, RefusedError, UnknownVocabularyError
+from psp.facts import Fact, Reference
+from psp.port import (
+    Answer,
+    AuthorizeRequest,
+    CancelRequest,
+    CaptureRequest,
+    CompleteRequest,
+    Event,
+    LookupRequest,
+    RefundRequest,
+)
+from psp.sandbox import table
+from psp.sandbox.api import DeclinedError, SandboxApi
+from psp.sandbox.facts import answer_of, authorization_fact, metadata_of, operation_facts
+from psp.sandbox.reads import CAPABILITIES, NAME
+from psp.sandbox.scrub import scrub
+from psp.sandbox.wire import EventJson, OperationJson, PaymentJson, PaymentListJson
+
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class SandboxAdapter:
+    """Implements `PspAdapter`."""
+
+    name = NAME
+    capabilities = CAPABILITIES
+
+    def __init__(self, api: SandboxApi) -> None:
+        self._api = api
+
+    async def authorize(self, request: AuthorizeRequest) -> Answer:
+        if request.method not in self.capabilities.methods:
+            raise RefusedError(code="unsupported_method", message=f"There is no {request.method[:40]!r} at this PSP.")
+        body: dict[str, object] = {
+            "amount": request.amount.amount,
+            "currency": request.amount.currency,
+            "token": request.token.get_secret_value(),
+            "merchant_reference": _name(request.reference),
+            "metadata": metadata_of(request.reference),
+            "return_url": request.return_url,
+            "capture_method": "manual",
+        }
+        if request.merchant_reference is not None:
+            body["description"] = request.merchant_reference
+        key = _key(request.reference)
+        return await _payment(self._api.post("/v1/payments", body, PaymentJson, asked="/v1/payments", key=key))
+
+    async def complete(self, request: CompleteRequest) -> Answer:
+        """Without a key: completing twice gives the same payment, and a kept error must not outlive its cause."""
+        result = request.parameters.get("result")
+        if not result:
+            raise RefusedError(code="result_missing", message="The browser brought no result back from the challenge.")
+        path = f"{_path(request.payment_reference)}/complete"
+        asked = "/v1/payments/{id}/complete"
+        return await _payment(self._api.post(path, {"result": result}, PaymentJson, asked=asked, key=None))
+
+    async def capture(self, request: CaptureRequest) -> Answer:
+        body = {
+            "amount": request.amount.amount,
+            "currency": request.amount.currency,
+            **_names(request.reference, request.merchant_reference),
+        }
+        return await self._operate(request.payment_reference, "captures", body, request.reference)
+
+    async def cancel(self, request: CancelRequest) -> Answer:
+        """The PSP releases what it still holds, which is why no amount is sent."""
+        body = _names(request.reference, request.merchant_reference)
+        if request.payment_reference is not None:
+            return await self._operate(request.payment_reference, "cancel", body, request.reference)
+        named = {**body, "payment_merchant_reference": _name(request.authorization)}
+        key = _key(request.reference)
+        return await _operation(self._api.post("/v1/cancels", named, OperationJson, asked="/v1/cancels", key=key))
+
+    async def refund(self, request: RefundRequest) -> Answer:
+        body = {
+            "amount": request.amount.amount,
+            "currency": request.amount.currency,
+            **_names(request.reference, request.merchant_reference),
+        }
+        if request.capture_reference is not None:
+            body["capture"] = request.capture_reference
+        return await self._operate(request.payment_reference, "refunds", body, request.reference)
+
+    async def lookup(self, request: LookupRequest) -> Answer:
+        """By the PSP's id where we have it, else by our reference; the newest of several is the one that counts."""
+        if request.payment_reference is not None:
+            if not _ID.fullmatch(request.payment_reference):
+                return Answer(facts=())
+            found = await self._api.get(_path(request.payment_reference), PaymentJson, asked="/v1/payments/{id}")
+        else:
+            query = urlencode({"merchant_reference": _name(request.authorization)})
+            asked = "/v1/payments?merchant_reference="
+            several = await self._api.get(f"/v1/payments?{query}", PaymentListJson, asked=asked)
+            found = several.data[-1] if several is not None and several.data else None
+        return Answer(facts=()) if found is None else _readable(found)
+
+    def parse_webhook(self, body: bytes) -> tuple[Event, ...]:
+        """One event per body. Raises UnknownVocabularyError or ValueError, as the port says."""
+        event = EventJson.model_validate(json.loads(body))
+        subject = table.meaning(table.EVENTS, event.type, what="event type")
+        if subject is table.Subject.PAYMENT:
+            return (_event(event, authorization_fact(PaymentJson.model_validate(event.data))),)
+        return (_event(event, *operation_facts(OperationJson.model_validate(event.data))),)
+
+    def scrub(self, text: str) -> str:
+        return scrub(text)
+
+    async def _operate(
+        self, payment_reference: str, what: str, body: Mapping[str, object], reference: Reference
+    ) -> Answer:
+        path, asked = f"{_path(payment_reference)}/{what}", f"/v1/payments/{{id}}/{what}"
+        return await _operation(self._api.post(path, body, OperationJson, asked=asked, key=_key(reference)))
+
+
+def _event(event: EventJson, *facts: Fact) -> Event:
+    return Event(id=event.id, type=event.type, facts=facts)
+
+
+async def _payment(call: Awaitable[PaymentJson]) -> Answer:
+    """The facts of a payment, also of one that was declined."""
+    try:
+        return _readable(await call)
+    except DeclinedError as declined:
+        return _readable(declined.payment)
+
+
+async def _operation(call: Awaitable[OperationJson]) -> Answer:
+    operation = await call
+    try:
+        return Answer(facts=operation_facts(operation))
+    except (UnknownVocabularyError, ValueError) as error:
+        raise OutcomeUnknownError(f"The PSP's answer cannot be read: {error}") from error
+
+
+def _readable(payment: PaymentJson) -> Answer:
+    """The answer; what cannot be read leaves the outcome open, and says why."""
+    try:
+        return answer_of(payment)
+    except (UnknownVocabularyError, ValueError) as error:
+        raise OutcomeUnknownError(f"The PSP's answer cannot be read: {error}") from error
+
+
+def _key(reference: Reference) -> str:
+    """The idempotency key: the id of the transaction that was reserved for this."""
+    assert reference.transaction_id is not None, "what moves money has a transaction reserved for it"
+    return reference.transaction_id
+
+
+def _name(reference: Reference) -> str:
+    """Our name for an operation, by which the PSP finds it again."""
+    return f"{reference.payment_id}.{_key(reference)}"
+
+
+def _names(reference: Reference, merchant_reference: str | None) -> dict[str, object]:
+    return {"merchant_reference": merchant_reference or _name(reference), "metadata": metadata_of(reference)}
+
+
+def _path(payment_reference: str) -> str:
+    """Raises RefusedError for what is no id of this PSP: it must not lead to another path."""
+    if not _ID.fullmatch(payment_reference):
+        raise RefusedError(code="payment_not_found", message="This is no payment id of Sandbox Pay.")
+    return f"/v1/payments/{payment_reference}"

@@ -1,0 +1,96 @@
+"""Sandbox Pay's JSON as it reaches us: what we read of it, and nothing else of it.
+
+Fields that the PSP adds later do no harm; one that is missing or of another type is a ValueError.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+#: Minor units, as ISO 4217 counts them: this PSP deviates for no currency.
+Units = Annotated[int, Field(strict=True, ge=0)]
+
+
+class Wire(BaseModel):
+    """The base of all. Errors name the field and not what was in it."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+
+class CardJson(Wire):
+    brand: str
+    last4: str
+
+
+class ActionJson(Wire):
+    type: str
+    url: str
+
+
+class FailureJson(Wire):
+    code: str
+    decline_code: str | None = None
+    message: str
+
+
+class OperationJson(Wire):
+    """A capture, a cancel, a refund, or one round of a dispute."""
+
+    object: str
+    id: str
+    payment: str
+    amount: Units
+    currency: str
+    status: str
+    metadata: dict[str, str]
+    failure: FailureJson | None
+    payment_metadata: dict[str, str]
+    payment_amount_authorized: Units
+    #: It succeeded then, even if it failed afterwards.
+    succeeded_at: AwareDatetime | None
+    updated: AwareDatetime
+    #: Why, of a cancel.
+    reason: str | None = None
+
+
+class PaymentJson(Wire):
+    object: Literal["payment"]
+    id: str
+    amount: Units
+    currency: str
+    status: str
+    metadata: dict[str, str]
+    card: CardJson
+    action: ActionJson | None
+    failure: FailureJson | None
+    amount_authorized: Units
+    authorized_at: AwareDatetime | None
+    updated: AwareDatetime
+    captures: tuple[OperationJson, ...] = ()
+    cancels: tuple[OperationJson, ...] = ()
+    refunds: tuple[OperationJson, ...] = ()
+    disputes: tuple[OperationJson, ...] = ()
+
+
+class PaymentListJson(Wire):
+    data: tuple[PaymentJson, ...]
+
+
+class ErrorBodyJson(Wire):
+    code: str
+    message: str
+    decline_code: str | None = None
+    #: The payment that was declined, where one was made.
+    payment: PaymentJson | None = None
+
+
+class ErrorJson(Wire):
+    error: ErrorBodyJson
+
+
+class EventJson(Wire):
+    id: str
+    type: str
+    data: dict[str, object]
