@@ -9,6 +9,7 @@ import asyncio
 import json
 import traceback
 from collections.abc import Awaitable, Callable
+from itertools import chain
 from typing import Final, TypeAlias
 
 import structlog
@@ -63,8 +64,10 @@ def middleware(dependencies: Dependencies) -> Middleware:
             given = request.headers.get(headers.CORRELATION)
             headers.correlate(request, given if headers.is_correlation_id(given) else dependencies.new_id())
             response = await _reply(request, handler)
-            response.headers.update(_SECURITY)
-            response.headers.update(cors.reply_headers(request.headers.get("Origin"), dependencies.allowed_origins))
+            allowed = cors.reply_headers(request.headers.get("Origin"), dependencies.allowed_origins)
+            # Others' routes in the same application may know better, for instance what may be cached.
+            for name, value in chain(_SECURITY.items(), allowed.items()):
+                response.headers.setdefault(name, value)
             response.headers[headers.CORRELATION] = headers.correlation_id(request)
             if dependencies.draining.begun:
                 response.force_close()
@@ -87,7 +90,7 @@ async def _reply(request: web.Request, handler: Handler) -> web.StreamResponse:
         return web.Response(status=204, headers=cors.preflight_headers(refused.allowed_methods))
     try:
         return await handler(request)
-    except web.HTTPException as error:
+    except web.HTTPError as error:
         code, message = _ROUTER.get(error.status, ("General", error.reason))
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
         return _problem(Problem(status=error.status, faults=(Fault(code=code, message=message),), headers=allow))

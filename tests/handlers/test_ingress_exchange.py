@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import aiohttp
 import pytest
+from aiohttp import web
 
+from handlers.app import create_app
 from handlers.dependencies import Limits
+from handlers.serving import make_runner
 from psp.outcome import Outcome, Standing
 
 SESSION = {"X-Session-Id": "session-1"}
@@ -213,3 +217,22 @@ async def test_who_still_waits_when_the_room_closes_is_told_where_to_look(serve,
     assert response.status == 202
     response, _ = await ingress.pay()
     assert response.status == 202
+
+
+async def test_routes_that_others_add_keep_their_own_headers(dependencies):
+    app = create_app(replace(dependencies, allowed_origins=frozenset({"https://shop.example"})))
+
+    async def library(_request: web.Request) -> web.Response:
+        return web.Response(text="x", headers={"Cache-Control": "public, no-cache", "Vary": "Accept-Encoding, Origin"})
+
+    app.router.add_get("/library.js", library)
+    runner = make_runner(app, shutdown_s=1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    async with aiohttp.ClientSession() as client, client.get(f"http://{host}:{port}/library.js") as response:
+        assert response.headers["Cache-Control"] == "public, no-cache"
+        assert response.headers.getall("Vary") == ["Accept-Encoding, Origin"]
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["X-Correlation-ID"]
+    await runner.cleanup()
