@@ -1,0 +1,68 @@
+"""The shop's pages, with a strict Content-Security-Policy: scripts and styles are our own files and the connector's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from aiohttp import web
+
+from sandbox.shop.desk import DESK, Desk
+
+PAGES: Final = Path(__file__).parent / "pages"
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    return [
+        web.get("/", shop),
+        web.get("/thanks", thanks),
+        web.get("/payments", payments),
+        web.get("/payments/{payment}", payment),
+        web.static("/assets", PAGES / "assets"),
+    ]
+
+
+async def shop(request: web.Request) -> web.Response:
+    return _page("shop", request.app[DESK])
+
+
+async def payments(request: web.Request) -> web.Response:
+    return _page("payments", request.app[DESK])
+
+
+async def payment(request: web.Request) -> web.Response:
+    return _page("payment", request.app[DESK])
+
+
+async def thanks(request: web.Request) -> web.Response:
+    """Where the connector sends shoppers after a redirect to their bank."""
+    reference, outcome = request.query.get("paymentReference"), request.query.get("outcome", "pending")
+    if reference is None:
+        return _page("payments", request.app[DESK])
+    raise web.HTTPSeeOther(f"/payments/{quote(reference, safe='')}?outcome={quote(outcome, safe='')}")
+
+
+def _page(name: str, desk: Desk) -> web.Response:
+    connector, psp = _origin(desk.processor_url), _origin(desk.psp_url)
+    policy = (
+        f"default-src 'none'; script-src 'self' {connector}; style-src 'self' {connector}; "
+        f"connect-src 'self' {connector}; frame-src {psp}; img-src 'self' data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return web.Response(
+        text=(PAGES / f"{name}.html").read_text(encoding="utf-8"),
+        content_type="text/html",
+        charset="utf-8",
+        headers={
+            "Content-Security-Policy": policy,
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "strict-origin",
+            "Cache-Control": "no-store",
+        },
+    )
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
