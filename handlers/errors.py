@@ -61,6 +61,11 @@ def required(field: str) -> Fault:
     return Fault(code="RequiredField", message=f"The field {field!r} is missing. Send it.", field=field)
 
 
+def unauthenticated(message: str) -> RequestError:
+    """The caller does not say who it is."""
+    return RequestError(Fault(code="access_denied", message=message), status=401)
+
+
 def too_large(bytes_max: int) -> RequestError:
     """The body has more bytes than this route takes."""
     message = f"The body is too large. Send at most {bytes_max} bytes."

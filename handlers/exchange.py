@@ -43,6 +43,8 @@ _ROUTER: Final = {
 
 _SERVER_FAULT: Final = 500
 
+_JSON: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+
 
 def bind(handle: Handle, dependencies: Dependencies) -> Handler:
     """The handler as aiohttp calls it."""
@@ -122,5 +124,5 @@ def _problem(problem: Problem) -> web.Response:
 
 
 def _response(answer: Answer) -> web.Response:
-    body = json.dumps(answer.body, separators=(",", ":"), ensure_ascii=False).encode()
+    body = _JSON.encode(answer.body).encode()
     return web.Response(status=answer.status, body=body, content_type="application/json", headers=answer.headers)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from aiohttp import web
 
 from bus.messages import AuthorizePayment, CompleteAuthorization
@@ -9,6 +11,9 @@ from handlers import attempts, body, callers, dispatch, headers, requests, retur
 from handlers.answers import Answer, payment_answer, status_answer
 from handlers.dependencies import Dependencies, Session
 from handlers.errors import invalid
+
+#: Characters of a merchant's reference in a command.
+_REFERENCE_MAX: Final = 256
 
 
 async def create(dependencies: Dependencies, request: web.Request) -> Answer:
@@ -33,7 +38,7 @@ async def create(dependencies: Dependencies, request: web.Request) -> Answer:
         attempt_key=None if key is None else attempts.attempt_key(scope, key),
         request_hash=attempts.payment_hash(cart_id=session.cart_id, method=asked.type),
         return_url=returns.return_url(dependencies, session, operation),
-        merchant_reference=session.future_order_number,
+        merchant_reference=_reference(session),
     )
     standing = await dispatch.carry_out(dependencies, command, wait_s=wait.seconds)
     answer = payment_answer(standing, operation=operation, status_url=dependencies.status_url(operation))
@@ -84,6 +89,15 @@ def methods_of(dependencies: Dependencies, session: Session) -> frozenset[str]:
     offered = dependencies.reads.capabilities.methods
     allowed = session.allowed_payment_methods
     return offered if allowed is None else offered.intersection(allowed)
+
+
+def _reference(session: Session) -> str | None:
+    """The order number that the merchant has planned, for the PSP's dashboard."""
+    number = session.future_order_number
+    if number is not None and len(number) > _REFERENCE_MAX:
+        field = "session.metadata.futureOrderNumber"
+        raise invalid(field, f"Create the session with an order number of at most {_REFERENCE_MAX} characters.")
+    return number
 
 
 def _check_method(method: str, dependencies: Dependencies, session: Session) -> None:

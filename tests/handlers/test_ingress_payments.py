@@ -291,6 +291,13 @@ async def test_a_session_that_names_no_web_page_is_refused_before_anything_is_pu
     assert world.published == []
 
 
+async def test_a_session_with_an_order_number_that_no_psp_takes_is_refused(ingress, world):
+    world.session = replace(world.session, future_order_number="7" * 257)
+    response, body = await ingress.pay()
+    assert (response.status, body["errors"][0]["field"]) == (400, "session.metadata.futureOrderNumber")
+    assert world.published == []
+
+
 async def test_the_configuration_has_the_psps_public_values_and_the_sessions_methods(ingress, world):
     world.session = replace(world.session, allowed_payment_methods=("card",))
     response, body = await ingress.ask("GET", "/operations/config", headers={"X-Session-Id": "session-1"})
