@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -218,6 +217,7 @@ class Serve:
         self._started: list[tuple[web.AppRunner, aiohttp.ClientSession]] = []
 
     async def __call__(self, **changes: object) -> Ingress:
+        """An ingress of its own, with these dependencies changed."""
         dependencies = replace(self._dependencies, **changes)
         runner = make_runner(create_app(dependencies), shutdown_s=5)
         await runner.setup()
@@ -252,10 +252,9 @@ async def ingress(serve: Serve) -> Ingress:
 
 
 @pytest.fixture
-def logs() -> AsyncIterator[list[Mapping[str, object]]]:
+def logs() -> Iterator[list[Mapping[str, object]]]:
     """Every event that the ingress logs, with what is bound to it."""
     captured = structlog.testing.LogCapture()
     structlog.configure(processors=[structlog.contextvars.merge_contextvars, captured])
-    logging.captureWarnings(capture=False)
     yield captured.entries
     structlog.reset_defaults()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import aiohttp
 import pytest
 from aiohttp import web
+from support.polling import eventually
 
 from handlers.app import create_app
 from handlers.dependencies import Limits
@@ -194,13 +196,24 @@ async def test_a_draining_ingress_is_not_ready_and_still_answers_what_comes(serv
     assert len(world.published) == 1
 
 
+async def _refuses(ingress) -> bool:
+    """Whether the port is closed."""
+    host, port = ingress.url.removeprefix("http://").split(":")
+    try:
+        _, writer = await asyncio.open_connection(host, int(port))
+    except ConnectionError:
+        return True
+    writer.close()
+    return False
+
+
 async def test_a_request_in_hand_when_the_process_stops_is_answered(serve, world):
     ingress = await serve(limits=Limits(payments_wait_s=30))
     paying = asyncio.create_task(ingress.pay())
     await world.happened.wait()
     ingress.dependencies.draining.begin()
     stopping = asyncio.create_task(serve.runner.cleanup())
-    await asyncio.sleep(0)
+    await eventually(partial(_refuses, ingress))
     assert not paying.done()
     await world.deliver(world.message.command_id, Standing(outcome=Outcome.APPROVED, payment_reference="p-1"))
     response, body = await paying

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
-from bus.messages import AuthorizePayment, CompleteAuthorization
+from bus.messages import AuthorizePayment, CompleteAuthorization, OperationResult, attributes, encode
+from bus.port import Delivery
 from bus.topics import Topic
 from handlers.dependencies import Limits
+from handlers.replies import Replies
 from psp.facts import Action, ActionType
 from psp.outcome import Outcome, Reason, Standing
 
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 REASON = Reason(code="do_not_honor", message="The bank declined.")
 TOLD = {"code": "do_not_honor", "message": "The bank declined."}
 
@@ -193,6 +197,30 @@ async def test_a_result_that_comes_while_the_request_waits_is_the_answer(serve, 
     await world.deliver("id-2", Standing(outcome=Outcome.APPROVED, payment_reference="p-1"))
     _, body = await paying
     assert body["outcome"] == "approved"
+
+
+async def test_two_instances_that_carry_the_same_attempt_each_get_their_own_result(serve, world):
+    """The emulator ignores filters, so every result reaches every instance."""
+    rooms = {name: Replies(instance=name) for name in ("ingress-1", "ingress-2")}
+    ingresses = [await serve(instance=name, replies=room, limits=PATIENT) for name, room in rooms.items()]
+    paying = []
+    for ingress in ingresses:
+        world.happened.clear()
+        paying.append(asyncio.create_task(ingress.pay(headers={"Idempotency-Key": "key-1"})))
+        await world.happened.wait()
+    first, second = world.messages
+    assert first.command_id == second.command_id
+    for command, outcome in ((second, Outcome.PENDING), (first, Outcome.APPROVED)):
+        standing = Standing(outcome=outcome, payment_reference="p-1")
+        result = OperationResult(
+            correlation_id="c", command_id=command.command_id, reply_to=command.reply_to, standing=standing
+        )
+        delivery = Delivery(
+            message_id="1", data=encode(result), attributes=attributes(result), published_at=NOW, attempt=1
+        )
+        verdicts = [(await room.handle(delivery)).verdict for room in rooms.values()]
+        assert sorted(verdicts) == ["done", "ignored"]
+    assert [body["outcome"] for _, body in await asyncio.gather(*paying)] == ["approved", "pending"]
 
 
 async def test_a_result_after_the_timeout_is_ignored(ingress, world):
