@@ -1,0 +1,106 @@
+"""From the end of handling to the fate of the message: the one place that acknowledges, returns and dead-letters.
+
+Law: acknowledge only what is durable. A dead letter is acknowledged after the bus has confirmed it, and if it does not,
+the message comes again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from bus.port import Delivery, Ending, Handler, Publisher, PublishError, Verdict, again
+from bus.topics import Topic
+
+if TYPE_CHECKING:
+    from psp.seams import Clock
+
+_log = structlog.get_logger(__name__)
+
+#: Pub/Sub's limit for the value of an attribute.
+_ATTRIBUTE_BYTES_MAX: Final = 1024
+
+
+class Fate(enum.StrEnum):
+    """What the bus is told about a delivery."""
+
+    #: It is finished and never delivered again.
+    ACK = "ack"
+    #: It is delivered again, after the subscription's backoff.
+    NACK = "nack"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Consumer:
+    """One topic's handler, and where its dead letters go."""
+
+    topic: Topic
+    handler: Handler
+    dead_letters: Publisher
+    clock: Clock
+
+    async def take(self, delivery: Delivery) -> Fate:
+        """Handle one delivery and say what the bus is told. Never raises, except when cancelled.
+
+        Writes the one outcome line that every message has in the logs.
+        """
+        started = asyncio.get_running_loop().time()
+        ending = await self._handled(delivery)
+        fate = await self._fate(delivery, ending)
+        _log.info(
+            f"message.{ending.verdict}",
+            topic=self.topic.value,
+            type=delivery.attributes.get("type"),
+            message_id=delivery.message_id,
+            correlation_id=delivery.attributes.get("correlation_id"),
+            attempt=delivery.attempt,
+            reason=ending.reason or None,
+            duration_ms=round((asyncio.get_running_loop().time() - started) * 1000, 1),
+            age_ms=round((self.clock() - delivery.published_at).total_seconds() * 1000, 1),
+        )
+        return fate
+
+    async def _handled(self, delivery: Delivery) -> Ending:
+        try:
+            return await self.handler(delivery)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the message must not be lost
+            # A bug of ours: the message comes again until it is mended, or until Pub/Sub's own limit is reached.
+            _log.exception("message.crashed", topic=self.topic.value, message_id=delivery.message_id)
+            return again(f"the handler failed: {type(error).__name__}")
+
+    async def _fate(self, delivery: Delivery, ending: Ending) -> Fate:
+        match ending.verdict:
+            case Verdict.DONE | Verdict.IGNORED:
+                return Fate.ACK
+            case Verdict.AGAIN:
+                return Fate.NACK
+            case Verdict.DEAD:
+                return await self._bury(delivery, ending)
+
+    async def _bury(self, delivery: Delivery, ending: Ending) -> Fate:
+        try:
+            await self.dead_letters.publish(Topic.DEAD_LETTERS, delivery.data, self._epitaph(delivery, ending))
+        except PublishError:
+            _log.warning("dead_letter.unpublished", topic=self.topic.value, message_id=delivery.message_id)
+            return Fate.NACK
+        return Fate.ACK
+
+    def _epitaph(self, delivery: Delivery, ending: Ending) -> dict[str, str]:
+        """The message's own attributes, and why it lies here."""
+        return {
+            **delivery.attributes,
+            "ctpay_worker": self.topic.value,
+            "ctpay_reason": _cut(ending.reason),
+            "ctpay_attempts": str(delivery.attempt),
+            "ctpay_message_id": delivery.message_id,
+            "ctpay_published_at": delivery.published_at.isoformat(),
+            "ctpay_dead_at": self.clock().isoformat(),
+        }
+
+
+def _cut(text: str) -> str:
+    return text.encode()[:_ATTRIBUTE_BYTES_MAX].decode(errors="ignore")

@@ -1,0 +1,111 @@
+"""Topics and subscriptions as the table wants them. What exists is left alone, and said where it differs."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from google.api_core.exceptions import AlreadyExists, InvalidArgument
+from google.cloud import pubsub_v1
+from google.protobuf.duration_pb2 import Duration
+
+from bus.topics import POLICIES, Names, Topic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+_WEEK_S: Final = 7 * 24 * 3600
+
+
+class Found(enum.StrEnum):
+    """What became of one resource."""
+
+    CREATED = "created"
+    UNCHANGED = "unchanged"
+    #: It exists and retries otherwise than the table says. Change it by hand, or delete it and run again.
+    DIFFERS = "differs"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Provisioned:
+    """One topic or subscription."""
+
+    name: str
+    found: Found
+
+
+def ensure(names: Names) -> tuple[Provisioned, ...]:
+    """Make what is missing. Blocks; run it in a thread. Raises google.api_core's errors."""
+    with pubsub_v1.PublisherClient() as publisher, pubsub_v1.SubscriberClient() as subscriber:
+        topics = tuple(_topic(publisher, names.topic(topic)) for topic in Topic)
+        return (*topics, *_subscriptions(subscriber, names))
+
+
+def _topic(publisher: Any, name: str) -> Provisioned:
+    try:
+        publisher.create_topic(request={"name": name})
+    except AlreadyExists:
+        return Provisioned(name=name, found=Found.UNCHANGED)
+    return Provisioned(name=name, found=Found.CREATED)
+
+
+def _subscriptions(subscriber: Any, names: Names) -> Iterator[Provisioned]:
+    for topic in Topic:
+        # Every ingress instance makes its own subscription on the results.
+        if topic is Topic.RESULTS:
+            continue
+        wanted = _wanted(topic, names)
+        try:
+            _create(subscriber, wanted)
+        except AlreadyExists:
+            existing = subscriber.get_subscription(request={"subscription": wanted["name"]})
+            same = _policy_of(existing) == _policy_of(pubsub_v1.types.Subscription(wanted))
+            yield Provisioned(name=wanted["name"], found=Found.UNCHANGED if same else Found.DIFFERS)
+        else:
+            yield Provisioned(name=wanted["name"], found=Found.CREATED)
+
+
+def _create(subscriber: Any, wanted: dict[str, Any]) -> None:
+    try:
+        subscriber.create_subscription(request=wanted)
+    except InvalidArgument:
+        # Google's emulator still has the older bound of a week; the service itself takes 31 days.
+        subscriber.create_subscription(request={**wanted, "message_retention_duration": _duration(_WEEK_S)})
+
+
+def _wanted(topic: Topic, names: Names) -> dict[str, Any]:
+    policy = POLICIES[topic]
+    wanted: dict[str, Any] = {
+        "name": names.subscription(topic),
+        "topic": names.topic(topic),
+        "ack_deadline_seconds": policy.ack_deadline_s,
+        "message_retention_duration": Duration(seconds=policy.retention_s),
+        "retry_policy": {
+            "minimum_backoff": _duration(policy.backoff_s_min),
+            "maximum_backoff": _duration(policy.backoff_s_max),
+        },
+        # Never: a worker that is switched off for a month finds its messages.
+        "expiration_policy": {},
+    }
+    if policy.attempts_max is not None:
+        wanted["dead_letter_policy"] = {
+            "dead_letter_topic": names.topic(Topic.DEAD_LETTERS),
+            "max_delivery_attempts": policy.attempts_max,
+        }
+    return wanted
+
+
+def _policy_of(subscription: Any) -> tuple[Any, ...]:
+    return (
+        subscription.topic,
+        subscription.ack_deadline_seconds,
+        subscription.message_retention_duration,
+        subscription.retry_policy,
+        subscription.dead_letter_policy,
+    )
+
+
+def _duration(seconds: float) -> Duration:
+    return Duration(seconds=int(seconds), nanos=round(seconds % 1 * 1_000_000_000))
