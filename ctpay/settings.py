@@ -95,6 +95,8 @@ class Web(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     #: Where browsers reach the ingress: the start of the return URLs that PSPs send shoppers to.
     public_url: Required
+    #: Where shoppers go after a redirect when their session does not say; absent: they see a page of ours.
+    merchant_return_url: Required | None = None
     #: Shops that may call us from a browser, separated by commas. Empty: none.
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
@@ -109,26 +111,32 @@ class Limits(BaseSettings):
 
     model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True)
 
-    #: How long after its acceptance an authorization may first be sent to the PSP.
+    #: How long after its acceptance an authorization may first be sent to the PSP: after that the shopper has gone.
     authorization_send_by_s: Seconds = 900
-    #: How long a shopper may take over a 3-D Secure challenge or a redirect.
-    action_time_limit_s: Seconds = 3600
-    #: How long a request waits for its result where the caller does not say.
-    wait_payment_s: Seconds = 10
-    wait_intent_s: Seconds = 5
-    #: The most that a caller may ask to wait by `Prefer: wait`.
-    wait_s_max: Seconds = 30
+    #: Taken off the lifetime of the PSP's idempotency keys, so that no request races a key's end.
+    key_margin_s: Seconds = 3600
+    #: How long an event waits for the Payment that it is about.
+    event_patience_s: Seconds = 24 * 3600
+    #: The longest that one request can be under way in some process.
+    lease_s: Seconds = 600
+    #: How long a change is tried again after conflicts. Below the lease.
+    conflicts_s: Seconds = 60
+    #: How long a request waits for its result where the caller does not say so by `Prefer: wait`, and at the most.
+    payments_wait_s: Seconds = 10
+    intents_wait_s: Seconds = 5
+    return_wait_s: Seconds = 5
+    wait_s_max: Annotated[int, Field(gt=0, le=300)] = 30
     #: How long a publish may take.
-    publish_timeout_s: Seconds = 5
-    #: How long one call to commercetools or to the PSP may take.
-    commercetools_timeout_s: Seconds = 10
-    psp_timeout_s: Seconds = 30
-    #: How long a worker may hold one message.
-    lease_s: Seconds = 120
-    #: Messages that one worker handles at the same time.
+    publish_s: Seconds = 5
+    #: How long one try of a call to commercetools may take, and how often it is tried.
+    commercetools_s: Seconds = 10
+    commercetools_tries: Annotated[int, Field(ge=1, le=10)] = 4
+    #: Messages that each worker of a process handles at the same time.
     in_flight_max: Annotated[int, Field(ge=1, le=10_000)] = 50
+    #: Connections of a process to each host outside.
+    connections_max: Annotated[int, Field(ge=1, le=10_000)] = 100
     #: How long a checked session or token counts as checked.
-    session_cache_s: Seconds = 60
+    caller_known_s: Seconds = 60
     #: How long a process may take to finish what it has in hand when it is told to stop.
     drain_s: Seconds = 25
 
@@ -172,10 +180,22 @@ class Settings:
 
     commercetools: Commercetools
     bus: Bus
+    psp_name: str
     psp: PspSettings
     limits: Limits
     logs: Logs
     health: Health
+
+    def secrets(self) -> tuple[SecretStr, ...]:
+        """Every secret in the blocks, so that the logs can mask them wherever they turn up."""
+        return tuple(
+            value
+            for block in (self.commercetools, self.psp)
+            if isinstance(block, BaseSettings)
+            for values in block.__dict__.values()
+            for value in (values if isinstance(values, tuple) else (values,))
+            if isinstance(value, SecretStr)
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,10 +212,12 @@ _COMMON: Final[tuple[type[BaseSettings], ...]] = (Commercetools, Bus, Psp, Limit
 def load() -> Settings:
     """The settings of a worker, from the environment. Raises SettingsError with every fault."""
     _refuse_faults(*_COMMON)
+    name = Psp().psp
     return Settings(
         commercetools=Commercetools(),
         bus=Bus(),
-        psp=PSPS[Psp().psp](),
+        psp_name=name,
+        psp=PSPS[name](),
         limits=Limits(),
         logs=Logs(),
         health=Health(),

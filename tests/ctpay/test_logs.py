@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import ast
 import io
 import json
 import logging
 import warnings
+from pathlib import Path
 
 import pytest
 import structlog
@@ -151,3 +153,20 @@ def test_pretty_lines_are_for_people():
         structlog.reset_defaults()
     assert "worker.done" in stream.getvalue()
     assert CANARY not in stream.getvalue()
+
+
+def test_every_field_that_the_product_logs_is_allowed():
+    rooms = ("bus", "ct", "ctpay", "enabler", "handlers", "psp", "workers")
+    root = Path(__file__).parents[2]
+    weights = {"debug", "info", "warning", "error", "exception", "critical"}
+    logged = {
+        keyword.arg
+        for room in rooms
+        for path in (root / room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in weights
+        if ast.unparse(node.func.value) in {"_log", "log", "logger", "_logger"}
+        for keyword in node.keywords
+        if keyword.arg is not None
+    }
+    assert logged - FIELDS == set()

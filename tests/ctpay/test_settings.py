@@ -75,6 +75,15 @@ def test_a_secret_never_shows_in_the_settings_text(environment):
     assert CANARY not in repr(load_ingress())
 
 
+def test_every_secret_of_every_block_is_known_for_masking(environment, monkeypatch):
+    class Several(Block):
+        others: tuple[SecretStr, ...] = (SecretStr("a"), SecretStr("b"))
+
+    monkeypatch.setattr(subject, "PSPS", {"example": Several})
+    environment(GOOD)
+    assert [secret.get_secret_value() for secret in load().secrets()] == [CANARY, CANARY, "a", "b"]
+
+
 def test_nothing_set_names_every_variable_that_must_be_set(environment):
     environment({})
     assert faults() == dict.fromkeys({name for name in GOOD if not name.startswith("PSP_")}, "is missing: set it.")

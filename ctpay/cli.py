@@ -1,0 +1,148 @@
+"""The command line. Exit codes: 0 done, 1 failed, 2 settings or arguments that cannot be used.
+
+Imports of the product stand in the commands, so that each process loads what it needs and no more: the set-up's SDK
+alone takes more memory than a worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+from rich.console import Console
+
+from ctpay import local, logs, ports
+from ctpay.child import ChildError
+from ctpay.console import Loudness, Screen
+from ctpay.ports import PortError
+from ctpay.run import everything, shop, stand_ins, until_told_to_stop
+from ctpay.seams import new_id
+from ctpay.settings import SettingsError, load, load_ingress
+
+#: Errors whose text is all that a person needs, and the exit code.
+_TOLD: Final[dict[type[Exception], int]] = {SettingsError: 2, PortError: 2, ChildError: 1}
+
+Show = Annotated[Loudness, typer.Option(help="How much of the logs to show.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON lines instead of a table.")]
+
+app: Final = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="ctpay connects commercetools with payment service providers.",
+)
+
+
+def main() -> None:
+    """The command `ctpay`."""
+    try:
+        app(prog_name="ctpay")
+    except tuple(_TOLD) as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(_TOLD[type(error)])
+
+
+def _finish(work: Coroutine[Any, Any, int]) -> NoReturn:
+    raise typer.Exit(asyncio.run(work))
+
+
+@app.command()
+def run(*, show: Show = Loudness.OUTCOMES) -> None:
+    """Pay in a demo shop on this machine: stand-ins, connector and shop, until Ctrl-C.
+
+    Example: [bold]SHOP_PORT=9000 ctpay run --show everything[/bold]
+    """
+    console = Console(highlight=False)
+    usable = ports.chosen(os.environ)
+    _finish(until_told_to_stop(lambda: shop(usable, Screen(console, show).hear, console.print)))
+
+
+@app.command()
+def demo(*, json: AsJson = False, show: Show = Loudness.TROUBLES) -> None:
+    """Play the payment stories without a browser, on free ports, and print what happened.
+
+    Ends with 1 where a Payment is not what its story must give. Example: [bold]ctpay demo --json[/bold]
+    """
+    from ctpay.demo import JsonVoice, Voice, play
+    from ctpay.stage import Addresses
+
+    environment = local.environment(ports.free(), os.environ)
+    addresses = Addresses(
+        processor_url=environment["PUBLIC_URL"],
+        commercetools_url=environment["CTP_API_URL"],
+        session_url=environment["CTP_SESSION_URL"],
+        auth_url=environment["CTP_AUTH_URL"],
+        psp_url=environment["SANDBOX_PSP_URL"],
+        project_key=environment["CTP_PROJECT_KEY"],
+        merchant_id=environment["SHOP_CLIENT_ID"],
+        merchant_secret=environment["SHOP_CLIENT_SECRET"],
+    )
+    voice = JsonVoice(print) if json else Voice(Console())
+    # The timeline is the result; what the processes have to say goes beside it.
+    screen = Screen(Console(stderr=True, highlight=False), show)
+
+    async def work() -> int:
+        async with everything(environment, screen.hear):
+            return 1 if await play(addresses, new_id=new_id, voice=voice) else 0
+
+    _finish(until_told_to_stop(work))
+
+
+@app.command()
+def ingress() -> None:
+    """Take requests and webhooks in, and publish them. Needs PUBLIC_URL among its settings.
+
+    Example: [bold]PORT=8080 ctpay ingress[/bold]
+    """
+    from ctpay.processes import ingress as process
+
+    settings = load_ingress()
+    logs.configure(settings.common.logs, secrets=settings.common.secrets())
+    _finish(process(settings))
+
+
+@app.command()
+def worker(
+    name: Annotated[str, typer.Argument(help="authorize, capture, cancel, refund, webhook, commercetools, or all")],
+) -> None:
+    """Take messages and do the work; any number of each may run anywhere.
+
+    Example: [bold]WORKER_PORT=8090 ctpay worker capture[/bold]
+    """
+    from ctpay.processes import workers as process
+    from workers.runtime import WORKERS
+
+    if name != "all" and name not in WORKERS:
+        raise typer.BadParameter(f"there is no worker {name}: {', '.join(WORKERS)}, or all.", param_hint="NAME")
+    settings = load()
+    logs.configure(settings.logs, secrets=settings.secrets())
+    _finish(process(settings, tuple(WORKERS) if name == "all" else (name,)))
+
+
+@app.command()
+def sandbox() -> None:
+    """Run the stand-ins alone (Pub/Sub, commercetools, a PSP, the shop), and print the settings for a connector.
+
+    Example: [bold]ctpay sandbox > local.env[/bold], then elsewhere [bold]set -a; . ./local.env; ctpay ingress[/bold]
+    """
+    usable = ports.chosen(os.environ)
+    screen = Screen(Console(stderr=True, highlight=False), Loudness.EVERYTHING)
+    _finish(until_told_to_stop(lambda: stand_ins(usable, screen.hear, print)))
+
+
+@app.command()
+def setup(*, json: AsJson = False) -> None:
+    """Make what is missing: topics and subscriptions, the custom types, commercetools' Subscription. Safe to repeat.
+
+    Example: [bold]ctpay setup --json[/bold]
+    """
+    from ctpay.setup import set_up_everything
+
+    settings = load()
+    logs.configure(settings.logs, secrets=settings.secrets())
+    _finish(set_up_everything(settings, as_json=json))

@@ -1,0 +1,86 @@
+"""The product's processes: the ingress and the workers, from ready to drained."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from ctpay.lifecycle import announce, stopping
+from ctpay.settings import IngressSettings, Settings
+from ctpay.wiring import Workers, open_ingress, open_workers
+
+#: Of the time to drain, the part after which requests that still wait for a result are answered without one.
+_PATIENCE: Final = 0.5
+#: The health routes of a worker, and the host on which a platform's probes find them.
+_HEALTH_HOST: Final = "0.0.0.0"  # noqa: S104 - probes come from outside the container; the routes tell nothing
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+async def ingress(settings: IngressSettings) -> int:
+    """Serve until told to stop. Then: not ready, no new connections, finish the requests in hand."""
+    drain_s = settings.common.limits.drain_s
+    with stopping() as stop:
+        async with open_ingress(settings) as parts:
+            runner = web.AppRunner(parts.app, access_log=None, handle_signals=False, shutdown_timeout=drain_s)
+            await runner.setup()
+            try:
+                site = web.TCPSite(runner, settings.web.bind_address, settings.web.port)
+                await site.start()
+                port = runner.addresses[0][1]
+                _log.info("ingress.started", port=port)
+                announce("ingress", port=port)
+                await stop.wait()
+                _log.info("ingress.stopping")
+                parts.draining.begin()
+                asyncio.get_running_loop().call_later(drain_s * _PATIENCE, parts.replies.close)
+            finally:
+                await runner.cleanup()
+    _log.info("ingress.stopped")
+    return 0
+
+
+async def workers(settings: Settings, names: Sequence[str]) -> int:
+    """Take messages until told to stop. Then: not ready, no new messages, finish those in hand and acknowledge them."""
+    with stopping() as stop:
+        async with open_workers(settings, names) as parts:
+            health = await _serve_health(parts, stop, settings.health.port)
+            try:
+                _log.info("workers.started", count=len(names))
+                announce("workers", names=list(names))
+                await stop.wait()
+                _log.info("workers.stopping")
+                # Here and not at the end of the block, so that the health routes say so meanwhile.
+                await parts.drain()
+            finally:
+                await health.cleanup()
+    _log.info("workers.stopped")
+    return 0
+
+
+async def _serve_health(parts: Workers, stop: asyncio.Event, port: int | None) -> web.AppRunner:
+    """`/health/live` and `/health/ready`, if they are asked for."""
+
+    async def live(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "live"})
+
+    async def ready(_request: web.Request) -> web.Response:
+        if stop.is_set():
+            return web.json_response({"status": "draining", "failed": []}, status=503)
+        unwell = parts.unwell()
+        status = "not ready" if unwell else "ready"
+        return web.json_response({"status": status, "failed": unwell}, status=503 if unwell else 200)
+
+    app = web.Application()
+    app.router.add_get("/health/live", live)
+    app.router.add_get("/health/ready", ready)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    await runner.setup()
+    if port is not None:
+        await web.TCPSite(runner, _HEALTH_HOST, port).start()
+        _log.info("health.started", port=runner.addresses[0][1])
+    return runner

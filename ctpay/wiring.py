@@ -1,0 +1,266 @@
+"""Where everything is put together: the only place that makes sessions and connectors.
+
+What is opened here is closed here, in the opposite order, whatever happens in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import aiohttp
+from aiohttp import web
+from pydantic import SecretStr
+
+from bus.port import Consumption
+from bus.pubsub import PubsubPublisher, PubsubSubscriber
+from bus.topics import Names
+from ct.callers import Known
+from ct.client import Commercetools
+from ct.errors import UnavailableError
+from ct.introspection import Introspection
+from ct.ledger import Ledger
+from ct.readiness import types_missing
+from ct.sessions import Sessions
+from ct.status import StatusReader
+from ct.token import Tokens
+from ct.turns import Turns
+from ct.wire import Limits as WireLimits
+from ct.wire import Wire
+from ctpay.seams import draw, new_id, now
+from ctpay.settings import IngressSettings, Settings
+from enabler import routes as enabler
+from handlers.app import create_app
+from handlers.dependencies import Dependencies
+from handlers.dependencies import Limits as IngressLimits
+from handlers.draining import Draining
+from handlers.replies import Replies
+from psp.port import PspSeams
+from workers import runtime
+from workers.work import Limits as WorkLimits
+from workers.work import Work
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ingress:
+    """An ingress whose port is not open yet."""
+
+    app: web.Application
+    #: Throw it before the port is closed.
+    draining: Draining
+    #: Let the waiting go when time runs out.
+    replies: Replies
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workers:
+    """Workers that take messages."""
+
+    #: Name -> its subscription being read.
+    consumptions: dict[str, Consumption]
+
+    async def drain(self) -> None:
+        """Finish what is in hand, all at once."""
+        await asyncio.gather(*(consumption.drain() for consumption in self.consumptions.values()))
+
+    def unwell(self) -> list[str]:
+        """Names of workers that get no messages any more."""
+        return [name for name, consumption in self.consumptions.items() if not consumption.healthy]
+
+
+@contextlib.asynccontextmanager
+async def open_ingress(settings: IngressSettings) -> AsyncIterator[Ingress]:
+    """Everything an ingress needs, until the end of the block. Raises PublishError where there is no bus."""
+    common, web_settings = settings.common, settings.web
+    instance = new_id()
+    replies, draining = Replies(instance=instance), Draining()
+    origins = frozenset(web_settings.allowed_origins)
+    async with open_outside(common) as outside, _bus(common) as (publisher, subscriber):
+        results = await subscriber.consume_replies(instance, replies.handle)
+        reads = common.psp.reads(outside.psp_seams)
+        known = Known(for_s=common.limits.caller_known_s)
+        ct = common.commercetools
+        app = create_app(
+            Dependencies(
+                publisher=publisher,
+                sessions=Sessions(
+                    wire=outside.wire,
+                    tokens=outside.tokens,
+                    session_url=ct.session_url,
+                    project_key=ct.project_key,
+                    clock=now,
+                    known=known,
+                ),
+                callers=Introspection(
+                    wire=outside.wire,
+                    auth_url=ct.auth_url,
+                    client_id=ct.client_id,
+                    client_secret=ct.client_secret,
+                    project_key=ct.project_key,
+                    clock=now,
+                    known=known,
+                ),
+                verifiers={reads.name: common.psp.verifier(outside.psp_seams)},
+                reads=reads,
+                replies=replies,
+                status=StatusReader(ledger=outside.ledger, project_key=ct.project_key),
+                clock=now,
+                new_id=new_id,
+                instance=instance,
+                public_url=web_settings.public_url.rstrip("/"),
+                return_secret=return_secret(ct.client_secret),
+                project_key=ct.project_key,
+                merchant_return_url=web_settings.merchant_return_url,
+                allowed_origins=origins,
+                checks={"types": TypesCheck(outside.client).check, "results": _is_read(results)},
+                draining=draining,
+                limits=IngressLimits(
+                    payments_wait_s=common.limits.payments_wait_s,
+                    intents_wait_s=common.limits.intents_wait_s,
+                    return_wait_s=common.limits.return_wait_s,
+                    wait_s_max=common.limits.wait_s_max,
+                ),
+            )
+        )
+        enabler.add_routes(app, allowed_origins=origins)
+        try:
+            yield Ingress(app=app, draining=draining, replies=replies)
+        finally:
+            await results.drain()
+
+
+@contextlib.asynccontextmanager
+async def open_workers(settings: Settings, names: Sequence[str]) -> AsyncIterator[Workers]:
+    """These workers, taking messages until the end of the block, where they finish what they have in hand."""
+    async with open_outside(settings) as outside, _bus(settings) as (publisher, subscriber):
+        work = Work(
+            ledger=outside.ledger,
+            psp=settings.psp.adapter(outside.psp_seams),
+            publisher=publisher,
+            clock=now,
+            project_key=settings.commercetools.project_key,
+            limits=WorkLimits(
+                authorization_send_by=timedelta(seconds=settings.limits.authorization_send_by_s),
+                key_margin=timedelta(seconds=settings.limits.key_margin_s),
+                lease_max=timedelta(seconds=settings.limits.lease_s),
+                event_patience=timedelta(seconds=settings.limits.event_patience_s),
+            ),
+        )
+        workers = Workers(consumptions={})
+        try:
+            for name in names:
+                topic, handle = runtime.handler(name, work)
+                workers.consumptions[name] = await subscriber.consume(topic, handle)
+            yield workers
+        finally:
+            await workers.drain()
+
+
+def return_secret(client_secret: SecretStr) -> SecretStr:
+    """Signs return URLs: derived, so that all ingress instances agree without one more setting."""
+    key = client_secret.get_secret_value().encode()
+    return SecretStr(hmac.new(key, b"ctpay return url", hashlib.sha256).hexdigest())
+
+
+class TypesCheck:
+    """Whether `ctpay setup` has been run. Once it has, commercetools is not asked again."""
+
+    def __init__(self, client: Commercetools) -> None:
+        self._client = client
+        self._complete = False
+
+    async def check(self) -> str | None:
+        """What is missing, for the log; None where nothing is, or where commercetools is down and cannot tell."""
+        if self._complete:
+            return None
+        try:
+            missing = await types_missing(self._client)
+        except UnavailableError:
+            # Its outage is no reason to refuse webhooks and payments, which wait on the bus.
+            return None
+        self._complete = not missing
+        return f"run `ctpay setup`, the project lacks {', '.join(missing)}" if missing else None
+
+
+def _is_read(results: Consumption) -> Callable[[], Awaitable[str | None]]:
+    async def check() -> str | None:
+        return None if results.healthy else "results are not read any more"
+
+    return check
+
+
+@contextlib.asynccontextmanager
+async def _bus(settings: Settings) -> AsyncIterator[tuple[PubsubPublisher, PubsubSubscriber]]:
+    """Both ends of the bus. The subscriber is drained by whoever reads from it, before the publisher goes."""
+    limits = settings.limits
+    names = names_of(settings)
+    publisher = PubsubPublisher(names=names, confirm_within_s=limits.publish_s)
+    try:
+        subscriber = PubsubSubscriber(
+            names=names,
+            dead_letters=publisher,
+            clock=now,
+            in_flight_max=limits.in_flight_max,
+            drain_within_s=limits.drain_s,
+        )
+        try:
+            yield publisher, subscriber
+        finally:
+            await subscriber.close()
+    finally:
+        await publisher.close()
+
+
+def names_of(settings: Settings) -> Names:
+    """The names of our topics and subscriptions."""
+    return Names(project=settings.bus.google_cloud_project, prefix=settings.bus.pubsub_prefix)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outside:
+    """The way to commercetools and to the PSP."""
+
+    wire: Wire
+    tokens: Tokens
+    client: Commercetools
+    ledger: Ledger
+    psp_seams: PspSeams
+
+
+@contextlib.asynccontextmanager
+async def open_outside(settings: Settings) -> AsyncIterator[Outside]:
+    ct, limits = settings.commercetools, settings.limits
+    async with (
+        aiohttp.ClientSession(connector=_connector(settings)) as to_commercetools,
+        # No cookies: a PSP's answer to one payment has no business in another's request.
+        aiohttp.ClientSession(connector=_connector(settings), cookie_jar=aiohttp.DummyCookieJar()) as to_psp,
+    ):
+        wire = Wire(
+            http=to_commercetools,
+            draw=draw,
+            limits=WireLimits(timeout_s=limits.commercetools_s, tries=limits.commercetools_tries),
+        )
+        tokens = Tokens(wire=wire, auth_url=ct.auth_url, client_id=ct.client_id, client_secret=ct.client_secret)
+        client = Commercetools(wire=wire, tokens=tokens, api_url=ct.api_url, project_key=ct.project_key)
+        yield Outside(
+            wire=wire,
+            tokens=tokens,
+            client=client,
+            ledger=Ledger(
+                client=client,
+                interface=f"ctpay-{settings.psp_name}",
+                turns=Turns(),
+                draw=draw,
+                conflicts_within_s=limits.conflicts_s,
+            ),
+            psp_seams=PspSeams(session=to_psp, clock=now, draw=draw, project_key=ct.project_key),
+        )
+
+
+def _connector(settings: Settings) -> aiohttp.TCPConnector:
+    return aiohttp.TCPConnector(limit=0, limit_per_host=settings.limits.connections_max)
