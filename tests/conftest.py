@@ -20,4 +20,25 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
     known_gap = report.skipped and "known gap" in str(report.longrepr)
     if os.environ.get("REQUIRE_REAL") == "1" and report.skipped and needs and not known_gap:
         report.outcome = "failed"
-        report.longrepr = f"REQUIRE_REAL=1, but this test skipped although it needs: {', '.join(needs)}. {report.longrepr}"
+        report.longrepr = (
+            f"REQUIRE_REAL=1, but this test skipped although it needs: {', '.join(needs)}. {report.longrepr}"
+        )
+
+
+#: Marker -> what it needs and how to have it.
+NEEDS = {
+    "emulator": "Google's Pub/Sub emulator: install the Google Cloud SDK with its component pubsub-emulator, and Java",
+    "node": "Node.js with npm",
+    "browser": "Chromium",
+}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for each thing that this machine lacks, so that nobody takes a skip for a proof."""
+    skipped = [
+        report for report in terminalreporter.getreports("skipped") if "known gap" not in str(report.longrepr).lower()
+    ]
+    for mark, what in NEEDS.items():
+        count = sum(mark in report.keywords for report in skipped)
+        if count:
+            terminalreporter.write_line(f"NOT RUN HERE: {count} tests need {what}. `.ci/run` has it all.", yellow=True)
