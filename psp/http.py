@@ -50,8 +50,9 @@ class HttpRequest:
     url: str
     #: For messages: the method and what is asked, without ids.
     asked: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
+    #: Not in any representation: the key to the account and the shopper's token are in these two.
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,7 +17,9 @@ from psp.signature import StandardWebhookVerifier, key_of
 class SandboxSettings(BaseSettings):
     """Environment variables `SANDBOX_PSP_*`. Nothing here has a default but what can be derived."""
 
-    model_config = SettingsConfigDict(env_prefix="SANDBOX_PSP_", env_ignore_empty=True, frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SANDBOX_PSP_", env_ignore_empty=True, frozen=True, hide_input_in_errors=True
+    )
 
     #: Where its API is.
     url: Annotated[str, Field(pattern=r"^https?://")]
