@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from aiohttp import web
-from pydantic import Field, TypeAdapter
+from pydantic import Field, HttpUrl, StringConstraints, TypeAdapter
 
 from sandbox.psp import views
 from sandbox.psp.events import Event
 from sandbox.psp.faults import CALL_FAULTS, WEBHOOK_FAULTS, Fault, FaultPlan
 from sandbox.psp.house import HOUSE, House
 from sandbox.psp.model import Operation, OperationKind, OperationStatus, RefusalError
+from sandbox.psp.outbox import check_secrets
 from sandbox.psp.requests import Amount, Request, Text
 from sandbox.psp.world import Decision
 
@@ -56,7 +57,7 @@ class Close(Request):
 class Send(Request):
     """Any event at all, properly signed: an unknown type, another amount, somebody else's payment."""
 
-    id: Text | None = None
+    id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
     type: Text
     data: dict[str, object]
 
@@ -64,8 +65,8 @@ class Send(Request):
 class Webhook(Request):
     """Where webhooks go, and what signs them. What is left out stays as it is."""
 
-    url: Text | None = None
-    secrets: list[Text] | None = Field(default=None, min_length=1)
+    url: HttpUrl | None = None
+    secrets: list[Text] | None = None
 
 
 @web.middleware
@@ -194,8 +195,12 @@ async def get_webhook(request: web.Request) -> web.Response:
 async def set_webhook(request: web.Request) -> web.Response:
     outbox, body = request.app[HOUSE].outbox, await _body(request, Webhook)
     if "url" in body.model_fields_set:
-        outbox.url = body.url
+        outbox.url = str(body.url) if body.url is not None else None
     if body.secrets is not None:
+        try:
+            check_secrets(body.secrets)
+        except ValueError as error:
+            raise RefusalError(400, "invalid_request", str(error)) from None
         outbox.secrets = tuple(body.secrets)
     return web.json_response({"url": outbox.url})
 

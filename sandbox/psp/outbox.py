@@ -132,6 +132,17 @@ def headers_of(event_id: str, body: bytes, *, secrets: Sequence[str], now: datet
     }
 
 
+def check_secrets(secrets: Sequence[str]) -> None:
+    """Raise ValueError unless there is one, and all of them can sign."""
+    if not secrets:
+        raise ValueError("At least one webhook secret is needed: `whsec_` and the base64 of 24 to 64 random bytes.")
+    for secret in secrets:
+        try:
+            base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+        except ValueError:
+            raise ValueError("A webhook secret must be `whsec_` and base64. Generate a new one.") from None
+
+
 def _sign(secret: str, content: bytes) -> str:
     """`whsec_` and base64 of the key's bytes, as the standard has it."""
     key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)

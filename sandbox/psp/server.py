@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,9 @@ from aiohttp import web
 from sandbox.psp import control, courier, site, wire
 from sandbox.psp.house import HOUSE, House, build
 from sandbox.psp.model import Terms
+from sandbox.psp.outbox import check_secrets
+
+log = logging.getLogger(__name__)
 
 BODY_BYTES_MAX: Final = 64 * 1024
 #: Requests still running at the stop are cut after this.
@@ -60,7 +62,7 @@ async def serve(
     machine may embed the fields. `connector` carries the webhooks; it is ours to close. Raises OSError where the port
     is taken, and ValueError for a webhook secret that is not `whsec_` and base64.
     """
-    _check_secrets(webhook_secrets)
+    check_secrets(webhook_secrets)
     listening = _listen(host, port)
     port = listening.getsockname()[1]
     url = (public_url or f"http://{host}:{port}").rstrip("/")
@@ -93,12 +95,19 @@ def application(house: House, *, connector: aiohttp.BaseConnector | None = None)
     async def with_courier(_: web.Application) -> AsyncIterator[None]:
         async with aiohttp.ClientSession(connector=connector) as session:
             task = asyncio.create_task(courier.run(house, session))
+            task.add_done_callback(_report_end)
             yield
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
     app.cleanup_ctx.append(with_courier)
     return app
+
+
+def _report_end(task: asyncio.Task[None]) -> None:
+    """The courier runs for ever: when it ends by itself, that is a bug, and must not pass in silence."""
+    if not task.cancelled() and task.exception() is not None:
+        log.error("courier.died: no webhook leaves any more", exc_info=task.exception())
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -112,13 +121,3 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.close()
         raise
     return listening
-
-
-def _check_secrets(secrets: Sequence[str]) -> None:
-    if not secrets:
-        raise ValueError("At least one webhook secret is needed: `whsec_` and the base64 of 24 to 64 random bytes.")
-    for secret in secrets:
-        try:
-            base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-        except binascii.Error:
-            raise ValueError("A webhook secret must be `whsec_` and base64. Generate a new one.") from None

@@ -318,14 +318,14 @@ async def test_bad_luck_is_outlasted_or_named_by_what_it_leaves_open(rig, fault,
 
 async def test_a_key_in_progress_is_waited_for(rig):
     await rig.control("PUT", "faults", [{"kind": "delay_before", "delay_s": 0.6}])
-    patient = rig.adapter_with(SECRET_KEY, patience=Patience(try_s=0.3, first_wait_s=0.4, longest_wait_s=0.8))
+    patient = rig.adapter_with(SECRET_KEY, patience=Patience(try_s=0.3, tries=8, first_wait_s=0.4, longest_wait_s=0.8))
     assert only(await Order(patient).authorize(rig.token(Wish.APPROVED), euros(1000))).state is State.SUCCESS
     assert await rig.effects() == ["authorization"]
 
 
 async def test_a_key_that_stays_in_progress_leaves_the_outcome_open(rig):
     await rig.control("PUT", "faults", [{"kind": "delay_before", "delay_s": 3}])
-    quick = rig.adapter_with(SECRET_KEY, patience=Patience(try_s=0.1, first_wait_s=0.01, longest_wait_s=0.01))
+    quick = rig.adapter_with(SECRET_KEY, patience=Patience(try_s=0.5, first_wait_s=0.01, longest_wait_s=0.01))
     with pytest.raises(OutcomeUnknownError, match="still at an earlier try"):
         await Order(quick).authorize(rig.token(Wish.APPROVED), euros(1000))
 

@@ -305,6 +305,8 @@ async def test_a_shop_that_is_not_there_gets_its_events_once_it_is():
             await it.control("PUT", "webhook", {"url": url})
             assert (await next_event(received))[2]["type"] == "payment.authorized"
             assert (await it.control("GET", "webhook")) == {"url": url}
+        for wrong in ({"secrets": []}, {"secrets": ["whsec_%"]}, {"url": "nowhere"}):
+            assert (await it.call("PUT", "/__control/webhook", wrong))[0] == 400
 
 
 async def test_what_settles_by_itself_is_announced():
