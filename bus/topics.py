@@ -52,7 +52,8 @@ _DAY_S: Final = 24 * 3600
 
 #: Every topic has a row; provisioning and the suite go through it.
 POLICIES: Final[Mapping[Topic, Policy]] = {
-    Topic.AUTHORIZE: Policy(backoff_s_max=10),
+    # The shopper waits: a second click is answered as soon as the first is.
+    Topic.AUTHORIZE: Policy(backoff_s_min=0.25, backoff_s_max=10),
     Topic.CAPTURE: Policy(),
     Topic.CANCEL: Policy(),
     Topic.REFUND: Policy(),
