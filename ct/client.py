@@ -71,7 +71,7 @@ class Commercetools:
         return await self._ask("DELETE", path, params=params)
 
     async def _ask(self, method: str, path: str, *, params: Params | None, body: bytes | None = None) -> JsonObject:
-        # The path is quoted already: quoted again, an escaped slash would become part of the name.
+        # The path is quoted already, by `segment`.
         url = URL(self._root + path, encoded=True).update_query(params or {})
         asked = f"{method} {url.raw_path}"
         headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -42,6 +43,14 @@ async def test_what_may_not_be_kept_is_asked_every_time() -> None:
     assert [await cache.get("a", source), await cache.get("a", source)] == ["v1", "v2"]
 
 
+async def test_what_may_not_be_kept_does_not_push_out_what_may() -> None:
+    cache, source = Cache[str](size=1), Source()
+    await cache.get("a", source)
+    source.for_s = 0.0
+    await cache.get("b", source)
+    assert await cache.get("a", source) == "v1"
+
+
 async def test_the_least_recently_used_makes_room() -> None:
     cache, source = Cache[str](size=2), Source()
     for key in ("a", "b", "a", "c"):
@@ -72,6 +81,21 @@ async def test_an_outage_leaves_what_is_still_believed(
     assert await cache.get("a", source) == "v1"
     await until(lambda: source.asked == 2)
     assert await cache.get("a", source) == "v1"
+
+
+async def test_a_failure_behind_the_answer_does_not_alarm_the_loop(
+    pass_time: Callable[[float], None], until: Callable[[Callable[[], object]], Awaitable[None]]
+) -> None:
+    alarms: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: alarms.append(context))
+    cache, source = Cache[str](size=2), Source()
+    await cache.get("a", source)
+    source.fault = UnavailableError("down")
+    pass_time(60)
+    await cache.get("a", source)
+    await until(lambda: not cache._flights)
+    gc.collect()
+    assert alarms == []
 
 
 async def test_a_definite_no_behind_the_answer_ends_the_belief(

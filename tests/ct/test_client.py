@@ -132,8 +132,16 @@ async def test_a_definite_answer_is_not_asked_for_twice(
     assert len(server.of(PATH)) == 1
 
 
-async def test_a_taken_value_tells_its_field(server: Scripted, client: Commercetools) -> None:
-    server.on("/demo/payments", error(400, "DuplicateField", field="key", duplicateValue="k"))
+async def test_a_redirect_is_not_followed_with_our_token(server: Scripted, client: Commercetools) -> None:
+    server.on(PATH, json({}, status=307, headers={"Location": "/elsewhere"}))
+    with pytest.raises(UnavailableError):
+        await client.get("/payments/p1")
+    assert server.of("/elsewhere") == []
+
+
+@pytest.mark.parametrize("code", ["DuplicateField", "DuplicateFieldWithConflictingResource"])
+async def test_a_taken_value_tells_its_field(server: Scripted, client: Commercetools, code: str) -> None:
+    server.on("/demo/payments", error(400, code, field="key", duplicateValue="k"))
     with pytest.raises(DuplicateError) as caught:
         await client.post("/payments", {"key": "k"})
     assert caught.value.field == "key"

@@ -15,6 +15,7 @@ from ct.errors import (
     DuplicateError,
     ForbiddenError,
     InvalidRequestError,
+    NotFoundError,
     UnavailableError,
 )
 from ct.fields import INTERACTION_TYPE, TRANSACTION_TYPE, CustomType
@@ -275,6 +276,7 @@ async def test_the_subscription_gets_what_it_lacks_and_keeps_what_others_added(
     ("answer", "kind"),
     [
         (error(409, "ConcurrentModification"), ConflictError),
+        (error(404, "ResourceNotFound"), NotFoundError),
         (error(413, "ContentTooLarge"), InvalidRequestError),
         (error(400, "InvalidOperation"), InvalidRequestError),
         (error(400, "SomethingTheSdkDoesNotKnow"), InvalidRequestError),
@@ -286,15 +288,27 @@ async def test_the_subscription_gets_what_it_lacks_and_keeps_what_others_added(
         (hanging_up(), UnavailableError),
     ],
 )
-@pytest.mark.parametrize("path", [TYPES, TRANSACTION])
-async def test_no_answer_other_than_yes_is_taken_for_one(
-    all_there: Scripted, run: SetUp, path: str, answer: Answer, kind: type[CommercetoolsError]
+async def test_no_answer_to_a_write_other_than_yes_is_taken_for_one(
+    all_there: Scripted, run: SetUp, answer: Answer, kind: type[CommercetoolsError]
 ) -> None:
     all_there.on(TRANSACTION, error(404, "ResourceNotFound"))
-    all_there.on(path, answer)
+    all_there.on(TYPES, answer)
     with pytest.raises(kind) as caught:
         await run()
     assert "canary" not in f"{caught.value}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [(error(403, "insufficient_scope"), ForbiddenError), (error(429, "OverCapacity"), UnavailableError)],
+)
+async def test_a_type_is_not_absent_because_it_could_not_be_read(
+    all_there: Scripted, run: SetUp, answer: Answer, kind: type[CommercetoolsError]
+) -> None:
+    all_there.on(TRANSACTION, answer)
+    with pytest.raises(kind):
+        await run()
+    assert written(all_there) == []
 
 
 async def test_setup_does_not_wait_for_ever(server: Scripted) -> None:
