@@ -40,6 +40,10 @@ async def test_every_outcome_has_its_answer(ingress, world, standing, status, to
     response, body = await ingress.modify(CAPTURE)
     assert response.status == status
     if isinstance(told, str):
+        assert body["message"] in {
+            "There is no such payment.",
+            "This Idempotency-Key was used for another request. Send a new one.",
+        }
         assert (body["statusCode"], body["errors"][0]["code"]) == (status, told)
     else:
         assert body == told

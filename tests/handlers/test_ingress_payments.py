@@ -157,6 +157,15 @@ async def test_with_a_key_a_repeated_request_is_the_same_command_and_the_same_pa
     assert first.request_hash == second.request_hash
     assert re.fullmatch(r"[A-Za-z0-9_-]{2,256}", first.attempt_key)
     assert len(first.command_id) <= 64
+    assert first.command_id != first.attempt_key
+
+
+async def test_one_projects_keys_mean_nothing_in_another(serve, world):
+    for project in ("shop-eu", "shop-us"):
+        await (await serve(project_key=project)).pay(headers={"Idempotency-Key": "key-1"})
+    first, second = world.messages
+    assert first.command_id != second.command_id
+    assert first.attempt_key != second.attempt_key
 
 
 @pytest.mark.parametrize("change", ["key", "owner", "cart", "method"])

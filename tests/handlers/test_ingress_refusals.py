@@ -251,6 +251,11 @@ async def test_a_body_that_does_not_arrive_is_a_408(serve, world):
     assert world.published == []
 
 
+async def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(ingress):
+    head = await _raw(ingress, HEAD + b"Content-Length: 65537\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 413")
+
+
 async def test_a_body_that_breaks_off_publishes_nothing_and_is_not_our_fault(ingress, world, logs):
     await _raw(ingress, HEAD + b"Content-Length: 100\r\n\r\n{", end=True)
     await _raw(ingress, HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n")
@@ -312,3 +317,18 @@ async def test_what_is_not_http_is_refused_and_not_quoted_in_the_logs(ingress, l
     assert b" 400 " in head.splitlines()[0]
     assert [entry["event"] for entry in logs] == ["http.failed"]
     assert "canary" not in str(logs) + caplog.text
+
+
+async def test_what_fails_after_a_request_on_the_same_connection_is_not_logged_as_that_request(ingress, logs):
+    host, port = ingress.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Correlation-ID: first\r\n\r\n")
+    await reader.readuntil(b"}")
+    writer.write(b"GET /\x00 HTTP/1.1\r\n\r\n")
+    await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    done, failed = logs
+    assert (done["event"], done["correlation_id"]) == ("request.done", "first")
+    assert failed["event"] == "http.failed"
+    assert "correlation_id" not in failed
