@@ -1,0 +1,301 @@
+"""A headless Chromium, the sandbox PSP with its real card fields, and a scripted processor for the enabler to talk to."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from playwright.async_api import ConsoleMessage, Page, async_playwright
+from support.psp_servers import PUBLISHABLE_KEY, SECRET_KEY, running_psp
+
+from enabler.routes import add_routes
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+#: Chromium looks for nothing outside this machine, and root may start it.
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def chromium():
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@dataclass(kw_only=True)
+class Tab:
+    """A page, and what the browser complained of in it."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+
+    def hear(self, message: ConsoleMessage) -> None:
+        # A request that fails is the tests' own doing, and what the page makes of it is what they look at.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.complaints.append(message.text)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def open_tab(chromium):
+    """Opens pages; afterwards none of them may have thrown, or broken its own security policy."""
+    contexts, tabs = [], []
+
+    async def open_(url: str, *, viewport=DESKTOP, **options) -> Page:
+        context = await chromium.new_context(viewport=viewport, **options)
+        contexts.append(context)
+        context.set_default_timeout(10_000)
+        page = await context.new_page()
+        tab = Tab(page=page)
+        tabs.append(tab)
+        page.on("console", tab.hear)
+        page.on("pageerror", lambda error: tab.complaints.append(str(error)))
+        await page.goto(url)
+        return page
+
+    yield open_
+    for context in contexts:
+        await context.close()
+    assert [complaint for tab in tabs for complaint in tab.complaints] == []
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def psp():
+    async with running_psp() as running:
+        yield running
+
+
+Answer = Callable[["Processor", dict], Awaitable[web.Response]]
+
+
+@dataclass(kw_only=True)
+class Asked:
+    """A request of the enabler."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: str
+
+    @property
+    def document(self) -> dict:
+        return json.loads(self.body)
+
+
+@dataclass(kw_only=True)
+class Processor:
+    """A processor that holds no state but the PSP's: each route answers from its script, or asks the PSP right away."""
+
+    psp_url: str
+    client: aiohttp.ClientSession
+    url: str = ""
+    asked: list[Asked] = field(default_factory=list)
+    #: Route (`POST /payments`, `GET /payments/{operation}`, …) -> answers still to come before the usual one.
+    script: dict[str, list] = field(default_factory=dict)
+
+    def of(self, method: str, path: str) -> list[Asked]:
+        return [one for one in self.asked if (one.method, one.path) == (method, path)]
+
+    def paid(self) -> list[Asked]:
+        return self.of("POST", "/payments")
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        origin = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Location, Retry-After"}
+        if request.method == "OPTIONS":
+            allow = {"Access-Control-Allow-Headers": "*", "Access-Control-Allow-Methods": "GET, POST"}
+            return web.Response(status=204, headers=origin | allow)
+        body = await request.text()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.asked.append(Asked(method=request.method, path=request.path, headers=headers, body=body))
+        route = f"{request.method} {request.match_info.route.resource.canonical}"
+        answers = self.script.get(route, [])
+        answer = answers.pop(0) if answers else USUAL[route]
+        response = await answer(self, json.loads(body) if body else {})
+        response.headers.update(origin)
+        return response
+
+    async def psp(self, path: str, body: dict) -> tuple[int, dict]:
+        headers = {"Authorization": f"Bearer {SECRET_KEY}", "Idempotency-Key": str(uuid.uuid4())}
+        async with self.client.post(self.psp_url + path, json=body, headers=headers) as response:
+            return response.status, await response.json()
+
+
+def reply(status: int, body: dict, **headers: str) -> Answer:
+    async def answer(processor: Processor, asked: dict) -> web.Response:
+        return web.json_response(body, status=status, headers=headers)
+
+    return answer
+
+
+def fault(status: int, code: str, message: str = "No.", **headers: str) -> Answer:
+    return reply(status, {"message": message, "statusCode": status, "errors": [{"code": code, "message": message}]})
+
+
+async def configuration(processor: Processor, asked: dict) -> web.Response:
+    return web.json_response(
+        {
+            "psp": "sandbox",
+            "fieldsUrl": f"{processor.psp_url}/fields",
+            "publishableKey": PUBLISHABLE_KEY,
+            "paymentMethods": ["card"],
+            "storedPaymentMethodsConfig": {"isEnabled": False},
+        }
+    )
+
+
+def told(payment: dict) -> web.Response:
+    """The PSP's payment as the processor tells it."""
+    outcome = {"authorized": "approved", "requires_action": "action", "pending": "pending"}.get(payment["status"])
+    body = {"paymentReference": "payment-1", "outcome": outcome or "rejected", "operation": payment["id"]}
+    if payment.get("action"):
+        body["action"] = payment["action"]
+    return web.json_response(body)
+
+
+async def pay(processor: Processor, asked: dict) -> web.Response:
+    status, payment = await processor.psp(
+        "/v1/payments",
+        {
+            "amount": 4230,
+            "currency": "EUR",
+            "token": asked["paymentMethod"]["token"],
+            "merchant_reference": "order-1",
+            "return_url": f"{processor.url}/back",
+        },
+    )
+    if status == 402:
+        reason = {"code": payment["error"].get("decline_code"), "message": payment["error"]["message"]}
+        return web.json_response(
+            {"paymentReference": "payment-1", "outcome": "rejected", "operation": "declined", "reason": reason}
+        )
+    return told(payment)
+
+
+async def complete(processor: Processor, asked: dict) -> web.Response:
+    operation = processor.asked[-1].path.split("/")[2]
+    status, payment = await processor.psp(f"/v1/payments/{operation}/complete", asked["parameters"])
+    if status == 402:
+        return web.json_response({"paymentReference": "payment-1", "outcome": "rejected", "operation": operation})
+    return told(payment)
+
+
+USUAL = {
+    "GET /operations/config": configuration,
+    "POST /payments": pay,
+    "GET /payments/{operation}": reply(200, {"paymentReference": None, "outcome": "pending", "operation": "operation-1"}),
+    "POST /payments/{operation}/complete": complete,
+}
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def processor(psp):
+    async with aiohttp.ClientSession() as client:
+        running = Processor(psp_url=psp.url, client=client)
+        app = web.Application()
+        for route in USUAL:
+            method, path = route.split(" ")
+            app.router.add_route(method, path, running.handle)
+            app.router.add_route("OPTIONS", path, running.handle)
+        add_routes(app, allowed_origins=frozenset({"*"}))
+        async with TestServer(app) as server:
+            running.url = str(server.make_url("")).rstrip("/")
+            yield running
+
+
+#: A merchant's page as small as it can be; `window.made` is what the test looks at.
+PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">
+<title>A page</title><body><div id="payment"></div>
+<script type="module">
+  import {{ Enabler }} from "{processor}/enabler/connector-enabler.es.js";
+  window.results = []; window.errors = []; window.actions = [];
+  const enabler = window.enabler = new Enabler({{
+    processorUrl: "{processor}", sessionId: "session-1", locale: "{locale}",
+    onComplete: (result) => window.results.push(result),
+    onError: (error, context) => window.errors.push({{ code: error.code, message: error.message, ...context }}),
+    onActionRequired: async (action) => window.actions.push(action.type),
+  }});
+  window.component = (await enabler.{builder}).build({build});
+  await window.component.mount("#payment");
+  window.mounted = true;
+</script></body></html>"""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def open_payment(processor, open_tab):
+    """Opens a merchant's page, of an origin of its own, with a component in it that can be typed into."""
+    servers = []
+
+    async def open_(*, builder='createDropinBuilder("embedded")', build="{}", locale="en", **options) -> Page:
+        text = PAGE.format(processor=processor.url, builder=builder, build=build, locale=locale)
+
+        async def page(request: web.Request) -> web.Response:
+            return web.Response(text=text, content_type="text/html")
+
+        app = web.Application()
+        app.router.add_get("/", page)
+        server = TestServer(app)
+        await server.start_server()
+        servers.append(server)
+        opened = await open_tab(str(server.make_url("/")), **options)
+        await opened.wait_for_function("window.mounted")
+        return opened
+
+    yield open_
+    for server in servers:
+        await server.close()
+
+
+async def type_card(page: Page, number: str, *, expiry: str = "1234", cvc: str = "123") -> None:
+    """Into the PSP's fields, as a person does: key by key, from field to field."""
+    fields = page.frame_locator("#payment iframe")
+    await fields.locator("#number").fill("")
+    await fields.locator("#number").press_sequentially(number)
+    await fields.locator("#expiry").fill("")
+    await fields.locator("#expiry").press_sequentially(expiry)
+    await fields.locator("#cvc").fill(cvc)
+
+
+@pytest.fixture
+def card():
+    return type_card
+
+
+@pytest.fixture
+def shots():
+    """Takes a screenshot where SCREENSHOTS names a folder for them, for a person to look at."""
+    folder = os.environ.get("SCREENSHOTS")
+
+    async def shoot(page: Page, name: str) -> None:
+        if folder:
+            await page.screenshot(path=f"{folder}/{name}.png", full_page=True)
+
+    return shoot
+
+
+@pytest.fixture
+def answers():
+    """What a scripted processor can say: `reply` and `fault`."""
+    return {"reply": reply, "fault": fault}
