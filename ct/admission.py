@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ct.payment import Payment, Transaction
+    from psp.capabilities import Capabilities
     from psp.outcome import Standing
-    from psp.port import Capabilities
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ct.folds import authorized, cancelling, captured, captures_used, charged_back, refunds_used
+from psp.capabilities import Capabilities, CaptureSupport, RefundScope, Remainder
 from psp.facts import Kind, State
 from psp.money import Money
-from psp.port import Capabilities, CaptureSupport, RefundScope, Remainder
 
 if TYPE_CHECKING:
     from ct.payment import Payment, Transaction

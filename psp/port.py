@@ -6,74 +6,17 @@ nothing to show for it is `RefusedError`; a decline that the PSP keeps as an obj
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Protocol
 
 import aiohttp
 from pydantic import SecretStr
 
+from psp.capabilities import Capabilities
 from psp.facts import Action, Fact, Instrument, Reference
 from psp.money import Money
 from psp.seams import Clock, Draw
-
-
-class CaptureSupport(enum.StrEnum):
-    """How much of an authorization can be captured, and how often."""
-
-    #: Only all of it, once.
-    FULL = "full"
-    #: Any part of it, once.
-    ONCE = "once"
-    #: Any part of it, until nothing is left.
-    MULTIPLE = "multiple"
-
-
-class Remainder(enum.StrEnum):
-    """What becomes of the uncaptured rest after a partial capture."""
-
-    #: It stays authorized and can be captured or cancelled.
-    KEPT = "kept"
-    #: The PSP releases it.
-    RELEASED = "released"
-
-
-class RefundScope(enum.StrEnum):
-    """What a refund is taken from."""
-
-    #: The payment as a whole.
-    PAYMENT = "payment"
-    #: One capture: the refund names it and may not exceed it.
-    CAPTURE = "capture"
-
-
-class LookupBy(enum.StrEnum):
-    """By what the PSP finds a payment again."""
-
-    #: Its own id.
-    PSP_REFERENCE = "psp-reference"
-    #: The reference we sent.
-    OUR_REFERENCE = "our-reference"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Capabilities:
-    """What this PSP can do. Asking for anything else is refused before anything is written."""
-
-    #: Payment method types that the adapter authorizes, for example `card`.
-    methods: frozenset[str]
-    captures: CaptureSupport
-    remainder: Remainder
-    refund_scope: RefundScope
-    #: How long the PSP honours an idempotency key.
-    key_lifetime: timedelta
-    #: The most characters an idempotency key may have.
-    key_length_max: int
-    lookup_by: frozenset[LookupBy]
-    #: Methods that take the money at once, without a separate capture.
-    captured_at_once: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

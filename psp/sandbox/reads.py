@@ -8,7 +8,8 @@ from typing import Final
 
 import aiohttp
 
-from psp.port import Capabilities, CaptureSupport, LookupBy, PspHealth, RefundScope, Remainder
+from psp.capabilities import Capabilities, CaptureSupport, LookupBy, RefundScope, Remainder
+from psp.port import PspHealth
 
 NAME: Final = "sandbox"
 

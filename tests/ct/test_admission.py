@@ -7,10 +7,10 @@ from support.ct_documents import NOON, applied, payment_document, transaction
 
 from ct.admission import Admitted, Answered, KeyReused, NothingToDo, Refused, Request, admit
 from ct.payment import parse_payment
+from psp.capabilities import Capabilities, CaptureSupport, LookupBy, RefundScope, Remainder
 from psp.facts import Kind, State
 from psp.money import Money
 from psp.outcome import Outcome
-from psp.port import Capabilities, CaptureSupport, LookupBy, RefundScope, Remainder
 
 PSP = Capabilities(
     methods=frozenset({"card"}),

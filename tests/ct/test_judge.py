@@ -13,8 +13,8 @@ from ct.judge import (
     judge_refund,
     refund_parts,
 )
+from psp.capabilities import Capabilities, CaptureSupport, LookupBy, RefundScope, Remainder
 from psp.money import Money
-from psp.port import Capabilities, CaptureSupport, LookupBy, RefundScope, Remainder
 
 
 def capabilities(captures=CaptureSupport.MULTIPLE, remainder=Remainder.KEPT, scope=RefundScope.PAYMENT):

@@ -22,9 +22,10 @@ from handlers.app import create_app
 from handlers.dependencies import Dependencies, Limits
 from handlers.replies import Replies
 from handlers.serving import make_runner
+from psp.capabilities import Capabilities, CaptureSupport, LookupBy, RefundScope, Remainder
 from psp.errors import UnverifiedWebhookError
 from psp.outcome import Standing
-from psp.port import Capabilities, CaptureSupport, LookupBy, PspHealth, RefundScope, Remainder
+from psp.port import PspHealth
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PUBLIC_URL = "https://pay.example"
