@@ -95,7 +95,7 @@ async def serve(
 
 
 def _check_free(host: str, port: int) -> None:
-    """gRPC would say no more than that it failed."""
+    """Raises OSError with the reason; gRPC itself would say no more than that it failed."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         trial.bind((host, port))
