@@ -106,7 +106,7 @@ export class CardComponent {
     this.#state = { ...this.#state, brand: card.brand, endDigits: card.last4, expiryDate: card.expiry };
     // From here on the fields are spoken for, until the server has said what became of them.
     this.#fields.disable();
-    this.#say("info", this.#setup.texts.paying);
+    this.#say("quiet", this.#setup.texts.paying);
     return token;
   }
 

@@ -204,7 +204,9 @@ async def complete(processor: Processor, asked: dict) -> web.Response:
 USUAL = {
     "GET /operations/config": configuration,
     "POST /payments": pay,
-    "GET /payments/{operation}": reply(200, {"paymentReference": None, "outcome": "pending", "operation": "operation-1"}),
+    "GET /payments/{operation}": reply(
+        200, {"paymentReference": None, "outcome": "pending", "operation": "operation-1"}
+    ),
     "POST /payments/{operation}/complete": complete,
 }
 

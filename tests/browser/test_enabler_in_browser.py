@@ -92,7 +92,7 @@ async def test_a_double_click_pays_once(open_payment, processor, card):
 
 
 @pytest.mark.parametrize(("number", "says"), [(DECLINED, "declined"), (POOR, "not enough money")])
-async def test_after_a_decline_another_card_is_another_attempt(open_payment, processor, card, number, says, shots):
+async def test_after_a_decline_another_card_is_another_attempt(*, open_payment, processor, card, number, says, shots):
     page = await open_payment()
     await card(page, number)
     await pay_button(page).click()
@@ -354,7 +354,7 @@ async def test_a_payment_whose_end_is_unknown_is_resumed_and_never_replaced(open
     [(400, "InvalidOperation", "could not be made"), (401, "invalid_token", "has expired")],
 )
 async def test_a_definite_no_is_told_and_the_next_try_is_a_new_attempt(
-    open_payment, processor, card, answers, status, code, says
+    *, open_payment, processor, card, answers, status, code, says
 ):
     processor.script["POST /payments"] = [answers["fault"](status, code, "Because.")]
     page = await open_payment()
