@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from ct.fields import InteractionKind
 from ct.folds import covers
 from ct.judge import Refusal
 from psp.facts import Kind, State
@@ -110,6 +111,9 @@ def decide(wish: Wish, cart: Cart, found_by_key: Iterable[Payment] = ()) -> Deci
             if mine.request_hash != wish.request_hash:
                 return KeyReused()
             return _resume(wish, cart, payment, mine)
+        if (joined := payment.authorization) and payment.interaction(InteractionKind.JOINED, cause=wish.command_id):
+            # It was answered with this attempt before, and is again.
+            return Join(payment=payment, transaction=joined)
     left = _left(cart, payments)
     if wish.attempt_key is None and (joined := _sibling_to_join(wish, cart, payments)):
         return joined

@@ -1,0 +1,356 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from support.house import PASS, Fault, open_house, with_psp
+from support.psp_servers import SECRET_KEY
+
+from bus.port import Verdict
+from ct.errors import UnavailableError
+from ct.fields import InteractionKind
+from psp.errors import OutcomeUnknownError, RetryableError
+from psp.facts import Kind, State
+from psp.outcome import Outcome
+from psp.port import Answer
+
+
+async def test_a_payment_is_authorized_in_four_calls_however_many_payments_the_cart_has(house):
+    cart = await house.cart()
+    for number in range(3):
+        declined = house.pay(cart, "tok_declined")
+        await house.deliver(declined)
+        assert house.standing(declined).outcome is Outcome.REJECTED, number
+        house.clock.pass_(seconds=10)
+    command = house.pay(cart)
+    async with house.counting() as calls:
+        ending = await house.deliver(command)
+    assert ending.verdict is Verdict.DONE
+    assert [one.split()[0] for one in calls] == ["GET", "POST", "POST", "POST"]
+    standing = house.standing(command)
+    payment = await house.payment(standing.payment_reference)
+    assert (standing.outcome, house.rows(payment)) == (Outcome.APPROVED, [("Authorization", "Success", 4200)])
+    assert payment.interface_id == payment.authorization.interaction_id
+    assert payment.method_name == "Visa •••• 4242"
+    assert len(house.payments()) == 4
+
+
+async def test_a_decline_is_answered_with_the_psps_reason(house):
+    command = house.pay(await house.cart(), "tok_insufficient_funds")
+    await house.deliver(command)
+    standing = house.standing(command)
+    assert (standing.outcome, standing.reason.code) == (Outcome.REJECTED, "insufficient_funds")
+
+
+@pytest.mark.parametrize("key", [None, "attempt-key-1"])
+async def test_two_identical_requests_at_once_are_one_authorization(house, key):
+    cart = await house.cart()
+    same = {"attempt_key": key, "command_id": "keyed"} if key else {}
+    first, second = house.pay(cart, **same), house.pay(cart, **same)
+    endings = await asyncio.gather(house.deliver(first), house.deliver(second))
+    for command, ending in zip((first, second), endings, strict=True):
+        if ending.verdict is Verdict.AGAIN:
+            await house.deliver(command)
+    references = {house.standing(one).payment_reference for one in (first, second)}
+    assert len(references) == 1
+    assert {house.standing(one).outcome for one in (first, second)} == {Outcome.APPROVED}
+    assert len(house.effects("authorization")) == 1
+
+
+async def test_two_tabs_with_different_cards_are_one_payment(house):
+    cart = await house.cart()
+    one, two = house.pay(cart, owner="tab-1"), house.pay(cart, "tok_approved", owner="tab-2")
+    await asyncio.gather(house.deliver(one), house.deliver(two))
+    outcomes = sorted(house.standing(command).outcome for command in (one, two))
+    assert outcomes == [Outcome.APPROVED, Outcome.REFUSED]
+    assert len(house.effects("authorization")) == 1
+
+
+async def test_a_redelivered_request_is_answered_alike_and_asks_for_nothing(house):
+    command = house.pay(await house.cart())
+    await house.deliver(command)
+    before = house.standing(command)
+    async with house.counting() as calls:
+        await house.deliver(command)
+    assert house.standing(command) == before
+    assert len(calls) == 1
+    assert len(house.effects("authorization")) == 1
+
+
+async def test_after_a_decline_another_try_is_a_new_payment_and_the_first_redelivered_is_no_third(house):
+    cart = await house.cart()
+    first, click = house.pay(cart, "tok_declined"), house.pay(cart, "tok_declined")
+    await house.deliver(first)
+    await house.deliver(click)
+    assert house.standing(click).outcome is Outcome.REJECTED
+    house.clock.pass_(seconds=5)
+    second = house.pay(cart)
+    await house.deliver(second)
+    for late in (first, click):
+        await house.deliver(late)
+        assert house.standing(late).outcome is Outcome.REJECTED
+    assert house.standing(second).outcome is Outcome.APPROVED
+    assert len(house.payments()) == 2
+
+
+async def test_a_challenge_left_open_then_another_card_does_not_charge_twice(house):
+    cart = await house.cart()
+    first = house.pay(cart, "tok_3ds")
+    await house.deliver(first)
+    opened = house.standing(first)
+    assert (opened.outcome, opened.action is not None) == (Outcome.ACTION, True)
+    house.clock.pass_(minutes=2)
+    second = house.pay(cart)
+    await house.deliver(second)
+    assert house.standing(second).outcome is Outcome.APPROVED
+    psp_payment = (await house.payment(opened.payment_reference)).interface_id
+    # The shopper goes back to the challenge before the cancel is through, and the PSP lets it pass.
+    result = (await house.control(f"/payments/{psp_payment}/challenge", decision="approve"))["result"]
+    late = house.come_back(first, result)
+    await house.deliver(late)
+    assert house.standing(late).outcome is Outcome.REFUSED
+    await house.pump()
+    given_up = await house.payment(opened.payment_reference)
+    assert ("CancelAuthorization", "Success", 4200) in house.rows(given_up)
+    held = [one for one in house.psp.house.books.payments.values() if one.status == "authorized"]
+    assert len(held) == 1
+
+
+async def test_money_that_moves_on_a_superseded_attempt_all_the_same_is_given_back(house):
+    cart = await house.cart()
+    first = house.pay(cart, "tok_3ds")
+    await house.deliver(first)
+    house.clock.pass_(minutes=2)
+    await house.deliver(house.pay(cart))
+    psp_payment = (await house.payment(house.standing(first).payment_reference)).interface_id
+    result = (await house.control(f"/payments/{psp_payment}/challenge", decision="approve"))["result"]
+    house.queue.waiting.clear()  # the first cancel is lost
+    # The PSP authorizes it without us, as PSPs do when a browser comes back to them.
+    url = f"{house.psp.url}/v1/payments/{psp_payment}/complete"
+    key = {"Authorization": f"Bearer {SECRET_KEY}"}
+    async with house.http.post(url, json={"result": result}, headers=key) as response:
+        assert response.status == 200
+    for event in house.events():
+        await house.deliver(event)
+    await house.pump()
+    given_up = await house.payment(house.standing(first).payment_reference)
+    assert house.rows(given_up) == [("Authorization", "Success", 4200), ("CancelAuthorization", "Success", 4200)]
+
+
+async def test_a_pending_authorization_is_told_as_pending_and_settles_by_webhook(house):
+    command = house.pay(await house.cart(), "tok_pending")
+    await house.deliver(command)
+    standing = house.standing(command)
+    assert standing.outcome is Outcome.PENDING
+    payment = await house.payment(standing.payment_reference)
+    await house.control(f"/payments/{payment.interface_id}/settle", decision="approve")
+    for event in house.events():
+        await house.deliver(event)
+    assert (await house.payment(payment.id)).authorization.state is State.SUCCESS
+
+
+async def test_a_reply_that_never_comes_is_fetched_by_the_same_key_and_charges_once(house):
+    command = house.pay(await house.cart(), "tok_timeout")
+    ending = await house.deliver(command)
+    if ending.verdict is Verdict.AGAIN:
+        await house.deliver(command)
+    assert house.standing(command).outcome is Outcome.APPROVED
+    assert len(house.effects("authorization")) == 1
+
+
+async def test_an_unknown_outcome_is_never_a_failure_and_is_looked_up(house):
+    command = house.pay(await house.cart())
+
+    async def lost(request):
+        await house.work.psp.authorize(request)
+        raise OutcomeUnknownError("the reply was lost")
+
+    await house.deliver(command, work=with_psp(house, authorize=lost))
+    assert house.standing(command).outcome is Outcome.APPROVED
+
+
+async def test_what_a_lookup_cannot_tell_stays_open_until_nothing_found_is_proof(house):
+    command = house.pay(await house.cart())
+
+    async def lost(_request):
+        raise OutcomeUnknownError("no reply, and no effect")
+
+    async def nothing(_request):
+        return Answer(facts=())
+
+    dark = with_psp(house, authorize=lost, lookup=nothing)
+    assert (await house.deliver(command, work=dark)).verdict is Verdict.AGAIN
+    (payment,) = house.payments()
+    assert payment.authorization.state is State.INITIAL
+    house.clock.pass_(minutes=16)
+    assert (await house.deliver(command, work=dark)).verdict is Verdict.AGAIN
+    house.clock.pass_(minutes=10)
+    assert (await house.deliver(command, work=dark)).verdict is Verdict.DONE
+    standing = house.standing(command)
+    assert (standing.outcome, standing.reason.code) == (Outcome.REJECTED, "expired")
+
+
+async def test_what_certainly_had_no_effect_comes_again(house):
+    async def busy(_request):
+        raise RetryableError("too many requests", retry_after=1)
+
+    command = house.pay(await house.cart())
+    assert (await house.deliver(command, work=with_psp(house, authorize=busy))).verdict is Verdict.AGAIN
+    assert (await house.deliver(command)).verdict is Verdict.DONE
+    assert house.standing(command).outcome is Outcome.APPROVED
+
+
+async def test_a_request_that_is_too_old_is_never_sent(house):
+    command = house.pay(await house.cart())
+    house.clock.pass_(minutes=15)
+    await house.deliver(command)
+    assert house.standing(command).reason.code == "expired"
+    assert (house.payments(), house.effects()) == ([], [])
+
+
+async def test_a_key_reused_for_another_payment_is_told(house):
+    cart = await house.cart()
+    await house.deliver(house.pay(cart, attempt_key="key-1", command_id="k"))
+    other = house.pay(cart, attempt_key="key-1", command_id="k", request_hash="another")
+    await house.deliver(other)
+    assert house.standing(other).outcome is Outcome.KEY_REUSED
+
+
+async def test_no_such_cart_is_refused_with_its_reason(house):
+    command = house.pay("00000000-0000-4000-8000-999999999999")
+    assert (await house.deliver(command)).verdict is Verdict.IGNORED
+    assert house.standing(command).reason.code == "no-such-cart"
+
+
+async def test_a_paid_cart_is_refused_and_a_person_finds_the_refusal_on_it(house):
+    cart = await house.cart()
+    await house.deliver(house.pay(cart))
+    again = house.pay(cart, owner="owner-2", merchant_reference="order-1")
+    await house.deliver(again)
+    standing = house.standing(again)
+    assert (standing.outcome, standing.reason.code) == (Outcome.REFUSED, "nothing-to-pay")
+    refused = await house.payment(standing.payment_reference)
+    assert refused.authorization.state is State.FAILURE
+    assert [one.kind for one in refused.interactions] == [InteractionKind.REFUSAL]
+    assert len(house.effects()) == 1
+
+
+@pytest.mark.parametrize("crash_at", range(5))
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_crash_at_any_call_is_repaired_by_the_same_message(house, crash_at, before):
+    cart = await house.cart()
+    command = house.pay(cart)
+    house.fault(*[PASS] * crash_at, Fault(error=UnavailableError("crash"), before=before))
+    await house.deliver(command)
+    house.client.shared["faults"].clear()
+    await house.deliver(command)
+    await house.deliver(command)
+    assert house.standing(command).outcome is Outcome.APPROVED
+    assert len(house.effects("authorization")) == 1
+    assert [house.rows(one) for one in house.payments()] == [[("Authorization", "Success", 4200)]]
+    document = await house.client.get(f"/carts/{cart}")
+    assert len(document["paymentInfo"]["payments"]) == 1
+
+
+async def test_a_cart_that_changes_while_it_is_paid_is_weighed_again(house):
+    cart = await house.cart()
+    command = house.pay(cart)
+
+    async def somebody_pays():
+        await house.deliver(house.pay(cart, owner="owner-2"))
+
+    # Between reading the cart and creating the Payment, another session pays the whole of it.
+    house.fault(PASS, Fault(action=somebody_pays))
+    await house.deliver(command)
+    assert house.standing(command).outcome is Outcome.REFUSED
+    assert len(house.effects("authorization")) == 1
+
+
+async def test_only_our_payments_on_a_cart_are_given_up(house):
+    cart = await house.cart(5000)
+    draft = {
+        "key": "gift",
+        "amountPlanned": {"centAmount": 800, "currencyCode": "EUR"},
+        "paymentMethodInfo": {"paymentInterface": "gift-cards"},
+        "transactions": [{"type": "Charge", "state": "Success", "amount": {"centAmount": 800, "currencyCode": "EUR"}}],
+    }
+    gift = await house.client.post("/payments", draft)
+    document = await house.client.get(f"/carts/{cart}")
+    add = {"action": "addPayment", "payment": {"typeId": "payment", "id": gift["id"]}}
+    await house.client.post(f"/carts/{cart}", {"version": document["version"], "actions": [add]})
+    command = house.pay(cart)
+    await house.deliver(command)
+    payment = await house.payment(house.standing(command).payment_reference)
+    assert payment.planned.amount == 4200
+    assert (await house.client.get(f"/payments/{gift['id']}"))["version"] == gift["version"]
+
+
+async def test_nobody_waits_and_nothing_breaks(house):
+    command = house.pay(await house.cart(), reply_to=None)
+    assert (await house.deliver(command)).verdict is Verdict.DONE
+    assert house.queue.results == {}
+
+
+async def test_a_result_that_cannot_be_published_does_not_undo_the_payment(house):
+    command = house.pay(await house.cart())
+    house.queue.fails = 1
+    assert (await house.deliver(command)).verdict is Verdict.DONE
+    assert house.payments()[0].authorization.state is State.SUCCESS
+
+
+async def test_types_that_are_missing_hold_payments_back_and_lose_none():
+    async with open_house(types=False) as house:
+        command = house.pay(await house.cart())
+        ending = await house.deliver(command)
+        assert ending.verdict in (Verdict.AGAIN, Verdict.DEAD)
+        assert house.effects() == []
+
+
+async def test_completing_what_nobody_began_is_told_so(house):
+    command = house.pay(await house.cart())
+    nobody = house.come_back(command, "x")
+    await house.deliver(nobody)
+    assert house.standing(nobody).outcome is Outcome.NOT_FOUND
+    no_cart = house.come_back(command, "x", cart_id="00000000-0000-4000-8000-999999999999")
+    await house.deliver(no_cart)
+    assert house.standing(no_cart).outcome is Outcome.NOT_FOUND
+
+
+async def test_a_challenge_is_completed_once_in_two_calls_by_its_owner_alone(house):
+    command = house.pay(await house.cart(), "tok_3ds")
+    await house.deliver(command)
+    payment = await house.payment(house.standing(command).payment_reference)
+    result = (await house.control(f"/payments/{payment.interface_id}/challenge", decision="approve"))["result"]
+    stranger = house.come_back(command, result, owner="somebody-else")
+    await house.deliver(stranger)
+    assert house.standing(stranger).outcome is Outcome.NOT_FOUND
+    back = house.come_back(command, result)
+    async with house.counting() as calls:
+        await house.deliver(back)
+    assert (house.standing(back).outcome, len(calls)) == (Outcome.APPROVED, 2)
+    again = house.come_back(command, result, owner=None)
+    async with house.counting() as calls:
+        await house.deliver(again)
+    assert (house.standing(again).outcome, len(calls)) == (Outcome.APPROVED, 1)
+    assert (await house.payment(payment.id)).authorization.action is None
+
+
+async def test_a_wrong_result_from_the_browser_proves_nothing(house):
+    command = house.pay(await house.cart(), "tok_3ds")
+    await house.deliver(command)
+    wrong = house.come_back(command, "forged")
+    await house.deliver(wrong)
+    assert house.standing(wrong).outcome is Outcome.ACTION
+    payment = await house.payment(house.standing(command).payment_reference)
+    assert payment.authorization.state is State.PENDING
+
+
+async def test_a_refused_challenge_is_a_decline(house):
+    command = house.pay(await house.cart(), "tok_3ds")
+    await house.deliver(command)
+    payment = await house.payment(house.standing(command).payment_reference)
+    result = (await house.control(f"/payments/{payment.interface_id}/challenge", decision="refuse"))["result"]
+    back = house.come_back(command, result)
+    await house.deliver(back)
+    assert house.standing(back).outcome is Outcome.REJECTED
+    assert payment.of_kind(Kind.CHARGE) == ()
