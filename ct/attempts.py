@@ -111,9 +111,9 @@ def decide(wish: Wish, cart: Cart, found_by_key: Iterable[Payment] = ()) -> Deci
             if mine.request_hash != wish.request_hash:
                 return KeyReused()
             return _resume(wish, cart, payment, mine)
-        if (joined := payment.authorization) and payment.interaction(InteractionKind.JOINED, cause=wish.command_id):
+        if (attempt := payment.authorization) and payment.interaction(InteractionKind.JOINED, cause=wish.command_id):
             # It was answered with this attempt before, and is again.
-            return Join(payment=payment, transaction=joined)
+            return Join(payment=payment, transaction=attempt)
     left = _left(cart, payments)
     if wish.attempt_key is None and (joined := _sibling_to_join(wish, cart, payments)):
         return joined
