@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
+from ctpay.lifecycle import STOPS_WITH_PARENT
+
 #: What a child says of itself when it is ready: addresses, ports.
 Greeting: TypeAlias = dict[str, object]
 
@@ -48,8 +50,9 @@ class Child:
         """Start it. `hear` gets the name and each line of its log."""
         process = await asyncio.create_subprocess_exec(
             *arguments,
-            env=dict(environment),
-            stdin=asyncio.subprocess.DEVNULL,
+            env={**environment, STOPS_WITH_PARENT: "1"},
+            # Never written to. It ends when we end, however that happens, and then the child stops by itself.
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             # Ctrl-C at the terminal reaches us alone: children are stopped one after another.
@@ -88,7 +91,8 @@ class Child:
             except TimeoutError:
                 # It leads a group of its own and is not reaped yet, so the id cannot be anybody else's.
                 os.killpg(self._process.pid, signal.SIGKILL)
-        await self.result()
+                await self._process.wait()
+        await asyncio.wait(self._reading)
 
     def _how_it_ended(self) -> str:
         code = self._process.returncode

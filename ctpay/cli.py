@@ -17,7 +17,7 @@ from rich.console import Console
 
 from ctpay import local, logs, ports
 from ctpay.child import ChildError
-from ctpay.console import Loudness, Screen
+from ctpay.console import Loudness, Screen, Terminal
 from ctpay.ports import PortError
 from ctpay.run import everything, shop, stand_ins, until_told_to_stop
 from ctpay.seams import new_id
@@ -45,6 +45,10 @@ def main() -> None:
     except tuple(_TOLD) as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(_TOLD[type(error)])
+    except BrokenPipeError:
+        # Whoever read our output has had enough. The interpreter would try to write the rest once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def _finish(work: Coroutine[Any, Any, int]) -> NoReturn:
@@ -57,7 +61,7 @@ def run(*, show: Show = Loudness.OUTCOMES) -> None:
 
     Example: [bold]SHOP_PORT=9000 ctpay run --show everything[/bold]
     """
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     usable = ports.chosen(os.environ)
     _finish(until_told_to_stop(lambda: shop(usable, Screen(console, show).hear, console.print)))
 
@@ -84,7 +88,7 @@ def demo(*, json: AsJson = False, show: Show = Loudness.TROUBLES) -> None:
     )
     voice = JsonVoice(print) if json else Voice(Console())
     # The timeline is the result; what the processes have to say goes beside it.
-    screen = Screen(Console(stderr=True, highlight=False), show)
+    screen = Screen(Terminal(stderr=True, highlight=False), show)
 
     async def work() -> int:
         async with everything(environment, screen.hear):
@@ -131,7 +135,7 @@ def sandbox() -> None:
     Example: [bold]ctpay sandbox > local.env[/bold], then elsewhere [bold]set -a; . ./local.env; ctpay ingress[/bold]
     """
     usable = ports.chosen(os.environ)
-    screen = Screen(Console(stderr=True, highlight=False), Loudness.EVERYTHING)
+    screen = Screen(Terminal(stderr=True, highlight=False), Loudness.EVERYTHING)
     _finish(until_told_to_stop(lambda: stand_ins(usable, screen.hear, print)))
 
 

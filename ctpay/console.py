@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Final
 
@@ -16,8 +17,13 @@ _HEAD: Final = frozenset(
     {"timestamp", "level", "logger", "event", "exception", "correlation_id", "instance", "left_out"}
 )
 _TROUBLE: Final = frozenset({"warning", "error", "critical"})
-#: A line that has one of these says how something ended.
-_OUTCOMES: Final = frozenset({"verdict", "outcome", "status"})
+#: Beginnings of the events that say how a request or a message ended.
+_OUTCOMES: Final = ("request.", "message.")
+#: What a person who watches payments has no use for: our own echo, and how an answer found its way back.
+_ECHOES: Final = frozenset(
+    {("message.ignored", "commercetools"), ("message.done", "results"), ("message.ignored", "results")}
+)
+_DETAILS: Final = frozenset({"message_id", "age_ms", "attempt"})
 _COLOURS: Final[Mapping[str, str]] = {"ingress": "cyan", "workers": "green", "sandbox": "magenta"}
 _NAME_WIDTH: Final = 8
 
@@ -31,6 +37,13 @@ class Loudness(enum.StrEnum):
     OUTCOMES = "outcomes"
     #: All of it.
     EVERYTHING = "everything"
+
+
+class Terminal(Console):
+    """A console that falls silent when nobody reads it any more, instead of ending the process in mid-work."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
 
 
 class Screen:
@@ -50,26 +63,31 @@ class Screen:
             # No log line of ours: the traceback of a crash, or what the interpreter has to say.
             self._show(name, Text(line, style="dim"))
         elif self._is_shown(said):
-            self._show(name, _text(said))
+            hidden = _HEAD if self._loudness is Loudness.EVERYTHING or _is_trouble(said) else _HEAD | _DETAILS
+            self._show(name, _text(said, hidden))
 
     def _is_shown(self, said: Mapping[str, object]) -> bool:
-        if self._loudness is Loudness.EVERYTHING or said.get("level") in _TROUBLE:
+        if self._loudness is Loudness.EVERYTHING or _is_trouble(said):
             return True
-        return self._loudness is Loudness.OUTCOMES and not _OUTCOMES.isdisjoint(said)
+        event = str(said.get("event", ""))
+        is_outcome = event.startswith(_OUTCOMES) and (event, said.get("topic")) not in _ECHOES
+        return self._loudness is Loudness.OUTCOMES and is_outcome
 
     def _show(self, name: str, text: Text) -> None:
         prefix = Text(f"{name:<{_NAME_WIDTH}} ", style=_COLOURS.get(name, "blue"))
         self._console.print(prefix + text, soft_wrap=True)
 
 
-def _text(said: Mapping[str, object]) -> Text:
-    style = (
-        "bold red" if said.get("level") in {"error", "critical"} else "yellow" if said.get("level") in _TROUBLE else ""
-    )
+def _is_trouble(said: Mapping[str, object]) -> bool:
+    return said.get("level") in _TROUBLE
+
+
+def _text(said: Mapping[str, object], hidden: AbstractSet[str]) -> Text:
+    style = "bold red" if said.get("level") in {"error", "critical"} else "yellow" if _is_trouble(said) else ""
     text = Text(f"{_time(said)} ", style="dim")
     text.append(f"{said.get('event', '')!s:<18}", style=style)
     for key, value in said.items():
-        if key not in _HEAD and value is not None:
+        if key not in hidden and value is not None:
             text.append(f" {key}=", style="dim").append(str(value))
     if "exception" in said:
         text.append(f"\n{said['exception']}", style="dim")

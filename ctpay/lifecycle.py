@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator
+from typing import Final
+
+#: Set to 1 by a parent that gives us a pipe as standard input: its end is the parent's end, and ours.
+STOPS_WITH_PARENT: Final = "CTPAY_STOPS_WITH_PARENT"
 
 #: Sent by a terminal, a container platform, and a terminal that is closed.
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextlib.contextmanager
@@ -20,9 +25,20 @@ def stopping() -> Iterator[asyncio.Event]:
     loop = asyncio.get_running_loop()
     for number in _STOPPING:
         loop.add_signal_handler(number, stop.set)
+    parent = sys.stdin.fileno() if os.environ.get(STOPS_WITH_PARENT) == "1" else None
+
+    def hear_parent() -> None:
+        if parent is not None and not os.read(parent, 1024):
+            loop.remove_reader(parent)
+            stop.set()
+
+    if parent is not None:
+        loop.add_reader(parent, hear_parent)
     try:
         yield stop
     finally:
+        if parent is not None:
+            loop.remove_reader(parent)
         for number in _STOPPING:
             loop.remove_signal_handler(number)
 

@@ -34,13 +34,15 @@ Hear = Callable[[str, str], None]
 async def everything(environment: Mapping[str, str], hear: Hear) -> AsyncIterator[list[Child]]:
     """All processes, ready; stopped at the end of the block. Raises ChildError where one does not start."""
     children: list[Child] = []
+    async with contextlib.AsyncExitStack() as stack:
 
-    async def start(name: str, *arguments: str) -> Child:
-        child = await Child.start(name, arguments, environment, hear)
-        children.append(child)
-        return child
+        async def start(name: str, *arguments: str) -> Child:
+            child = await Child.start(name, arguments, environment, hear)
+            # Each is stopped, in the opposite order, whatever becomes of the others.
+            stack.push_async_callback(child.stop, within_s=STOP_S_MAX)
+            children.append(child)
+            return child
 
-    try:
         outside = await start("sandbox", *_STAND_INS)
         await outside.ready(within_s=READY_S_MAX)
         await _set_up(environment, hear)
@@ -48,9 +50,6 @@ async def everything(environment: Mapping[str, str], hear: Hear) -> AsyncIterato
         connector = [await start("workers", *_CTPAY, "worker", "all"), await start("ingress", *_CTPAY, "ingress")]
         await asyncio.gather(*(child.ready(within_s=READY_S_MAX) for child in connector))
         yield children
-    finally:
-        for child in reversed(children):
-            await child.stop(within_s=STOP_S_MAX)
 
 
 async def _set_up(environment: Mapping[str, str], hear: Hear) -> None:

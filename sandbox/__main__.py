@@ -108,11 +108,25 @@ def _clients(given: Mapping[str, str], project_key: str) -> list[Client]:
     ]
 
 
+def _stop_with_parent(stop: asyncio.Event) -> None:
+    """Our standard input is a pipe that nobody writes to: its end is the end of whoever started us."""
+    loop, parent = asyncio.get_running_loop(), sys.stdin.fileno()
+
+    def hear() -> None:
+        if not os.read(parent, 1024):
+            loop.remove_reader(parent)
+            stop.set()
+
+    loop.add_reader(parent, hear)
+
+
 async def main() -> int:
     """Run until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if os.environ.get("CTPAY_STOPS_WITH_PARENT") == "1":
+        _stop_with_parent(stop)
     async with contextlib.AsyncExitStack() as stack:
         try:
             served = await _serve(os.environ, stack)

@@ -14,14 +14,15 @@ ROOMS = ("bus", "ct", "ctpay", "enabler", "handlers", "psp", "sandbox", "workers
 #: Modules that contracts and the table below name.
 NAMED = (
     "bus.port", "ct.callers", "ct.errors", "ct.introspection", "ct.ledger", "ct.sessions", "ct.status",
-    "psp.errors", "psp.facts", "psp.money", "psp.outcome", "psp.port", "psp.registry", "psp.seams", "psp.example.adapter",
+    "psp.capabilities", "psp.errors", "psp.facts", "psp.money", "psp.outcome", "psp.port", "psp.registry", "psp.seams",
+    "psp.example.adapter",
 )  # fmt: skip
 
 _SDKS = ("commercetools", "google.cloud.pubsub_v1", "grpc")
 _TERMINAL = ("rich", "typer")
 FORBIDDEN = {
     "psp": ("bus", "ct", "ctpay", "enabler", "handlers", "sandbox", "workers", *_SDKS, *_TERMINAL),
-    "ct": ("bus", "ctpay", "enabler", "handlers", "psp.registry", "psp.example.adapter", "sandbox", "workers",
+    "ct": ("bus", "ctpay", "enabler", "handlers", "psp.port", "psp.registry", "psp.example.adapter", "sandbox", "workers",
            "google.cloud.pubsub_v1", "grpc", *_TERMINAL),
     "bus": ("aiohttp", "commercetools", "ct", "ctpay", "enabler", "handlers", "psp.port", "psp.registry",
             "psp.example.adapter", "sandbox", "workers", *_TERMINAL),
@@ -35,7 +36,16 @@ FORBIDDEN = {
 }  # fmt: skip
 ALLOWED = {
     "psp": ("aiohttp",),
-    "ct": ("psp.errors", "psp.facts", "psp.money", "psp.outcome", "psp.seams", "aiohttp", "commercetools"),
+    "ct": (
+        "psp.capabilities",
+        "psp.errors",
+        "psp.facts",
+        "psp.money",
+        "psp.outcome",
+        "psp.seams",
+        "aiohttp",
+        "commercetools",
+    ),
     "bus": ("psp.errors", "psp.facts", "psp.money", "psp.outcome", "psp.seams", "google.cloud.pubsub_v1", "grpc"),
     "enabler": ("bus.port", "psp.money", "psp.port", "aiohttp"),
     "handlers": (
