@@ -13,6 +13,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import requests
@@ -118,8 +119,8 @@ def set_up(
     project = _client(api_url, token, limits).with_project_key(segment(project_key))
     try:
         return (
-            *(_set_up_type(project, wanted) for wanted in (TRANSACTION_TYPE, INTERACTION_TYPE)),
-            _set_up_subscription(project, destination),
+            *(_decided(partial(_set_up_type, project, wanted)) for wanted in (TRANSACTION_TYPE, INTERACTION_TYPE)),
+            _decided(partial(_set_up_subscription, project, destination)),
         )
     except requests.RequestException as error:
         # Not chained: the SDK's errors hold the request, and the token with it.
@@ -135,18 +136,20 @@ def set_up(
         ) from None
 
 
+def _decided(set_up_one: Callable[[], Record]) -> Record:
+    """What was done; read and decided again where another setup was quicker, or our first try whose reply was lost."""
+    try:
+        return set_up_one()
+    except (ConflictError, DuplicateError):
+        return set_up_one()
+
+
 def _set_up_type(project: ByProjectKeyRequestBuilder, wanted: CustomType) -> Record:
     types = project.types()
     found = types.with_key(wanted.key).get()
     if found is None:
-        try:
-            types.post(_type_draft(wanted))
-        except DuplicateError:
-            found = types.with_key(wanted.key).get()
-            if found is None:
-                raise
-        else:
-            return Record(resource="type", key=wanted.key, result=Result.CREATED, added=tuple(wanted.fields))
+        types.post(_type_draft(wanted))
+        return Record(resource="type", key=wanted.key, result=Result.CREATED, added=tuple(wanted.fields))
     missing = missing_fields(found, wanted)
     if not missing:
         return Record(resource="type", key=wanted.key, result=Result.UNCHANGED, added=())
@@ -196,10 +199,7 @@ def _set_up_subscription(project: ByProjectKeyRequestBuilder, destination: Desti
             destination=_destination(destination),
             messages=[MessageSubscription(resource_type_id=_PAYMENT, types=list(_MESSAGES))],
         )
-        try:
-            subscriptions.post(draft)
-        except DuplicateError as error:
-            raise ConflictError("Somebody else is setting up at the same time. Run `ctpay setup` again.") from error
+        subscriptions.post(draft)
         return Record(resource="subscription", key=SUBSCRIPTION_KEY, result=Result.CREATED, added=_MESSAGES)
     changes = _subscription_changes(found, destination)
     if not changes:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from pydantic import SecretStr
-from support.scripted_server import Answer, Scripted, error, hanging, hanging_up, json, text
+from support.scripted_server import Answer, Asked, Scripted, error, hanging, hanging_up, json, text
 
 from ct.client import Commercetools
 from ct.errors import (
@@ -208,11 +208,17 @@ async def test_a_duplicate_that_cannot_be_found_is_an_error(all_there: Scripted,
         await run()
 
 
-async def test_a_subscription_made_meanwhile_asks_for_another_run(all_there: Scripted, run: SetUp) -> None:
-    all_there.on(SUBSCRIPTION, error(404, "ResourceNotFound"))
-    all_there.on(SUBSCRIPTIONS, error(400, "DuplicateField", field="key"))
-    with pytest.raises(ConflictError, match="again"):
+async def test_a_type_that_is_changed_all_the_time_is_an_error(all_there: Scripted, run: SetUp) -> None:
+    all_there.on(TRANSACTION, json(type_document(TRANSACTION_TYPE, fieldDefinitions=[])))
+    server_side = all_there.script[TRANSACTION][0]
+
+    async def read_or_refuse(asked: Asked):
+        return await (server_side if asked.method == "GET" else error(409, "ConcurrentModification"))(asked)
+
+    all_there.on(TRANSACTION, read_or_refuse)
+    with pytest.raises(ConflictError):
         await run()
+    assert len(written(all_there)) == 2
 
 
 @pytest.mark.parametrize(
