@@ -69,7 +69,9 @@ class Backlog:
 
     @property
     def next_due(self) -> float | None:
-        """When time alone will change something; it may turn out to be nothing."""
+        """When time alone will change something."""
+        while self._deadlines and self._is_stale(*self._deadlines[0]):
+            heapq.heappop(self._deadlines)
         dues = [queue[0][0] for queue in (self._waiting, self._deadlines) if queue]
         return min(dues, default=None)
 
@@ -141,8 +143,7 @@ class Backlog:
         """Let time pass: leases run out, waiting ends, what is too old goes."""
         while self._deadlines and self._deadlines[0][0] <= now:
             due, ack_id = heapq.heappop(self._deadlines)
-            lease = self._leases.get(ack_id)
-            if lease is not None and lease.expires_at <= due:
+            if not self._is_stale(due, ack_id):
                 self._fail(ack_id, due)
         while self._waiting and self._waiting[0][0] <= now:
             self._ready.append(heapq.heappop(self._waiting)[2])
@@ -182,6 +183,10 @@ class Backlog:
         if len(self._deadlines) > 2 * len(self._leases) + _STALE_MAX:
             self._deadlines = [(lease.expires_at, key) for key, lease in self._leases.items()]
             heapq.heapify(self._deadlines)
+
+    def _is_stale(self, due: float, ack_id: str) -> bool:
+        lease = self._leases.get(ack_id)
+        return lease is None or lease.expires_at > due
 
     def _end(self, ack_id: str) -> _Lease | None:
         lease = self._leases.pop(ack_id, None)

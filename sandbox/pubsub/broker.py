@@ -257,7 +257,9 @@ def _dead_letter(entry: Entry, source: Subscription) -> Draft:
         "CloudPubSubDeadLetterSourceDeliveryCount": str(entry.deliveries),
         "CloudPubSubDeadLetterSourceSubscription": name,
         "CloudPubSubDeadLetterSourceSubscriptionProject": project,
-        "CloudPubSubDeadLetterSourceTopicPublishTime": published.isoformat(timespec="milliseconds"),
+        "CloudPubSubDeadLetterSourceTopicPublishTime": published.isoformat(timespec="milliseconds").replace(
+            "+00:00", "Z"
+        ),
     }
     message = entry.message
     return Draft(data=message.data, attributes={**message.attributes, **note}, ordering_key=message.ordering_key)

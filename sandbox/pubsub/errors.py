@@ -10,6 +10,8 @@ class Status(enum.StrEnum):
 
     #: Wrong in itself: sending it again will not help.
     INVALID_ARGUMENT = "invalid argument"
+    #: The same, for the one bound where the service says it so: max_delivery_attempts.
+    OUT_OF_RANGE = "out of range"
     #: The topic or subscription is not there.
     NOT_FOUND = "not found"
     #: The name is taken.

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from sandbox.pubsub.errors import invalid
+from sandbox.pubsub.errors import RefusedError, Status, invalid
 from sandbox.pubsub.model import DAY_S, MINUTE_S, Draft, Subscription, Topic
 
 PUBLISH_MESSAGES_MAX: Final = 1000
@@ -71,7 +71,7 @@ def check_subscription(subscription: Subscription) -> None:
     if dead_letter is not None:
         check_name(dead_letter.topic, "topics")
         if not ATTEMPTS_MIN <= dead_letter.attempts_max <= ATTEMPTS_MAX:
-            raise invalid(f"max_delivery_attempts must be {ATTEMPTS_MIN} to {ATTEMPTS_MAX}.")
+            raise RefusedError(Status.OUT_OF_RANGE, f"max_delivery_attempts must be {ATTEMPTS_MIN} to {ATTEMPTS_MAX}.")
 
 
 def check_drafts(drafts: Sequence[Draft]) -> None:

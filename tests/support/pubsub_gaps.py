@@ -16,6 +16,7 @@ EMULATOR_GAPS = {
     "flow control ignored": "max_outstanding_messages of a stream is ignored",
     "first nack at once": "the retry policy does not hold back the first redelivery",
     "short ack deadline": "an ack deadline below 10 seconds is accepted",
+    "long lease": "a deadline can be put off by more than 600 seconds",
     "attribute limits": "limits on the number, keys and values of attributes are not kept",
     "large publish unanswered": "a request above 10 MB gets no answer at all",
 }
