@@ -73,11 +73,21 @@ class Stage:
         )
         return Checkout(cart_id=cart["id"], session_id=session["id"])
 
-    async def pay(self, checkout: Checkout, token: str, *, key: str | None = None) -> dict[str, Any]:
+    async def pay(self, checkout: Checkout, token: str, *, wait_s: int | None = None) -> dict[str, Any]:
         """Pay with what the PSP's fields gave the browser; the reply, whatever its status."""
-        headers = {"X-Session-Id": checkout.session_id} | ({"Idempotency-Key": key} if key else {})
+        headers = {"X-Session-Id": checkout.session_id} | ({} if wait_s is None else {"Prefer": f"wait={wait_s}"})
         body = {"paymentMethod": {"type": "card", "token": token}}
         return await self._json("POST", f"{self.addresses.processor_url}/payments", body, headers)
+
+    async def ask_status(self, checkout: Checkout, operation: str) -> dict[str, Any]:
+        """Poll where the payment stands, until it stands somewhere."""
+        url = f"{self.addresses.processor_url}/payments/{operation}"
+        give_up_at = asyncio.get_running_loop().time() + PATIENCE_S
+        while True:
+            reply = await self._json("GET", url, None, {"X-Session-Id": checkout.session_id})
+            if reply.get("outcome") != "pending" or asyncio.get_running_loop().time() > give_up_at:
+                return reply
+            await asyncio.sleep(_PAUSE_S)
 
     async def complete(self, checkout: Checkout, operation: str, result: str) -> dict[str, Any]:
         """Come back from the challenge."""

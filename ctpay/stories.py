@@ -80,6 +80,21 @@ async def challenge(tell: Telling) -> None:
     tell.say(f"comes back from it: {_told(done)}")
 
 
+async def slow_challenge(tell: Telling) -> None:
+    checkout = await tell.shop()
+    reply = await tell.stage.pay(checkout, "tok_3ds", wait_s=0)
+    tell.say(f"pays and gets an answer at once, before there is a result: {_told(reply)}")
+    opened = await tell.stage.ask_status(checkout, reply["operation"])
+    tell.say(f"the browser asks for the status: {_told(opened)}")
+    if _told(opened) != "action":
+        raise StoryError(f"The challenge must reach the browser by its status. It was told: {opened}")
+    payment = await tell.stage.payment(opened["paymentReference"])
+    done = await tell.stage.complete(
+        checkout, reply["operation"], await tell.stage.answer_challenge(payment["interfaceId"])
+    )
+    tell.say(f"passes the challenge: {_told(done)}")
+
+
 async def decline_then_pay(tell: Telling) -> None:
     checkout = await tell.shop()
     await tell.pay(checkout, "tok_declined", expect="rejected")
@@ -180,6 +195,7 @@ _HELD: Final = ("Authorization", "Success", 4200)
 STORIES: Final = (
     Story(name="authorize", play=authorize, ends_with=(_HELD,)),
     Story(name="a 3-D Secure challenge", play=challenge, ends_with=(_HELD,)),
+    Story(name="a challenge that comes after the answer", play=slow_challenge, ends_with=(_HELD,)),
     Story(
         name="a decline, then another card",
         play=decline_then_pay,
