@@ -17,6 +17,7 @@ export class CardComponent {
   #host = null;
   #fields = null;
   #parts = null;
+  #mounted = null; // Aborted when the component leaves the page.
   #state = { complete: false };
   #paying = null;
   #over = false;
@@ -48,6 +49,7 @@ export class CardComponent {
   }
 
   unmount() {
+    this.#mounted?.abort();
     this.#fields?.remove();
     this.#host?.remove();
     this.#host = this.#fields = this.#parts = null;
@@ -115,9 +117,12 @@ export class CardComponent {
     const begin = ACTIONS[action.type];
     if (!begin) throw new EnablerError("configuration", `There is no action ${action.type} here.`, { paymentReference });
     await on.action?.({ type: action.type });
+    if (!this.#parts) throw new EnablerError("abandoned", "The component was removed.", { paymentReference });
     if (action.type === "redirect") this.#say("info", texts.redirect);
+    const { root } = this.#parts;
+    const { signal } = this.#mounted;
     try {
-      return await begin({ url: action.url, parametersOf: psp.actionParameters, texts, root: this.#parts.root });
+      return await begin({ url: action.url, parametersOf: psp.actionParameters, texts, root, signal });
     } catch (error) {
       error.paymentReference ??= paymentReference;
       throw error;
@@ -149,6 +154,7 @@ export class CardComponent {
     }
     if (asked.showHeading) root.append(element("p", { class: "safe", text: texts.safe }));
     this.#parts = parts;
+    this.#mounted = new AbortController();
     if (parts.button) parts.button.disabled = true;
   }
 
@@ -188,7 +194,8 @@ export class CardComponent {
     if (!this.#parts) return;
     const { texts } = this.#setup;
     const byCode = { abandoned: texts.abandoned, fields: texts.unavailable };
-    const text = error.uncertain ? texts.unknown : error.status === 401 ? texts.expired : (byCode[error.code] ?? texts.failed);
+    const known = error.status === 401 ? texts.expired : byCode[error.code];
+    const text = known ?? (error.uncertain ? texts.unknown : texts.failed);
     this.#say(error.shown ? "none" : "error", error.shown ? "" : text);
     this.#enable();
     if (!error.shown) this.#parts.button?.focus();

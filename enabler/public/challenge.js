@@ -4,8 +4,9 @@
 import { element } from "./element.js";
 import { EnablerError } from "./errors.js";
 
-// Gives what the PSP's module reads out of the challenge page's message. Raises EnablerError("abandoned").
-export function challenge({ url, parametersOf, texts, root }) {
+// Gives what the PSP's module reads out of the challenge page's message. Raises EnablerError("abandoned"), also where
+// `signal` says that the component has left the page.
+export function challenge({ url, parametersOf, texts, root, signal }) {
   const address = new URL(url);
   if (!["http:", "https:"].includes(address.protocol)) {
     throw new EnablerError("configuration", "The challenge has no web address.");
@@ -38,8 +39,10 @@ export function challenge({ url, parametersOf, texts, root }) {
 
   return new Promise((resolve, reject) => {
     let over = false;
+    const leave = () => end(reject, new EnablerError("abandoned", "The component was removed."));
     function end(settle, value) {
       over = true;
+      signal.removeEventListener("abort", leave);
       window.removeEventListener("message", listen);
       dialog.close();
       dialog.remove();
@@ -62,6 +65,7 @@ export function challenge({ url, parametersOf, texts, root }) {
     });
     stop.addEventListener("click", () => end(reject, new EnablerError("abandoned", "The shopper stopped the payment.")));
     window.addEventListener("message", listen);
+    signal.addEventListener("abort", leave);
     root.append(dialog);
     question.hidden = true;
     dialog.showModal();
@@ -70,18 +74,16 @@ export function challenge({ url, parametersOf, texts, root }) {
 }
 
 // The whole page goes to the PSP. Comes to an end only if the shopper steps back to a page the browser kept.
-export function redirect({ url }) {
+export function redirect({ url, signal }) {
   const address = new URL(url);
   if (!["http:", "https:"].includes(address.protocol)) {
     throw new EnablerError("configuration", "The redirect has no web address.");
   }
   return new Promise((_, reject) => {
     const back = ({ persisted }) => {
-      if (!persisted) return;
-      window.removeEventListener("pageshow", back);
-      reject(new EnablerError("abandoned", "The shopper came back without an answer."));
+      if (persisted) reject(new EnablerError("abandoned", "The shopper came back without an answer."));
     };
-    window.addEventListener("pageshow", back);
+    window.addEventListener("pageshow", back, { signal });
     window.location.assign(address.href);
   });
 }

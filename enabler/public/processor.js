@@ -15,8 +15,8 @@ const SETTLES_LATER_S = 15;
 
 // Not an answer to what was asked: asking again may give one.
 const AGAIN = new Set([408, 425, 429, 500, 502, 503, 504]);
-// These are answers to the attempt itself, whichever time it was sent.
-const DEFINITE = new Set([400, 422]);
+// These are answers to the attempt itself, whichever time it was sent. Others may speak of the caller alone.
+const DEFINITE = new Set([400, 404, 422]);
 
 export class Processor {
   #url;
@@ -38,7 +38,7 @@ export class Processor {
 
   // Go on after the shopper's action.
   complete({ operation, parameters, key }) {
-    return this.#send("POST", `/payments/${encodeURIComponent(operation)}/complete`, { key, body: { parameters } });
+    return this.#send("POST", `/payments/${encodeURIComponent(operation)}/complete`, { key, body: { parameters }, arrived: true });
   }
 
   // Ask until there is an end or an action. `isNews(standing)` tells an action apart from one that was done already.
@@ -48,7 +48,7 @@ export class Processor {
     let latest = standing;
     for (const delay of delays({ first: 0.4, most: 3 })) {
       await pause(delay);
-      latest = await this.#send("GET", `/payments/${encodeURIComponent(standing.operation)}`);
+      latest = await this.#send("GET", `/payments/${encodeURIComponent(standing.operation)}`, { arrived: true });
       if (isNews(latest)) return latest;
       if (latest.outcome === "pending" && latest.paymentReference && seconds() > SETTLES_LATER_S) return latest;
       if (seconds() > FOLLOW_S) break;
@@ -59,9 +59,9 @@ export class Processor {
     });
   }
 
-  async #send(method, path, { key, body } = {}) {
+  // `arrived`: whether something of this attempt may have reached the processor before.
+  async #send(method, path, { key, body, arrived = false } = {}) {
     const begun = performance.now();
-    let arrived = false; // Whether an earlier sending may have reached the processor.
     for (const delay of delays({ first: 0.5, most: 5 })) {
       let response = null;
       let document = null;

@@ -35,11 +35,19 @@ class Desk:
     new_id: Callable[[], str]
     histories: OrderedDict[str, History] = field(default_factory=OrderedDict)
 
-    def see(self, payment: Json) -> History:
-        """The payment's history, with this version in it."""
-        history = self.history(str(payment["id"]))
-        history.see(payment)
+    async def see(self, payment: Json) -> History:
+        """The payment's history, with this version in it and, where they can be had, those before it."""
+        payment_id = str(payment["id"])
+        history = self.history(payment_id)
+        if history.lacks(payment):
+            for version in await self.merchant.versions(payment_id):
+                history.see(version)
+            history.see(payment)
         return history
+
+    async def look(self, payment_id: str) -> History:
+        """The payment's history up to now."""
+        return await self.see(await self.merchant.payment(payment_id))
 
     def history(self, payment_id: str) -> History:
         history = self.histories.setdefault(payment_id, History())
@@ -126,7 +134,7 @@ async def show_checkout(request: web.Request) -> web.Response:
     info = cart.get("paymentInfo")
     references = info.get("payments", []) if isinstance(info, dict) else []
     payments = [each["obj"] for each in references if isinstance(each.get("obj"), dict)]
-    histories = [desk.see(payment) for payment in reversed(payments)]
+    histories = [await desk.see(payment) for payment in reversed(payments)]
     return web.json_response({"payments": [_told(history, after=0) for history in histories]})
 
 
@@ -138,7 +146,7 @@ async def list_payments(request: web.Request) -> web.Response:
 async def show_payment(request: web.Request) -> web.Response:
     """The payment and the rows after the first `after`; 204 if there are none."""
     desk, payment_id = request.app[DESK], request.match_info["payment"]
-    history = desk.see(await desk.merchant.payment(payment_id))
+    history = await desk.look(payment_id)
     text = request.query.get("after", "0")
     after = int(text) if text.isdecimal() else 0
     if after == len(history.rows):
@@ -160,6 +168,8 @@ async def intend(request: web.Request) -> web.Response:
         raise
     reason = answer.get("reason")
     because = f" ({reason.get('message')})" if isinstance(reason, dict) else ""
+    # First what it did, as it happened.
+    await desk.look(payment_id)
     desk.note(payment_id, f"{asked} → {answer.get('outcome')}{because}")
     return web.json_response(answer)
 
@@ -172,8 +182,8 @@ async def add_transaction(request: web.Request) -> web.Response:
     if kind not in {"Charge", "Refund", "CancelAuthorization"} or not isinstance(amount, dict):
         raise AskedWrongError("Send `type` (Charge, Refund or CancelAuthorization) and `amount`.")
     payment = await desk.merchant.add_transaction(payment_id, kind=str(kind), amount=amount)
-    desk.note(payment_id, f"A merchant added {kind} {_amount(amount)} in commercetools")
-    desk.see(payment)
+    desk.note(payment_id, f"A merchant adds {kind} {_amount(amount)} in commercetools")
+    await desk.see(payment)
     return web.json_response({"version": payment.get("version")})
 
 

@@ -58,9 +58,13 @@ class History:
     payment: Json | None = None
     rows: list[Row] = field(default_factory=list)
 
+    def lacks(self, payment: Json) -> bool:
+        """Whether this version is newer than all that were seen."""
+        return self.payment is None or _version(payment) > _version(self.payment)
+
     def see(self, payment: Json) -> None:
         """Take note of a version. One that is not newer is ignored: replies can overtake each other."""
-        if self.payment is not None and _version(payment) <= _version(self.payment):
+        if not self.lacks(payment):
             return
         changes = tuple(differences(self.payment, payment))
         at = str(payment.get("lastModifiedAt") or payment.get("createdAt"))
@@ -124,9 +128,14 @@ def _of_members(before: Json, after: Json) -> Iterator[Change]:
             yield Change(kind="status", text=label, after=_short(after[name]))
 
 
+#: How the names of those fields of an interaction end that say something to a person, in reading order.
+_SPOKEN: Final = ("Kind", "Message", "Code")
+
+
 def _sentence(fields: Json) -> str:
-    """An interaction's fields in a line: words first, references last."""
-    return " · ".join(f"{name}: {_short(value)}" for name, value in fields.items())
+    """What an interaction says to a person; where it says nothing, all that is in it."""
+    spoken = [str(value) for ending in _SPOKEN for name, value in fields.items() if name.endswith(ending)]
+    return " · ".join(spoken or [f"{name}: {_short(value)}" for name, value in fields.items()])
 
 
 def _short(value: object) -> str:

@@ -74,10 +74,18 @@ class Merchant:
     async def payment(self, payment_id: str) -> Json:
         return await self._commercetools("GET", f"/payments/{_segment(payment_id)}")
 
+    async def versions(self, payment_id: str) -> list[Json]:
+        """Every version of the payment, the oldest first. None from a real project, which keeps only the newest."""
+        url = f"{self._at.commercetools}/__control/payments/{_segment(payment_id)}/history"
+        try:
+            return _objects((await self._send("GET", url, body=None, token="")).get("versions"))
+        except UpstreamError:
+            return []
+
     async def payments(self) -> list[Json]:
         """The newest first."""
-        found = (await self._commercetools("GET", "/payments?sort=createdAt%20desc&limit=50")).get("results")
-        return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+        found = await self._commercetools("GET", "/payments?sort=createdAt%20desc&limit=50")
+        return _objects(found.get("results"))
 
     async def add_transaction(self, payment_id: str, *, kind: str, amount: Mapping[str, object]) -> Json:
         """As somebody does it in the Merchant Center: a transaction in state Initial, and nobody is called."""
@@ -132,12 +140,16 @@ class Merchant:
         return str(document.get("access_token")), now + lasts
 
     async def _send(self, method: str, url: str, *, body: Mapping[str, object] | None, token: str) -> Json:
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             async with self._session.request(method, url, json=body, headers=headers, timeout=_TIME_LIMIT) as response:
                 return await _document(response)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise UpstreamError(f"No answer ({type(error).__name__}). Is it still running?", status=502) from error
+
+
+def _objects(value: object) -> list[Json]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 async def _document(response: aiohttp.ClientResponse) -> Json:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -17,12 +19,12 @@ from aiohttp.test_utils import TestServer
 from playwright.async_api import ConsoleMessage, Page, async_playwright
 from support.psp_servers import PUBLISHABLE_KEY, SECRET_KEY, running_psp
 
+from ctpay.ports import HOST, VARIABLES, free
 from enabler.routes import add_routes
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-#: Chromium looks for nothing outside this machine, and root may start it.
+#: Chromium looks for nothing outside this machine.
 FLAGS = (
-    "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -39,8 +41,9 @@ async def chromium():
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         pytest.skip("needs Chromium: apt-get install chromium")
+    as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=path, args=[*FLAGS, *as_root])
         yield browser
         await browser.close()
 
@@ -85,6 +88,40 @@ async def open_tab(chromium):
 async def psp():
     async with running_psp() as running:
         yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def shop(chromium):
+    """The address of the demo shop, opened as a person does it: by `ctpay run`, on ports of our own."""
+    ports = free()
+    url = f"http://{HOST}:{ports.shop}"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ctpay", "run"),
+        env=os.environ | {variable: str(getattr(ports, name)) for name, variable in VARIABLES.items()},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said: list[str] = []
+    opened = asyncio.Event()
+
+    async def listen() -> None:
+        async for line in process.stdout:
+            said.append(line.decode())
+            if url in said[-1]:
+                opened.set()
+        opened.set()
+
+    listening = asyncio.create_task(listen())
+    try:
+        await asyncio.wait_for(opened.wait(), 50)
+        assert process.returncode is None, "".join(said[-20:])
+        yield url
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+        await listening
 
 
 Answer = Callable[["Processor", dict], Awaitable[web.Response]]
@@ -290,9 +327,9 @@ def shots():
     """Takes a screenshot where SCREENSHOTS names a folder for them, for a person to look at."""
     folder = os.environ.get("SCREENSHOTS")
 
-    async def shoot(page: Page, name: str) -> None:
+    async def shoot(page: Page, name: str, *, full_page: bool = True) -> None:
         if folder:
-            await page.screenshot(path=f"{folder}/{name}.png", full_page=True)
+            await page.screenshot(path=f"{folder}/{name}.png", full_page=full_page, animations="disabled")
 
     return shoot
 

@@ -195,6 +195,35 @@ async def test_escape_asks_before_it_stops_a_payment(open_payment, processor, ca
     assert len({one.headers["idempotency-key"] for one in processor.paid()}) == 2
 
 
+async def test_a_component_that_is_removed_takes_its_challenge_with_it(open_payment, processor, card):
+    page = await open_payment()
+    await card(page, CHALLENGE)
+    await pay_button(page).click()
+    await expect(page.locator("dialog iframe").content_frame.get_by_role("button", name="Approve")).to_be_visible()
+    await page.evaluate("component.unmount()")
+    assert [one["code"] for one in await errors(page)] == ["abandoned"]
+    await expect(page.locator("dialog")).to_have_count(0)
+    await page.evaluate("component.mount('#payment').then(() => undefined)")
+    await card(page, APPROVED)
+    await pay_button(page).click()
+    assert [one["outcome"] for one in await results(page)] == ["approved"]
+
+
+async def test_a_session_that_ends_while_a_payment_is_under_way_leaves_the_attempt_open(
+    open_payment, processor, card, answers
+):
+    processor.script["POST /payments"] = [answers["reply"](202, UNDER_WAY)]
+    processor.script["GET /payments/{operation}"] = [answers["fault"](401, "invalid_token")]
+    page = await open_payment()
+    await card(page, APPROVED)
+    await pay_button(page).click()
+    assert [one["code"] for one in await errors(page)] == ["invalid_token"]
+    await expect(page.get_by_role("alert").filter(has_text="expired")).to_be_visible()
+    await page.get_by_role("button", name="Try again").click()
+    assert [one["outcome"] for one in await results(page)] == ["approved"]
+    assert len({one.headers["idempotency-key"] for one in processor.paid()}) == 1
+
+
 async def test_focus_cannot_leave_the_dialog_for_the_page(open_payment, card):
     page = await open_payment()
     await card(page, CHALLENGE)

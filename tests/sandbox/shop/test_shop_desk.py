@@ -101,6 +101,19 @@ async def test_the_payment_is_told_when_there_is_something_new_and_only_then():
         assert [(row["number"], row["version"]) for row in third[1]["rows"]] == [(2, 2)]
 
 
+async def test_versions_between_two_looks_are_told_where_commercetools_still_has_them():
+    async with open_shop() as (outside, client, _):
+        versions = [PAYMENT | {"version": number} for number in (1, 3, 4)]
+        outside.on("/project/payments/p-1", says(versions[0]), says(versions[2]))
+        history = "/__control/payments/p-1/history"
+        outside.on(history, says({"versions": versions[:1]}), says({"versions": versions}))
+        await ask(client, "GET", "/api/payments/p-1?after=0")
+        _, told = await ask(client, "GET", "/api/payments/p-1?after=1")
+        assert [row["version"] for row in told["rows"]] == [3, 4]
+        await ask(client, "GET", "/api/payments/p-1?after=3")
+        assert len(outside.of(history)) == 2
+
+
 async def test_the_payments_of_a_cart_are_told_whole():
     async with open_shop() as (outside, client, _):
         references = [{"typeId": "payment", "id": "p-1", "obj": PAYMENT}]
@@ -124,7 +137,7 @@ async def test_the_order_desk_calls_the_connector_and_its_answer_stands_in_the_h
         assert json.loads(asked.body) == {"actions": [action]}
         assert asked.headers["authorization"] == "Bearer token-1"
         _, told = await ask(client, "GET", "/api/payments/p-1")
-        assert told["rows"][0]["changes"][0]["text"] == "capturePayment 1.00 EUR → rejected (Too much.)"
+        assert told["rows"][-1]["changes"][0]["text"] == "capturePayment 1.00 EUR → rejected (Too much.)"
 
 
 async def test_a_transaction_that_a_merchant_adds_goes_to_commercetools_alone_and_survives_a_conflict():

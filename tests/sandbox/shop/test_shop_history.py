@@ -65,7 +65,7 @@ def test_custom_fields_and_interactions_are_told_once_each():
     history.see(payment(4, transaction("Failure", **later), interfaceInteractions=[note]))
     texts = [[(one.kind, one.text, one.after) for one in row.changes] for row in history.rows[1:]]
     assert texts == [
-        [("field", "ctpaySuperseded", "True"), ("interaction", "ctpayKind: fact · ctpayMessage: captured", None)],
+        [("field", "ctpaySuperseded", "True"), ("interaction", "fact · captured", None)],
         [("state", "changed", "Failure")],
     ]
 

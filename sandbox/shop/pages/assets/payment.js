@@ -60,6 +60,7 @@ function draw() {
   const open = [...byId("transactions").querySelectorAll("li")].map((each) => each.querySelector("details").open);
   byId("transactions").replaceChildren(...payment.transactions.map(transaction));
   [...byId("transactions").querySelectorAll("details")].forEach((each, place) => { each.open = open[place] ?? false; });
+  byId("raw").textContent = JSON.stringify(payment, null, 2);
   suggest("capture-amount", sums["Can be captured"]);
   suggest("refund-amount", sums["Can be refunded"]);
   suggest("merchant-amount", sums["Can be captured"].centAmount ? sums["Can be captured"] : sums["Can be refunded"]);
@@ -72,7 +73,12 @@ function suggest(field, amount) {
   if (!input.dataset.typed) input.value = plainAmount(amount);
 }
 
-const say = (text) => { byId("message").textContent = text; };
+let fading;
+function say(text) {
+  byId("message").textContent = text;
+  clearTimeout(fading);
+  fading = setTimeout(() => { byId("message").textContent = ""; }, 8000);
+}
 
 async function refresh() {
   const found = await get(`${path}?after=${seen}`);

@@ -76,6 +76,8 @@ async function mount(sessionId) {
     },
   });
   const builder = await enabler.createDropinBuilder("embedded");
+  // The drop-in has a heading of its own.
+  byId("payment-title").hidden = true;
   await builder.build({}).mount("#payment");
 }
 
