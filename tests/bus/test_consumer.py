@@ -1,0 +1,92 @@
+"""The one place that decides a message's fate."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from structlog.testing import capture_logs
+
+from bus.consumer import Consumer, Fate
+from bus.port import DONE, Delivery, PublishError, again, dead, ignored
+from bus.topics import Topic
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DELIVERY = Delivery(
+    message_id="m-1", data=b"body", attributes={"type": "T", "correlation_id": "c"}, published_at=NOON, attempt=3
+)
+
+
+class Graves:
+    def __init__(self, *, fails=False):
+        self.fails = fails
+        self.laid = []
+
+    async def publish(self, topic, data, attributes):
+        if self.fails:
+            raise PublishError("the bus is down")
+        self.laid.append((topic, data, attributes))
+
+
+async def take(ending, graves=None):
+    async def handler(_delivery):
+        if isinstance(ending, Exception):
+            raise ending
+        return ending
+
+    consumer = Consumer(topic=Topic.REFUND, handler=handler, dead_letters=graves or Graves(), clock=lambda: NOON)
+    with capture_logs() as lines:
+        fate = await consumer.take(DELIVERY)
+    return fate, lines
+
+
+@pytest.mark.parametrize(
+    ("ending", "fate"), [(DONE, Fate.ACK), (ignored("x"), Fate.ACK), (again("x"), Fate.NACK), (dead("x"), Fate.ACK)]
+)
+async def test_every_verdict_has_its_fate_and_one_outcome_line(ending, fate):
+    found, lines = await take(ending)
+    assert found is fate
+    (line,) = lines
+    assert line["event"] == f"message.{ending.verdict}"
+    assert (line["topic"], line["message_id"], line["attempt"], line["correlation_id"]) == ("refund", "m-1", 3, "c")
+
+
+async def test_a_dead_letter_keeps_the_message_and_says_why_and_when():
+    graves = Graves()
+    await take(dead("ä" * 2000), graves)
+    ((topic, data, attributes),) = graves.laid
+    assert (topic, data) == (Topic.DEAD_LETTERS, b"body")
+    assert attributes["type"] == "T"
+    assert attributes["ctpay_worker"] == "refund"
+    assert attributes["ctpay_attempts"] == "3"
+    assert attributes["ctpay_message_id"] == "m-1"
+    assert attributes["ctpay_published_at"] == attributes["ctpay_dead_at"] == "2026-03-01T12:00:00+00:00"
+    assert attributes["ctpay_reason"] == "ä" * 512
+
+
+async def test_a_dead_letter_that_is_not_confirmed_is_not_acknowledged():
+    fate, lines = await take(dead("x"), Graves(fails=True))
+    assert fate is Fate.NACK
+    assert [line["event"] for line in lines] == ["dead_letter.unpublished", "message.dead"]
+
+
+async def test_a_handler_that_fails_gives_the_message_back_and_says_so_loudly():
+    fate, lines = await take(ZeroDivisionError("a bug"))
+    assert fate is Fate.NACK
+    assert [(line["event"], line["log_level"]) for line in lines] == [
+        ("message.crashed", "error"),
+        ("message.again", "info"),
+    ]
+
+
+async def test_a_cancelled_handler_decides_nothing():
+    with pytest.raises(asyncio.CancelledError):
+        await take_cancelled()
+
+
+async def take_cancelled():
+    async def handler(_delivery):
+        raise asyncio.CancelledError
+
+    await Consumer(topic=Topic.REFUND, handler=handler, dead_letters=Graves(), clock=lambda: NOON).take(DELIVERY)
