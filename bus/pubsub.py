@@ -33,6 +33,8 @@ _log = structlog.get_logger(__name__)
 #: Seconds before the first and between the last attempts to read a subscription whose stream has died.
 _REVIVE_S_MIN: Final = 0.5
 _REVIVE_S_MAX: Final = 30.0
+#: How long the removal of a reply subscription may take.
+_REMOVE_S: Final = 3.0
 #: Pub/Sub's shortest life of an unused subscription, seconds: what a killed ingress leaves behind goes by itself.
 _REPLY_EXPIRY_S: Final = 24 * 3600
 
@@ -99,8 +101,14 @@ class PubsubSubscriber:
             return await handler(delivery)
 
         async def remove() -> None:
+            # One try: where Pub/Sub is away, the subscription expires by itself, and stopping must not wait for it.
             with suppress(GoogleAPIError):
-                await asyncio.to_thread(self._client.delete_subscription, request={"subscription": path})
+                await asyncio.to_thread(
+                    self._client.delete_subscription,
+                    request={"subscription": path},
+                    retry=None,
+                    timeout=_REMOVE_S,
+                )
 
         return self._read(path, Topic.RESULTS, mine, remove)
 
