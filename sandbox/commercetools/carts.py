@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from sandbox.commercetools import checks, fields
@@ -94,18 +93,13 @@ SEARCHABLE: Final[dict[str, Tree]] = {
     },
     "custom": CUSTOM,
 }
+INDEXED: Final = words("id key customerId anonymousId paymentInfo.payments.id")
+
+
 EXPANSIONS: Final = {
     "paymentInfo.payments[*]": ("paymentInfo", "payments"),
     "custom.type": ("custom", "type"),
 }
-
-
-def index_of(cart: Document) -> Iterator[tuple[str, str]]:
-    for name in ("id", "key", "customerId", "anonymousId"):
-        if name in cart:
-            yield name, cart[name]
-    for payment in cart.get("paymentInfo", {}).get("payments", ()):
-        yield "paymentInfo.payments.id", payment["id"]
 
 
 def create(draft: Document, desk: Desk) -> tuple[Document, list[Message]]:

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from sandbox.commercetools import catalogue, custom_objects, query, updates
 from sandbox.commercetools.calls import Call, Probe, Reply
 from sandbox.commercetools.deliveries import PAYLOAD_BYTES_MAX, Notice, address, deliveries
-from sandbox.commercetools.documents import Document, clone, timestamp
+from sandbox.commercetools.documents import Document, at, clone, timestamp
 from sandbox.commercetools.errors import RefusedError, conflict, duplicate, invalid_input, invalid_json, not_found
 from sandbox.commercetools.kinds import Kind
 from sandbox.commercetools.notices import Notices
@@ -34,7 +34,7 @@ class Core:
         self, *, project_key: str, new_id: Callable[[], str], payload_bytes_max: int = PAYLOAD_BYTES_MAX
     ) -> None:
         self.project_key = project_key
-        self.state = State({kind.type_id: kind.index_of for kind in catalogue.KINDS.values()})
+        self.state = State({kind.type_id: kind.indexed for kind in catalogue.KINDS.values()})
         self._notices = Notices(project_key=project_key, state=self.state, new_id=new_id)
         self.sessions = Sessions(new_id=new_id)
         self._new_id = new_id
@@ -277,7 +277,7 @@ class Core:
     def _expand(self, document: Document, kind: Kind, parameters: Parameters) -> None:
         catalogue.check_expansions(kind, parameters)
         for path in parameters.get("expand", ()):
-            for reference in _references(document, kind.expansions[path]):
+            for reference in at(document, kind.expansions[path]):
                 shelf = self.state.shelves.get(reference["typeId"])
                 found = shelf.peek(reference["id"]) if shelf is not None else None
                 if found is not None:
@@ -359,16 +359,7 @@ def _version(call: Call) -> int:
 
 
 def _client(call: Call) -> Document | None:
-    return {"clientId": call.client_id, "isPlatformClient": False} if call.client_id is not None else None
-
-
-def _references(document: Document, names: Iterable[str]) -> list[Document]:
-    """The references at the end of a path; lists are entered."""
-    found: list[Document] = [document]
-    for name in names:
-        inner = [each[name] for each in found if name in each]
-        found = [one for each in inner for one in (each if isinstance(each, list) else [each])]
-    return found
+    return {"clientId": call.client_id} if call.client_id is not None else None
 
 
 def _wrong_method(call: Call) -> RefusedError:

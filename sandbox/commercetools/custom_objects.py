@@ -6,12 +6,11 @@ Without a version a put always wins; with one, it must be that of the object the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 from sandbox.commercetools import checks
 from sandbox.commercetools.checks import Shape
-from sandbox.commercetools.documents import Document
+from sandbox.commercetools.documents import Document, words
 from sandbox.commercetools.errors import conflict, not_found
 from sandbox.commercetools.kinds import Scalar, Tree
 from sandbox.commercetools.shelf import Shelf
@@ -23,33 +22,27 @@ _DRAFT: Final = Shape(
     required={"container": _NAME, "key": _NAME, "value": checks.anything}, optional={"version": checks.whole(low=0)}
 )
 SEARCHABLE: Final[dict[str, Tree]] = {"container": Scalar.TEXT, "value": Scalar.ANY}
-
-
-def index_of(found: Document) -> Iterator[tuple[str, str]]:
-    yield "id", found["id"]
-    yield "container", found["container"]
-    yield "place", _place(found["container"], found["key"])
-
-
-def _place(container: str, key: str) -> str:
-    # Neither name may contain a slash.
-    return f"{container}/{key}"
+INDEXED: Final = words("id container key")
 
 
 def find(shelf: Shelf, container: str, key: str) -> Document:
     """The object: look, do not touch."""
-    holder = shelf.holder("place", _place(container, key))
-    found = shelf.peek(holder) if holder is not None else None
+    found = _look(shelf, container, key)
     if found is None:
         raise not_found(f"container '{container}' and key '{key}'")
     return found
+
+
+def _look(shelf: Shelf, container: str, key: str) -> Document | None:
+    candidates = (shelf.peek(each) for each in shelf.ids("key", key))
+    return next((each for each in candidates if each is not None and each["container"] == container), None)
 
 
 def within(shelf: Shelf, container: str | None = None) -> Shelf:
     """A shelf of the objects of one container, or of all."""
     if container is None:
         return shelf
-    part = Shelf(index_of)
+    part = Shelf(INDEXED)
     for resource_id in shelf.ids("container", container):
         found = shelf.peek(resource_id)
         if found is not None:
@@ -61,8 +54,7 @@ def upsert(body: object, desk: Desk) -> tuple[Document | None, Document]:
     """What was there, and what is to be put there."""
     draft = _DRAFT(body)
     shelf = desk.shelf("key-value-document")
-    holder = shelf.holder("place", _place(draft["container"], draft["key"]))
-    old = shelf.peek(holder) if holder is not None else None
+    old = _look(shelf, draft["container"], draft["key"])
     actual = old["version"] if old is not None else 0
     if draft.get("version", actual) != actual:
         raise conflict(old["id"] if old else draft["key"], expected=draft["version"], actual=actual)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 from sandbox.commercetools import checks, fields
@@ -70,11 +69,7 @@ SEARCHABLE: Final[dict[str, Tree]] = {
     "resourceTypeIds": Scalar.TEXT,
     "fieldDefinitions": {"name": Scalar.TEXT, "required": Scalar.BOOLEAN, "type": {"name": Scalar.TEXT}},
 }
-
-
-def index_of(custom_type: Document) -> Iterator[tuple[str, str]]:
-    yield "id", custom_type["id"]
-    yield "key", custom_type["key"]
+INDEXED: Final = words("id key")
 
 
 def create(draft: Document, desk: Desk) -> tuple[Document, list[Message]]:

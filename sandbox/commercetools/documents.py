@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 
@@ -37,3 +38,12 @@ def drop_none(document: Document) -> Document:
 def words(text: str) -> tuple[str, ...]:
     """A long table of names, written as people read it."""
     return tuple(text.split())
+
+
+def at(document: Document, names: Iterable[str]) -> list[Any]:
+    """What stands at the end of a path: nothing, one value, or several, since lists are entered on the way."""
+    found: list[Any] = [document]
+    for name in names:
+        inner = [each[name] for each in found if name in each]
+        found = [one for each in inner for one in (each if isinstance(each, list) else [each])]
+    return found

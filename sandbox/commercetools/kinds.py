@@ -9,7 +9,6 @@ from typing import TypeAlias
 
 from sandbox.commercetools.checks import Check, Shape
 from sandbox.commercetools.documents import Document
-from sandbox.commercetools.shelf import IndexOf
 from sandbox.commercetools.state import Desk, Message
 
 #: What is at the end of a path in a predicate.
@@ -50,7 +49,8 @@ class Kind:
     path: str
     #: In references, for example `payment`.
     type_id: str
-    index_of: IndexOf
+    #: Paths by which it is found fast. What must be unique is among them.
+    indexed: tuple[str, ...]
     #: What predicates and `sort` may name, beside the common fields.
     searchable: Mapping[str, Tree]
     #: None: made in a way of its own.

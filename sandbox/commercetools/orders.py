@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from sandbox.commercetools import carts, checks, fields
@@ -50,16 +49,10 @@ SEARCHABLE: Final[dict[str, Tree]] = {
     "shipmentState": Scalar.TEXT,
     "cart": {"typeId": Scalar.TEXT, "id": Scalar.TEXT},
 }
+INDEXED: Final = words("id orderNumber customerId cart.id paymentInfo.payments.id")
+
+
 EXPANSIONS: Final = {**carts.EXPANSIONS, "cart": ("cart",)}
-
-
-def index_of(order: Document) -> Iterator[tuple[str, str]]:
-    for name in ("id", "orderNumber", "customerId"):
-        if name in order:
-            yield name, order[name]
-    yield "cart.id", order["cart"]["id"]
-    for payment in order.get("paymentInfo", {}).get("payments", ()):
-        yield "paymentInfo.payments.id", payment["id"]
 
 
 def create(draft: Document, desk: Desk) -> tuple[Document, list[Message]]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from sandbox.commercetools import checks, fields
 from sandbox.commercetools.checks import Shape
-from sandbox.commercetools.documents import Document
+from sandbox.commercetools.documents import Document, words
 from sandbox.commercetools.kinds import CUSTOM, REFERENCE, Action, Scalar, Tree, setter
 from sandbox.commercetools.payments import TOKEN
 from sandbox.commercetools.state import Desk, Message
@@ -42,14 +41,7 @@ SEARCHABLE: Final[dict[str, Tree]] = {
     "default": Scalar.BOOLEAN,
     "custom": CUSTOM,
 }
-
-
-def index_of(method: Document) -> Iterator[tuple[str, str]]:
-    yield "id", method["id"]
-    if "key" in method:
-        yield "key", method["key"]
-    if "customer" in method:
-        yield "customer.id", method["customer"]["id"]
+INDEXED: Final = words("id key customer.id")
 
 
 def create(draft: Document, desk: Desk) -> tuple[Document, list[Message]]:

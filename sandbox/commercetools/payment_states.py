@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from sandbox.commercetools import checks
 from sandbox.commercetools.checks import Shape
-from sandbox.commercetools.documents import Document
+from sandbox.commercetools.documents import Document, words
 from sandbox.commercetools.kinds import Scalar, Tree
 from sandbox.commercetools.state import Desk, Message
 
@@ -22,11 +21,7 @@ DRAFT: Final = Shape(
     beyond=("roles",),
 )
 SEARCHABLE: Final[dict[str, Tree]] = {"type": Scalar.TEXT, "initial": Scalar.BOOLEAN, "builtIn": Scalar.BOOLEAN}
-
-
-def index_of(state: Document) -> Iterator[tuple[str, str]]:
-    yield "id", state["id"]
-    yield "key", state["key"]
+INDEXED: Final = words("id key")
 
 
 def create(draft: Document, desk: Desk) -> tuple[Document, list[Message]]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from sandbox.commercetools import checks, fields
 from sandbox.commercetools.checks import Shape
-from sandbox.commercetools.documents import Document
+from sandbox.commercetools.documents import Document, words
 from sandbox.commercetools.errors import duplicate
 from sandbox.commercetools.kinds import CUSTOM, MONEY, REFERENCE, Scalar, Tree
 from sandbox.commercetools.state import Desk, Message
@@ -86,17 +85,7 @@ SEARCHABLE: Final[dict[str, Tree]] = {
     "interfaceInteractions": CUSTOM,
     "custom": CUSTOM,
 }
-
-
-def index_of(payment: Document) -> Iterator[tuple[str, str]]:
-    for name in ("id", "key", "interfaceId"):
-        if name in payment:
-            yield name, payment[name]
-    for transaction in payment["transactions"]:
-        yield "transactions.id", transaction["id"]
-        for name in ("interactionId", "interfaceId"):
-            if name in transaction:
-                yield f"transactions.{name}", transaction[name]
+INDEXED: Final = words("id key interfaceId transactions.id transactions.interactionId transactions.interfaceId")
 
 
 def create(draft: Document, desk: Desk) -> tuple[Document, list[Message]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sandbox.commercetools import checks, predicate
-from sandbox.commercetools.documents import Document, clone, words
+from sandbox.commercetools.documents import Document, clone
 from sandbox.commercetools.errors import RefusedError, invalid_input
 from sandbox.commercetools.kinds import COMMON, Kind, Scalar, Tree
 from sandbox.commercetools.predicate import Both, Comparison, Either, Nested, Node, Not, Presence, Variable
@@ -42,11 +42,13 @@ class _Scope:
 
     tree: Tree
     variables: Parameters
+    #: Paths with an index.
+    indexed: frozenset[str]
     #: With a dot at the end, unless empty.
     path: str = ""
 
     def enter(self, name: str) -> _Scope:
-        return _Scope(tree=self.of(name), variables=self.variables, path=f"{self.path}{name}.")
+        return _Scope(tree=self.of(name), variables=self.variables, indexed=self.indexed, path=f"{self.path}{name}.")
 
     def of(self, name: str) -> Tree:
         if self.tree is Scalar.ANY:
@@ -60,7 +62,7 @@ def run(kind: Kind, shelf: Shelf, parameters: Parameters) -> Document:
     """A page of the documents that fulfil every `where`, as copies."""
     tree: Tree = {**COMMON, **kind.searchable}
     variables = {name[4:]: values for name, values in parameters.items() if name.startswith("var.")}
-    scope = _Scope(tree=tree, variables=variables)
+    scope = _Scope(tree=tree, variables=variables, indexed=shelf.indexed)
     bound = [_bind(predicate.parse(text), scope) for text in parameters.get("where", ())]
     limit = _whole(parameters, "limit", default=LIMIT_DEFAULT, most=LIMIT_MAX)
     offset = _whole(parameters, "offset", default=0, most=OFFSET_MAX)
@@ -173,12 +175,6 @@ def _presence(name: str, state: str, scope: _Scope) -> _Bound:
     return _Bound(matches=matches)
 
 
-_INDEXED: Final = frozenset(
-    words(
-        "id key interfaceId transactions.id transactions.interactionId transactions.interfaceId customerId anonymousId"
-        " paymentInfo.payments.id cart.id customer.id orderNumber"
-    )
-)
 _ORDER: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "<": lambda left, right: left < right,
     "<=": lambda left, right: left <= right,
@@ -223,7 +219,7 @@ def _comparison(node: Comparison, scope: _Scope) -> _Bound:
         return held if operator in {"=", "in", "contains any"} else not held
 
     keys = None
-    if operator in {"=", "in"} and where in _INDEXED:
+    if operator in {"=", "in"} and where in scope.indexed:
         keys = tuple((where, str(each)) for group in values.alternatives for each in group)
     return _Bound(matches=matches, keys=keys)
 

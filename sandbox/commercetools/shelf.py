@@ -5,20 +5,18 @@ A document is never changed once it stands here: a new version takes its place. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeAlias
+from collections.abc import Iterator, Sequence
 
-from sandbox.commercetools.documents import Document, clone
-
-#: What a document is found by: pairs of a path such as `transactions.interactionId` and the value there.
-IndexOf: TypeAlias = Callable[[Document], Iterable[tuple[str, str]]]
+from sandbox.commercetools.documents import Document, at, clone
 
 
 class Shelf:
-    """The documents of one kind."""
+    """The documents of one kind. `indexed`: the paths by which they are found fast; a text stands at their ends."""
 
-    def __init__(self, index_of: IndexOf) -> None:
-        self._index_of = index_of
+    def __init__(self, indexed: Sequence[str]) -> None:
+        #: The paths by which `ids` and `holder` find.
+        self.indexed = frozenset(indexed)
+        self._names = [(path, path.split(".")) for path in indexed]
         self._documents: dict[str, Document] = {}
         # Ids as the keys of a dict: a set with an order, so that answers do not depend on hashes.
         self._found: dict[tuple[str, str], dict[str, None]] = {}
@@ -49,7 +47,7 @@ class Shelf:
         resource_id = document["id"]
         self._forget(resource_id)
         self._documents[resource_id] = document
-        for entry in self._index_of(document):
+        for entry in self._entries(document):
             self._found.setdefault(entry, {})[resource_id] = None
         self._history.setdefault(resource_id, []).append(document)
 
@@ -64,8 +62,14 @@ class Shelf:
     def _forget(self, resource_id: str) -> None:
         """Take a document out of the indexes."""
         old = self._documents.get(resource_id)
-        for entry in self._index_of(old) if old is not None else ():
+        for entry in self._entries(old) if old is not None else ():
             ids = self._found.get(entry, {})
             ids.pop(resource_id, None)
             if not ids:
                 self._found.pop(entry, None)
+
+    def _entries(self, document: Document) -> Iterator[tuple[str, str]]:
+        """What a document is found by: paths and the values there."""
+        for path, names in self._names:
+            for value in at(document, names):
+                yield path, value

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from sandbox.commercetools.documents import Document
 from sandbox.commercetools.errors import reference_not_found
-from sandbox.commercetools.shelf import IndexOf, Shelf
+from sandbox.commercetools.shelf import Shelf
 
 #: Kinds of which nothing is kept: any id is taken for one that exists, and no key for any.
 UNMODELLED: Final = frozenset({"customer", "customer-group"})
@@ -18,9 +18,9 @@ UNMODELLED: Final = frozenset({"customer", "customer-group"})
 class State:
     """Everything a project holds. Plain data; only the core changes it."""
 
-    def __init__(self, indexes: Mapping[str, IndexOf]) -> None:
+    def __init__(self, indexed: Mapping[str, Sequence[str]]) -> None:
         #: By type id, such as `payment`.
-        self.shelves: dict[str, Shelf] = {type_id: Shelf(index_of) for type_id, index_of in indexes.items()}
+        self.shelves: dict[str, Shelf] = {type_id: Shelf(paths) for type_id, paths in indexed.items()}
         #: Messages of each resource so far.
         self.sequence: Counter[tuple[str, str]] = Counter()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from sandbox.commercetools import checks
@@ -78,13 +77,10 @@ SEARCHABLE: Final[dict[str, Tree]] = {
     "destination": {"type": Scalar.TEXT, "projectId": Scalar.TEXT, "topic": Scalar.TEXT},
     "status": Scalar.TEXT,
 }
+INDEXED: Final = words("id key")
+
+
 _WHAT: Final = ("messages", "changes", "events")
-
-
-def index_of(subscription: Document) -> Iterator[tuple[str, str]]:
-    yield "id", subscription["id"]
-    if "key" in subscription:
-        yield "key", subscription["key"]
 
 
 def create(draft: Document, desk: Desk) -> tuple[Document, list[Message]]:

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from sandbox.commercetools.documents import Document, words
-from sandbox.commercetools.errors import RefusedError
+from sandbox.commercetools.errors import RefusedError, not_found
 
 #: The platform's default: 48 hours.
 LIFETIME_S: Final = 172_800
@@ -130,7 +130,9 @@ class Tokens:
         grant = self._grants.get(token) if scheme.lower() == "bearer" else None
         if grant is None or grant.expires_at <= now:
             raise oauth_error(HTTPStatus.UNAUTHORIZED, "invalid_token", "invalid_token")
-        read, write = SCOPES.get(resource, ((), ()))
+        if resource not in SCOPES:
+            raise not_found(f"URI '/{project_key}/{resource}'")
+        read, write = SCOPES[resource]
         enough = [f"{scope}:{project_key}" for scope in (read if method in {"GET", "HEAD"} else write)]
         if not {*enough, f"{_ALL}:{project_key}"} & set(grant.scopes):
             raise insufficient_scope(enough)
