@@ -83,8 +83,10 @@ function say(text) {
 async function refresh() {
   const found = await get(`${path}?after=${seen}`);
   if (found === null) return true;
+  // Two refreshes can be under way at once, after a button.
+  timeline.add(found.rows.filter(({ number }) => number > seen));
+  if (found.seen < seen) return true;
   payment = found.payment;
-  timeline.add(found.rows);
   seen = found.seen;
   draw();
   return true;
@@ -96,6 +98,7 @@ async function perform(button, ask) {
   try {
     say(await ask());
     for (const input of document.querySelectorAll("input")) delete input.dataset.typed;
+    await refresh();
   } catch (error) {
     say(error.message);
   }
