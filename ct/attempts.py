@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from ct.cart import Cart
     from ct.payment import Payment, Transaction
 
-#: Two clicks this close are one wish, even where the first has brought up a challenge meanwhile.
+#: Two clicks this close are one wish, even where the first has brought up a challenge meanwhile. A request with an
+#: idempotency key of its own is never a second click.
 DOUBLE_CLICK: Final = timedelta(seconds=2)
 
 
@@ -183,10 +184,11 @@ def _is_new_try(wish: Wish, payment: Payment, failed: Transaction) -> bool:
 
 def _came_back(wish: Wish, transaction: Transaction) -> bool:
     """Whether the shopper had the action before them and asked again all the same."""
+    margin = DOUBLE_CLICK if wish.attempt_key is None else timedelta(0)
     return (
         transaction.state is State.PENDING
         and transaction.action_at is not None
-        and wish.accepted_at > transaction.action_at + DOUBLE_CLICK
+        and wish.accepted_at > transaction.action_at + margin
     )
 
 

@@ -124,6 +124,8 @@ def test_a_challenge_left_open_is_given_up_by_the_next_try_and_not_by_a_double_c
     assert decision.key != decide(WISH, cart()).key
     clicked_twice = replace(WISH, accepted_at=NOON + timedelta(seconds=11))
     assert isinstance(decide(clicked_twice, cart(left_open)), Join)
+    another_card = replace(clicked_twice, attempt_key="key-2")
+    assert [one.id for one in decide(another_card, cart(left_open)).supersede] == ["a"]
 
 
 def test_a_superseded_attempt_counts_no_more():
