@@ -6,7 +6,9 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from google.api_core.exceptions import AlreadyExists, InvalidArgument
+from google.api_core.exceptions import AlreadyExists, GoogleAPIError, InvalidArgument, ServiceUnavailable
+from google.api_core.retry import Retry, if_exception_type
+from google.auth.exceptions import GoogleAuthError
 from google.cloud import pubsub_v1
 from google.protobuf.duration_pb2 import Duration
 
@@ -17,6 +19,17 @@ if TYPE_CHECKING:
 
 
 _WEEK_S: Final = 7 * 24 * 3600
+
+#: A person waits: what does not answer within this many seconds is not there.
+_CALL_S: Final = 10.0
+_PATIENCE: Final[dict[str, Any]] = {
+    "timeout": _CALL_S,
+    "retry": Retry(predicate=if_exception_type(ServiceUnavailable), initial=0.2, maximum=2.0, timeout=_CALL_S),
+}
+
+
+class ProvisionError(Exception):
+    """Pub/Sub refused, or could not be reached. The text says what to check."""
 
 
 class Found(enum.StrEnum):
@@ -37,15 +50,21 @@ class Provisioned:
 
 
 def ensure(names: Names) -> tuple[Provisioned, ...]:
-    """Make what is missing. Blocks; run it in a thread. Raises google.api_core's errors."""
-    with pubsub_v1.PublisherClient() as publisher, pubsub_v1.SubscriberClient() as subscriber:
-        topics = tuple(_topic(publisher, names.topic(topic)) for topic in Topic)
-        return (*topics, *_subscriptions(subscriber, names))
+    """Make what is missing. Blocks; run it in a thread. Raises ProvisionError."""
+    try:
+        with pubsub_v1.PublisherClient() as publisher, pubsub_v1.SubscriberClient() as subscriber:
+            topics = tuple(_topic(publisher, names.topic(topic)) for topic in Topic)
+            return (*topics, *_subscriptions(subscriber, names))
+    except (GoogleAPIError, GoogleAuthError) as error:
+        raise ProvisionError(
+            f"Pub/Sub refused or could not be reached ({type(error).__name__}: {error}). Check GOOGLE_CLOUD_PROJECT, "
+            "PUBSUB_EMULATOR_HOST, and the credentials of this machine, which need roles/pubsub.editor."
+        ) from error
 
 
 def _topic(publisher: Any, name: str) -> Provisioned:
     try:
-        publisher.create_topic(request={"name": name})
+        publisher.create_topic(request={"name": name}, **_PATIENCE)
     except AlreadyExists:
         return Provisioned(name=name, found=Found.UNCHANGED)
     return Provisioned(name=name, found=Found.CREATED)
@@ -60,7 +79,7 @@ def _subscriptions(subscriber: Any, names: Names) -> Iterator[Provisioned]:
         try:
             _create(subscriber, wanted)
         except AlreadyExists:
-            existing = subscriber.get_subscription(request={"subscription": wanted["name"]})
+            existing = subscriber.get_subscription(request={"subscription": wanted["name"]}, **_PATIENCE)
             same = _policy_of(existing) == _policy_of(pubsub_v1.types.Subscription(wanted))
             yield Provisioned(name=wanted["name"], found=Found.UNCHANGED if same else Found.DIFFERS)
         else:
@@ -69,10 +88,12 @@ def _subscriptions(subscriber: Any, names: Names) -> Iterator[Provisioned]:
 
 def _create(subscriber: Any, wanted: dict[str, Any]) -> None:
     try:
-        subscriber.create_subscription(request=wanted)
+        subscriber.create_subscription(request=wanted, **_PATIENCE)
     except InvalidArgument:
         # Google's emulator still has the older bound of a week; the service itself takes 31 days.
-        subscriber.create_subscription(request={**wanted, "message_retention_duration": _duration(_WEEK_S)})
+        subscriber.create_subscription(
+            request={**wanted, "message_retention_duration": _duration(_WEEK_S)}, **_PATIENCE
+        )
 
 
 def _wanted(topic: Topic, names: Names) -> dict[str, Any]:
