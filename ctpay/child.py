@@ -50,7 +50,7 @@ class Child:
         """Start it. `hear` gets the name and each line of its log."""
         process = await asyncio.create_subprocess_exec(
             *arguments,
-            env={**environment, STOPS_WITH_PARENT: "1"},
+            env={**environment, STOPS_WITH_PARENT: "1", "LOG_FORMAT": "json"},
             # Never written to. It ends when we end, however that happens, and then the child stops by itself.
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

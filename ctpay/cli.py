@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Coroutine
+from functools import partial
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
@@ -86,7 +87,7 @@ def demo(*, json: AsJson = False, show: Show = Loudness.TROUBLES) -> None:
         merchant_id=environment["SHOP_CLIENT_ID"],
         merchant_secret=environment["SHOP_CLIENT_SECRET"],
     )
-    voice = JsonVoice(print) if json else Voice(Console())
+    voice = JsonVoice(partial(print, flush=True)) if json else Voice(Console())
     # The timeline is the result; what the processes have to say goes beside it.
     screen = Screen(Terminal(stderr=True, highlight=False), show)
 
@@ -136,7 +137,7 @@ def sandbox() -> None:
     """
     usable = ports.chosen(os.environ)
     screen = Screen(Terminal(stderr=True, highlight=False), Loudness.EVERYTHING)
-    _finish(until_told_to_stop(lambda: stand_ins(usable, screen.hear, print)))
+    _finish(until_told_to_stop(lambda: stand_ins(usable, screen.hear, partial(print, flush=True))))
 
 
 @app.command()

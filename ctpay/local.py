@@ -39,8 +39,6 @@ def environment(ports: Ports, surroundings: Mapping[str, str]) -> dict[str, str]
     return {
         **{name: value for name, value in surroundings.items() if name in _KEPT},
         **{VARIABLES[name]: str(getattr(ports, name)) for name in VARIABLES},
-        "PYTHONUNBUFFERED": "1",
-        "LOG_FORMAT": "json",
         "CTP_PROJECT_KEY": PROJECT_KEY,
         "CTP_CLIENT_ID": "ctpay-local",
         "CTP_CLIENT_SECRET": secrets.token_urlsafe(24),

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from bus.provision import Found, ensure
+from bus.provision import Found, ProvisionError, ensure
 from bus.topics import Topic
 from ct.errors import CommercetoolsError
 from ct.setup import Destination, SetupError, set_up
@@ -39,7 +39,7 @@ async def set_up_everything(settings: Settings, *, as_json: bool) -> int:
     """Make what is missing and tell about everything; 1 where something is not as it must be."""
     try:
         rows = [*await _bus_rows(settings), *await _commercetools_rows(settings)]
-    except (_BusError, CommercetoolsError, SetupError) as error:
+    except (ProvisionError, CommercetoolsError, SetupError) as error:
         sys.stderr.write(f"Setup stopped: {error}\n")
         return 1
     if as_json:
@@ -56,19 +56,8 @@ async def set_up_everything(settings: Settings, *, as_json: bool) -> int:
     return 1 if differing else 0
 
 
-class _BusError(Exception):
-    """Pub/Sub could not be set up."""
-
-
 async def _bus_rows(settings: Settings) -> list[Row]:
-    try:
-        made = await asyncio.to_thread(ensure, names_of(settings))
-    except Exception as error:
-        # Google's errors have no name outside of bus/.
-        raise _BusError(
-            f"Pub/Sub refused or could not be reached ({type(error).__name__}: {error}). Check GOOGLE_CLOUD_PROJECT, "
-            "the credentials of this machine (they need roles/pubsub.editor), and PUBSUB_EMULATOR_HOST."
-        ) from error
+    made = await asyncio.to_thread(ensure, names_of(settings))
     return [Row(resource=one.name.split("/")[2].rstrip("s"), name=one.name, result=one.found) for one in made]
 
 
