@@ -22,11 +22,6 @@ class Stream:
         """How many messages it may get. One may overshoot the bytes, or a message above the limit would never come."""
         return self._messages_max - self._messages if self._bytes < self._bytes_max else 0
 
-    @property
-    def room_bytes(self) -> int:
-        """Bytes still free, at most 0 where there is no room."""
-        return self._bytes_max - self._bytes
-
     def hold(self, size: int) -> None:
         """A message of so many bytes is on its way to it."""
         self._messages += 1

@@ -181,6 +181,7 @@ class TestStreams:
         one, other = bench.stream(), bench.stream()
         bench.publish(*"abcdef")
         assert len(bench.take(one)) == 3
+        assert bench.broker.hungry(SUBSCRIPTION) == [other, one]
         assert len(bench.take(other)) == 2
         assert bench.broker.hungry(SUBSCRIPTION) == [one, other]
 
