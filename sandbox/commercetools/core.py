@@ -128,6 +128,7 @@ class Core:
         return found
 
     def _list(self, call: Call, place: _Place, _: datetime) -> Reply:
+        catalogue.check_expansions(place.kind, call.query)
         page = query.run(place.kind, self.state.shelves[place.kind.type_id], call.query)
         for document in page["results"]:
             self._expand(document, place.kind, call.query)

@@ -15,7 +15,7 @@ class RefusedError(Exception):
 
     def __init__(self, status: int, code: str, message: str, **more: object) -> None:
         super().__init__(f"{status} {code}: {message}")
-        self.status = status
+        self.status = int(status)
         self.code = code
         self.message = message
         self.more = more

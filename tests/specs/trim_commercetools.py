@@ -69,7 +69,12 @@ def _paths(official: dict[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for path, operations in official.items():
         resource = path.split("/")[2] if path.count("/") > 1 else ""
-        if resource not in RESOURCES or "edits" in path or path.count("/") > 4 or re.search("merge|replicate|quotes", path):
+        if (
+            resource not in RESOURCES
+            or "edits" in path
+            or path.count("/") > 4
+            or re.search("merge|replicate|quotes", path)
+        ):
             continue
         kept[path] = {method: _operation(each) for method, each in operations.items() if isinstance(each, dict)}
     return kept
@@ -117,7 +122,9 @@ def _write(document: dict[str, Any]) -> None:
     """One schema or path a line: small, and a change of the official file shows as a change of lines."""
 
     def lines(entries: dict[str, Any]) -> str:
-        return ",\n".join(f"{json.dumps(name)}: {json.dumps(entry, separators=(',', ':'))}" for name, entry in entries.items())
+        return ",\n".join(
+            f"{json.dumps(name)}: {json.dumps(entry, separators=(',', ':'))}" for name, entry in entries.items()
+        )
 
     sys.stdout.write(
         f'{{"openapi": {json.dumps(document["openapi"])},\n"info": {json.dumps(document["info"])},\n'

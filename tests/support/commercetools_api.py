@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-
 from support import openapi
 
 Json = Any
@@ -50,7 +49,9 @@ class Api:
     token: str | None = None
     project_key: str = "demo"
 
-    async def call(self, method: str, path: str, body: Json = None, *, query: Any = None, raw: bytes | None = None) -> Answer:
+    async def call(
+        self, method: str, path: str, body: Json = None, *, query: Any = None, raw: bytes | None = None
+    ) -> Answer:
         """`path` within the project, beginning with a slash."""
         headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
         data = raw if raw is not None else None if body is None else json.dumps(body).encode()
@@ -106,7 +107,12 @@ class Api:
 
 
 async def fetch_token(
-    session: aiohttp.ClientSession, url: str, *, client_id: str = "demo-client", secret: str = "demo-secret", scope: str | None = None
+    session: aiohttp.ClientSession,
+    url: str,
+    *,
+    client_id: str = "demo-client",
+    secret: str = "demo-secret",
+    scope: str | None = None,
 ) -> Answer:
     form = {"grant_type": "client_credentials"} | ({"scope": scope} if scope else {})
     auth = base64.b64encode(f"{client_id}:{secret}".encode()).decode()

@@ -139,7 +139,9 @@ def _definition(name: str) -> dict[str, Any]:
 def _flat(name: str) -> dict[str, Any]:
     """A schema with the fields of all that it inherits from."""
     schema = spec()["components"]["schemas"][name]
-    parts = [_flat(part["$ref"].removeprefix(_PREFIX)) if "$ref" in part else _own(part) for part in schema.get("allOf", ())]
+    parts = [
+        _flat(part["$ref"].removeprefix(_PREFIX)) if "$ref" in part else _own(part) for part in schema.get("allOf", ())
+    ]
     flat = _merged([*parts, _own(schema)])
     flat["properties"] = {**{extra: {} for extra in _OPEN_BASES.get(name, ())}, **flat["properties"]}
     return flat

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
 import pytest
-
 from support.commercetools_api import Api, Strictness, fetch_token
 from support.commercetools_gaps import KNOWN_GAPS
 from support.commercetools_servers import MissingToolError, commercetools_mock, running_commercetools
