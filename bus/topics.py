@@ -53,11 +53,13 @@ _DAY_S: Final = 24 * 3600
 #: Every topic has a row; provisioning and the suite go through it.
 POLICIES: Final[Mapping[Topic, Policy]] = {
     # The shopper waits: a second click is answered as soon as the first is.
-    Topic.AUTHORIZE: Policy(backoff_s_min=0.25, backoff_s_max=10),
+    # All attempts together take longer than it takes to prove that a lost request never reached the PSP.
+    Topic.AUTHORIZE: Policy(backoff_s_min=0.25, backoff_s_max=30),
     Topic.CAPTURE: Policy(),
     Topic.CANCEL: Policy(),
     Topic.REFUND: Policy(),
-    Topic.WEBHOOK: Policy(),
+    # An event may be about a Payment that is not there yet, and outwaits most outages.
+    Topic.WEBHOOK: Policy(backoff_s_max=600),
     Topic.COMMERCETOOLS: Policy(),
     # Each ingress instance makes a subscription of its own, so the topic has no lasting one.
     Topic.RESULTS: Policy(ack_deadline_s=10, attempts_max=None, retention_s=600),

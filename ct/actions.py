@@ -133,12 +133,15 @@ def add_interaction(
     cause: str,
     at: datetime,
     transaction_id: str | None = None,
+    state: State | None = None,
     code: str | None = None,
     message: str | None = None,
 ) -> UpdateAction:
     return {
         "action": "addInterfaceInteraction",
-        **interaction_draft(kind=kind, cause=cause, at=at, transaction_id=transaction_id, code=code, message=message),
+        **interaction_draft(
+            kind=kind, cause=cause, at=at, transaction_id=transaction_id, state=state, code=code, message=message
+        ),
     }
 
 
@@ -148,6 +151,7 @@ def interaction_draft(
     cause: str,
     at: datetime,
     transaction_id: str | None = None,
+    state: State | None = None,
     code: str | None = None,
     message: str | None = None,
 ) -> UpdateAction:
@@ -159,6 +163,8 @@ def interaction_draft(
     }
     if transaction_id is not None:
         fields[InteractionField.TRANSACTION_ID.value] = transaction_id
+    if state is not None:
+        fields[InteractionField.STATE.value] = state.value
     if code:
         fields[InteractionField.CODE.value] = code[:TEXT_LENGTH_MAX]
     if message:

@@ -6,7 +6,7 @@ Decided anew on every conflict from the Payment as it then is; a command that fi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ct.actions import (
     UpdateAction,
@@ -18,6 +18,7 @@ from ct.actions import (
     transaction_draft,
 )
 from ct.fields import InteractionKind, TransactionField
+from ct.folds import uses
 from ct.judge import Refusal, charge_to_refund, judge_cancel, judge_capture, judge_refund, refund_parts
 from ct.standing import refused_standing
 from psp.facts import Kind, State
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
     from ct.payment import Payment, Transaction
     from psp.capabilities import Capabilities
     from psp.outcome import Standing
+
+
+#: Refused commands that one Payment's log keeps. Entries cannot be removed, so a caller that never tires must not fill
+#: it; a merchant's own transaction that is refused is always told why.
+REFUSALS_MAX: Final = 50
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,12 +137,12 @@ def _reserve(payment: Payment, request: Request, capabilities: Capabilities) -> 
         case Kind.CANCEL_AUTHORIZATION:
             left = judge_cancel(payment)
             if isinstance(left, Refusal):
-                return _refused(request, left)
+                return _refused(payment, request, left)
             return _reserved(request, [(request.command_id, Kind.CANCEL_AUTHORIZATION, left, None)])
         case Kind.CHARGE | Kind.REFUND as kind:
             assert request.amount is not None, "a capture or refund that claims nothing names its amount"
             if refusal := _judge(payment, kind, request.amount, request, capabilities):
-                return _refused(request, refusal)
+                return _refused(payment, request, refusal)
             charge_id = request.charge_id
             if kind is Kind.REFUND and charge_id is None:
                 charge_id = charge_to_refund(payment, request.amount, capabilities)
@@ -148,6 +154,9 @@ def _reserve(payment: Payment, request: Request, capabilities: Capabilities) -> 
 def _reserve_reversal(payment: Payment, request: Request, capabilities: Capabilities) -> Admission:
     """Cancel what is left and refund what was captured, all reserved in one write."""
     children: list[tuple[str, Kind, Money, str | None]] = []
+    if any(one.open and uses(one) for one in payment.of_kind(Kind.CHARGE)):
+        wait = Refusal(code="capture-under-way", message="A capture is under way. Reverse when it is decided.")
+        return _refused(payment, request, wait)
     left = judge_cancel(payment)
     if isinstance(left, Money):
         children.append((f"{request.command_id}:cancel", Kind.CANCEL_AUTHORIZATION, left, None))
@@ -155,7 +164,9 @@ def _reserve_reversal(payment: Payment, request: Request, capabilities: Capabili
         children.append((f"{request.command_id}:refund-{number}", Kind.REFUND, part.amount, part.charge_id))
     if children:
         return _reserved(request, children)
-    return _refused(request, Refusal(code="nothing-to-reverse", message="Nothing is held and nothing is captured."))
+    return _refused(
+        payment, request, Refusal(code="nothing-to-reverse", message="Nothing is held and nothing is captured.")
+    )
 
 
 def _reserved(request: Request, children: list[tuple[str, Kind, Money, str | None]]) -> Admitted:
@@ -185,14 +196,17 @@ def _claim(payment: Payment, request: Request, transaction_id: str, capabilities
         return NothingToDo(reason=f"a merchant has set the transaction to {transaction.state}", actions=[])
     refusal = _judge(payment, transaction.kind, transaction.amount, request, capabilities)
     if refusal:
-        return _refused(request, refusal, transaction)
+        return _refused(payment, request, refusal, transaction)
     actions = [
         add_interaction(
             kind=InteractionKind.CLAIM, cause=request.command_id, at=request.now, transaction_id=transaction.id
         )
     ]
     if not transaction.typed:
-        actions.append(set_transaction_custom_type(transaction.id, _fields(request, request.command_id, None)))
+        charge_id = None
+        if transaction.kind is Kind.REFUND:
+            charge_id = charge_to_refund(payment, transaction.amount, capabilities)
+        actions.append(set_transaction_custom_type(transaction.id, _fields(request, request.command_id, charge_id)))
     return Admitted(commands=(), claimed=transaction.id, actions=actions)
 
 
@@ -213,7 +227,10 @@ def _judge(payment: Payment, kind: Kind, amount: Money, request: Request, capabi
             return None
 
 
-def _refused(request: Request, refusal: Refusal, transaction: Transaction | None = None) -> Refused:
+def _refused(payment: Payment, request: Request, refusal: Refusal, transaction: Transaction | None = None) -> Refused:
+    refusals = sum(one.kind is InteractionKind.REFUSAL for one in payment.interactions)
+    if transaction is None and refusals >= REFUSALS_MAX:
+        return Refused(refusal=refusal, actions=[])
     actions = [
         add_interaction(
             kind=InteractionKind.REFUSAL,

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 DOUBLE_CLICK: Final = timedelta(seconds=2)
 
 
+#: The code of an attempt that was never sent in time.
+EXPIRED: Final = "expired"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
     """What the shopper asked for, as far as telling attempts apart goes."""
@@ -146,8 +150,8 @@ def _resume(wish: Wish, cart: Cart, payment: Payment, mine: Transaction) -> Resu
     left = _left(cart, others) + sum(covers(one) for one in abandoned)
     attached = len(others) < len(cart.payments)
     refusal = None
-    if not attached and (not cart.active or left < payment.planned.amount):
-        refusal = _refusal(cart, Money(amount=left, currency=cart.total.currency), others) or _covered()
+    if not attached and (not cart.active or left != payment.planned.amount):
+        refusal = _refusal(cart, Money(amount=left, currency=cart.total.currency), others) or _changed()
     return Resume(
         payment=payment, transaction=mine, supersede=() if refusal or attached else abandoned, refusal=refusal
     )
@@ -167,6 +171,9 @@ def _sibling_to_join(wish: Wish, cart: Cart, payments: tuple[Payment, ...]) -> J
         others = tuple(one for one in payments if one.id != payment.id)
         if _left(cart, others) != payment.planned.amount or transaction.superseded:
             continue
+        if transaction.state is State.SUCCESS and covers(payment) < payment.planned.amount:
+            # It was cancelled or refunded since: to pay again is a new wish.
+            continue
         if transaction.state in (State.FAILURE, State.REVERSED):
             if not _is_new_try(wish, payment, transaction):
                 return Join(payment=payment, transaction=transaction)
@@ -179,6 +186,9 @@ def _is_new_try(wish: Wish, payment: Payment, failed: Transaction) -> bool:
     """Whether the shopper asked after the failure was known, by our clock and not the PSP's."""
     told = payment.last_word(failed.id)
     known_at = told.at if told else failed.timestamp
+    if told and told.code == EXPIRED and failed.send_by is not None:
+        # It was over when it could no longer be sent, however late that was noticed.
+        known_at = min(told.at, failed.send_by)
     return known_at is None or wish.accepted_at > known_at
 
 
@@ -219,6 +229,10 @@ def _covered() -> Refusal:
     return Refusal(code="nothing-to-pay", message="The cart is paid for already.")
 
 
+def _changed() -> Refusal:
+    return Refusal(code="cart-changed", message="The cart's total has changed meanwhile. Pay what it is now.")
+
+
 def _ended(payments: Iterable[Payment], slot: str, abandoned: tuple[Payment, ...]) -> int:
     """How many attempts of the slot are over: the next one's number."""
     return sum(
@@ -226,8 +240,13 @@ def _ended(payments: Iterable[Payment], slot: str, abandoned: tuple[Payment, ...
         for payment in payments
         if (found := payment.authorization) is not None
         and found.slot == slot
-        and (found.state in (State.FAILURE, State.REVERSED) or found.superseded or payment in abandoned)
+        and (_is_over(payment, found) or payment in abandoned)
     )
+
+
+def _is_over(payment: Payment, attempt: Transaction) -> bool:
+    undone = attempt.state is State.SUCCESS and covers(payment) < payment.planned.amount
+    return undone or attempt.superseded or attempt.state in (State.FAILURE, State.REVERSED)
 
 
 def _key(slot: str, number: int) -> str:

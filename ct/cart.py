@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ct.payment import Payment, parse_money, parse_payment
 from psp.money import Money
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+#: A frozen cart keeps its prices, and is paid for like any other.
+_PAYABLE: Final = frozenset({"Active", "Frozen"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +42,7 @@ def parse_cart(document: Mapping[str, Any]) -> Cart:
     return Cart(
         id=document["id"],
         version=document["version"],
-        active=document.get("cartState", "Active") == "Active",
+        active=document.get("cartState", "Active") in _PAYABLE,
         total=parse_money(taxed["totalGross"] if taxed else document["totalPrice"]),
         customer_id=document.get("customerId"),
         anonymous_id=document.get("anonymousId"),

@@ -60,6 +60,8 @@ class InteractionField(enum.StrEnum):
     CAUSE = "ctpayCause"
     #: The transaction it is about.
     TRANSACTION_ID = "ctpayTransactionId"
+    #: The state that the PSP told.
+    STATE = "ctpayState"
     AT = "ctpayAt"
     CODE = "ctpayCode"
     MESSAGE = "ctpayMessage"
@@ -124,6 +126,7 @@ INTERACTION_TYPE: Final = CustomType(
         InteractionField.KIND: FieldType.STRING,
         InteractionField.CAUSE: FieldType.STRING,
         InteractionField.TRANSACTION_ID: FieldType.STRING,
+        InteractionField.STATE: FieldType.STRING,
         InteractionField.AT: FieldType.DATE_TIME,
         InteractionField.CODE: FieldType.STRING,
         InteractionField.MESSAGE: FieldType.STRING,

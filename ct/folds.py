@@ -24,7 +24,13 @@ def uses(transaction: Transaction) -> bool:
 
 
 def authorized(payment: Payment) -> int:
-    """Minor units that the PSP has agreed to hold."""
+    """Minor units that the PSP has agreed to hold.
+
+    One Payment is one attempt: beside our own Authorization, one of another amount that the PSP told of counts nothing.
+    """
+    ours = payment.authorization
+    if ours is not None and ours.taken:
+        return ours.amount.amount if ours.state is State.SUCCESS else 0
     return _sum(one for one in payment.of_kind(Kind.AUTHORIZATION) if one.state is State.SUCCESS)
 
 

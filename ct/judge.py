@@ -60,6 +60,9 @@ def judge_cancel(payment: Payment, *, claiming: str | None = None) -> Refusal | 
         return Refusal(code="not-authorized", message="The Payment holds no money, so there is nothing to cancel.")
     if cancelling(payment, besides=claiming):
         return Refusal(code="cancelled", message="The authorization is cancelled already.")
+    if any(one.state is State.INITIAL and one.taken and one.id != claiming for one in payment.of_kind(Kind.CHARGE)):
+        # The PSP releases all that it holds, and may not know of that capture yet.
+        return Refusal(code="capture-under-way", message="A capture is under way. Cancel when it is decided.")
     held = authorized(payment) or authorization.amount.amount
     left = held - captures_used(payment)
     if left <= 0:
@@ -76,7 +79,7 @@ def judge_refund(
     claiming: str | None = None,
 ) -> Refusal | None:
     """None where `amount` may be refunded, out of one Charge if `charge_id` names it."""
-    if wrong := _wrong_amount(payment, amount):
+    if wrong := _wrong_amount(payment, amount) or _unknown_to_psp(payment):
         return wrong
     if charge_id is not None and not _is_charge(payment, charge_id):
         return Refusal(code="unknown-charge", message="The transactionId is no successful Charge of this Payment.")
@@ -141,6 +144,15 @@ def _wrong_amount(payment: Payment, amount: Money) -> Refusal | None:
 def _not_authorized(payment: Payment) -> Refusal | None:
     if payment.authorization is not None and payment.authorization.superseded:
         return Refusal(code="superseded", message="The shopper has paid otherwise; this attempt was given up.")
-    if authorized(payment) > 0:
+    if authorized(payment) <= 0:
+        return Refusal(code="not-authorized", message="The Payment has no successful Authorization.")
+    return _unknown_to_psp(payment)
+
+
+def _unknown_to_psp(payment: Payment) -> Refusal | None:
+    """A Payment that somebody made by hand under our interface."""
+    if payment.interface_id is not None:
         return None
-    return Refusal(code="not-authorized", message="The Payment has no successful Authorization.")
+    return Refusal(
+        code="unknown-to-psp", message="The Payment has no interfaceId, so the PSP cannot be asked about it."
+    )

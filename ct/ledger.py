@@ -87,6 +87,14 @@ class Ledger:
         path = f"/carts/{segment(cart_id)}"
         return parse_cart(await self.client.get(path, params={"expand": "paymentInfo.payments[*]"}))
 
+    async def find_cart(self, payment_id: str) -> Cart | None:
+        """The cart that the Payment is on, with all its payments, in one call; None where it is on none."""
+        condition = f"paymentInfo(payments(id = {quoted(payment_id)}))"
+        params = {"where": condition, "expand": "paymentInfo.payments[*]", "limit": "1", "withTotal": "false"}
+        results = (await self.client.get("/carts", params=params))["results"]
+        found = results[0] if isinstance(results, list) and results else None
+        return parse_cart(found) if isinstance(found, dict) else None
+
     async def create(self, draft: UpdateAction) -> Payment:
         """One call. Raises DuplicateError where the key is taken."""
         return parse_payment(await self.client.post("/payments", draft))

@@ -32,6 +32,8 @@ class Interaction:
     cause: str
     transaction_id: str | None
     at: datetime
+    #: With a fact: the state that the PSP told.
+    state: State | None
     code: str | None
     message: str | None
 
@@ -114,6 +116,11 @@ class Payment:
     def interaction(self, kind: InteractionKind, *, cause: str) -> Interaction | None:
         return next((found for found in self.interactions if found.kind is kind and found.cause == cause), None)
 
+    def had_failed(self, transaction_id: str) -> bool:
+        """Whether the PSP told that the transaction had failed, whatever it told since."""
+        about = (found for found in self.interactions if found.transaction_id == transaction_id)
+        return any(found.state is State.FAILURE for found in about)
+
     def last_word(self, transaction_id: str) -> Interaction | None:
         """The newest entry about a transaction that has something to tell a person."""
         about = (found for found in reversed(self.interactions) if found.transaction_id == transaction_id)
@@ -174,6 +181,7 @@ def _interaction(fields: Mapping[str, Any]) -> Interaction | None:
         cause=fields.get(InteractionField.CAUSE, ""),
         transaction_id=fields.get(InteractionField.TRANSACTION_ID),
         at=parse_time(fields[InteractionField.AT]),
+        state=State(fields[InteractionField.STATE]) if InteractionField.STATE in fields else None,
         code=fields.get(InteractionField.CODE),
         message=fields.get(InteractionField.MESSAGE),
     )

@@ -71,8 +71,10 @@ def plan(
 ) -> list[UpdateAction]:
     """The actions that bring `payment` up to `facts`; none where it says so already.
 
+    Facts that name another Payment are left out: whoever sends them has mixed something up.
     `action` is what the PSP asks of the shopper: stored with the Authorization while that is undecided.
     """
+    facts = [fact for fact in facts if fact.reference is None or fact.reference.payment_id == payment.id]
     actions: list[UpdateAction] = []
     for target, best in _by_target(payment, facts):
         if target.transaction is None:
@@ -95,14 +97,17 @@ def target_of(payment: Payment, fact: Fact) -> Transaction | None:
     ours = fact.reference.transaction_id if fact.reference else None
     if ours is not None and (found := next((one for one in same_kind if one.id == ours), None)):
         return found
-    if fact.psp_reference is not None:
-        known = (one for one in same_kind if fact.psp_reference in (one.interaction_id, one.interface_id))
-        if found := next(known, None):
+    name = _name_of(fact)
+    attempt = payment.authorization
+    if fact.kind is Kind.AUTHORIZATION and attempt and not ours and attempt.interaction_id in (None, name):
+        return attempt
+    if name is not None:
+        known = [one for one in same_kind if name in (one.interaction_id, one.interface_id)]
+        # Where the PSP has no name for the operation itself, several may bear the payment's: then the amount tells.
+        if found := next((one for one in known if one.amount == fact.amount), known[0] if known else None):
             return found
-    if fact.kind is not Kind.AUTHORIZATION or payment.authorization is None:
-        return None
-    named_otherwise = fact.psp_reference and payment.authorization.interaction_id not in (None, fact.psp_reference)
-    return None if named_otherwise else payment.authorization
+    # A PSP that has no name for the authorization either means the only one there is.
+    return attempt if fact.kind is Kind.AUTHORIZATION and name is None and not ours else None
 
 
 def _by_target(payment: Payment, facts: Sequence[Fact]) -> Iterator[tuple[_Target, Fact]]:
@@ -199,7 +204,13 @@ def _raised(transaction: Transaction, fact: Fact, cause: Cause) -> list[UpdateAc
 def _note(kind: InteractionKind, fact: Fact, cause: Cause, *, transaction_id: str | None) -> UpdateAction:
     text = f"{fact.kind} {fact.state}" + (f": {fact.message}" if fact.message else "")
     return add_interaction(
-        kind=kind, cause=cause.id, at=cause.at, transaction_id=transaction_id, code=fact.code, message=text
+        kind=kind,
+        cause=cause.id,
+        at=cause.at,
+        transaction_id=transaction_id,
+        state=fact.state,
+        code=fact.code,
+        message=text,
     )
 
 

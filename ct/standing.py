@@ -18,11 +18,12 @@ def standing_of(payment: Payment, transaction: Transaction) -> Standing:
     """Where one transaction stands."""
     if refused := _refusal_of(payment, transaction):
         return Standing(outcome=Outcome.REFUSED, payment_reference=payment.id, reason=_reason(refused))
-    if transaction.state is State.SUCCESS:
-        return Standing(outcome=Outcome.APPROVED, payment_reference=payment.id)
     if transaction.superseded:
+        # Also where the PSP authorized it all the same: that money goes back.
         gone = Reason(code="superseded", message="The shopper has paid otherwise; this attempt was given up.")
         return Standing(outcome=Outcome.REFUSED, payment_reference=payment.id, reason=gone)
+    if transaction.state is State.SUCCESS:
+        return Standing(outcome=Outcome.APPROVED, payment_reference=payment.id)
     if transaction.open:
         if transaction.action is not None and transaction.state is State.PENDING:
             return Standing(outcome=Outcome.ACTION, payment_reference=payment.id, action=transaction.action)

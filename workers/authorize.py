@@ -20,27 +20,30 @@ from ct.actions import (
     timestamp,
     transaction_draft,
 )
-from ct.attempts import Begin, Join, KeyReused, Reject, Resume, Wish, decide
+from ct.attempts import EXPIRED, Begin, Join, KeyReused, Reject, Resume, Wish, decide
 from ct.errors import ConflictError, DuplicateError, NotFoundError
 from ct.fields import InteractionKind, TransactionField
+from ct.judge import Refusal
 from ct.ledger import Actions
 from ct.standing import standing_of
+from psp.errors import PspError
 from psp.facts import Kind, State
 from psp.outcome import Outcome, Reason, Standing
 from psp.port import AuthorizeRequest
-from workers.perform import perform, reference_to
-from workers.superseded import CartMovedError, give_up
+from workers.perform import perform, reference_to, send_by
+from workers.superseded import CartMovedError, give_back_if_superseded, give_up
 
 if TYPE_CHECKING:
     from bus.messages import AuthorizePayment
     from ct.cart import Cart
-    from ct.judge import Refusal
     from ct.payment import Payment, Transaction
     from psp.port import Answer
     from workers.work import Work
 
 #: Joined requests that one Payment's log keeps: enough for any shopper, and a bound for anybody else.
 _JOINED_MAX: Final = 20
+#: A cart with so many payments takes no more that only record a refusal: whoever goes on clicking gets the reply alone.
+_CART_PAYMENTS_MAX: Final = 30
 
 
 async def authorize(work: Work, command: AuthorizePayment) -> Ending:
@@ -63,6 +66,7 @@ async def authorize(work: Work, command: AuthorizePayment) -> Ending:
 
 async def _attempt(work: Work, command: AuthorizePayment, cart: Cart, met: dict[str, Payment]) -> Ending:
     """One decision on the cart as read; `met` collects our Payments that were found by their key."""
+    await _close_stale(work, command, cart, met)
     decision = decide(_wish(work, command), cart, met.values())
     match decision:
         case KeyReused():
@@ -79,12 +83,39 @@ async def _attempt(work: Work, command: AuthorizePayment, cart: Cart, met: dict[
             return await _begin(work, command, cart, decision, met)
 
 
+async def _close_stale(work: Work, command: AuthorizePayment, cart: Cart, met: dict[str, Payment]) -> None:
+    """End other attempts that were reserved and lost, where there is proof: they must not block the cart for good."""
+    for payment in (*cart.payments, *met.values()):
+        attempt = payment.authorization
+        ours = payment.interface == work.ledger.interface and attempt is not None and attempt.send_by is not None
+        if not ours or attempt is None or attempt.state is not State.INITIAL:
+            continue
+        if attempt.command_id == command.command_id or work.clock() <= send_by(work, payment, attempt):
+            continue
+        try:
+            closed = await perform(work, payment, attempt, _too_late, cause=command.command_id)
+        except PspError:
+            # No proof yet; it goes on counting.
+            continue
+        if payment.id in met:
+            met[payment.id] = closed
+        raise CartMovedError
+
+
+async def _too_late() -> Answer:
+    raise AssertionError("past its time, an attempt is looked up and never sent")
+
+
 async def _begin(work: Work, command: AuthorizePayment, cart: Cart, begin: Begin, met: dict[str, Payment]) -> Ending:
     if work.clock() >= command.accepted_at + work.limits.authorization_send_by:
-        return await _refuse(work, command, "expired", "The request is too old to be sent; the shopper has gone.")
+        old = Refusal(code=EXPIRED, message="The request is too old to be sent; the shopper has gone.")
+        late = Reject(refusal=old, key=begin.key, amount=begin.amount, slot=begin.slot)
+        return await _reject(work, command, cart, late, met)
     await give_up(work, cart, begin.supersede, correlation_id=command.correlation_id)
     draft = _draft(work, command, cart, key=begin.key, begin=begin)
     payment = await _create(work, draft, begin.key, met)
+    # Should the cart have moved, the next look finds it here and not on the cart.
+    met[payment.id] = payment
     await work.ledger.attach(cart, payment)
     transaction = payment.authorization
     assert transaction is not None, "the draft has an Authorization"
@@ -93,7 +124,10 @@ async def _begin(work: Work, command: AuthorizePayment, cart: Cart, begin: Begin
 
 async def _resume(work: Work, command: AuthorizePayment, cart: Cart, resume: Resume) -> Ending:
     payment, transaction = resume.payment, resume.transaction
-    if transaction.state is not State.INITIAL or transaction.superseded:
+    # Pending without an action may be a webhook that overtook the PSP's reply, which has the action: ask again.
+    asked = not transaction.open or transaction.action is not None
+    if asked or transaction.superseded:
+        await give_back_if_superseded(work, payment, correlation_id=command.correlation_id)
         await work.reply(command, standing_of(payment, transaction))
         return DONE
     if resume.refusal is not None:
@@ -132,9 +166,13 @@ async def _ask(
 
 async def _reject(work: Work, command: AuthorizePayment, cart: Cart, reject: Reject, met: dict[str, Payment]) -> Ending:
     """No money is asked for, and a failed Payment tells why, to the shopper's status poll and to a person."""
+    await give_up(work, cart, (), correlation_id=command.correlation_id)
+    why = Reason(code=reject.refusal.code, message=reject.refusal.message)
+    if len(cart.payments) >= _CART_PAYMENTS_MAX:
+        return await _refuse(work, command, why.code, why.message)
     draft = _draft(work, command, cart, key=reject.key, begin=reject)
     payment = await _create(work, draft, reject.key, met)
-    why = Reason(code=reject.refusal.code, message=reject.refusal.message)
+    met[payment.id] = payment
     if cart.active:
         await work.ledger.attach(cart, payment)
     await work.reply(command, Standing(outcome=Outcome.REFUSED, payment_reference=payment.id, reason=why))

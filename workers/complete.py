@@ -15,6 +15,7 @@ from psp.errors import OutcomeUnknownError, RefusedError
 from psp.outcome import Outcome, Reason, Standing
 from psp.port import Answer, CompleteRequest, LookupRequest
 from workers.perform import reference_to, settle
+from workers.superseded import give_back_if_superseded
 
 if TYPE_CHECKING:
     from bus.messages import CompleteAuthorization
@@ -33,6 +34,9 @@ async def complete(work: Work, command: CompleteAuthorization) -> Ending:
     if transaction.open and not transaction.superseded and payment.interface_id is not None:
         answer = await _answer(work, command, payment, transaction, payment.interface_id)
         payment = await settle(work, payment, answer, cause=command.command_id)
+    else:
+        # An earlier run may have died between the write and this.
+        await give_back_if_superseded(work, payment, correlation_id=command.correlation_id)
     await work.reply(command, standing_of(payment, payment.transaction(transaction.id) or transaction))
     return DONE
 
@@ -62,4 +66,7 @@ async def _answer(
     except (RefusedError, OutcomeUnknownError):
         # What the browser brought may be wrong, stale or used already. That proves nothing about the payment.
         asked = LookupRequest(reference=reference, authorization=reference, payment_reference=psp_reference)
-        return await work.psp.lookup(asked)
+        try:
+            return await work.psp.lookup(asked)
+        except RefusedError as refused:
+            raise OutcomeUnknownError(f"A look-up was refused: {refused}") from refused

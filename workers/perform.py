@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from ct.attempts import EXPIRED
 from ct.fields import InteractionKind
 from ct.ledger import Actions
 from ct.plan import Cause, plan, target_of
@@ -95,20 +96,23 @@ async def _answer(work: Work, payment: Payment, transaction: Transaction, call: 
         return known
     if work.clock() > last_moment + work.limits.lease_max:
         never = "It never reached the payment service provider in time and was not sent late."
-        return Answer(facts=(_failure(work, payment, transaction, "expired", never),))
+        return Answer(facts=(_failure(work, payment, transaction, EXPIRED, never),))
     raise OutcomeUnknownError("The PSP may still be at it. The message comes again and asks again.")
 
 
 async def _look_up(work: Work, payment: Payment, transaction: Transaction) -> Answer | None:
     """What the PSP knows of the payment, if that tells anything about the transaction."""
     authorization = payment.authorization or transaction
-    answer = await work.psp.lookup(
-        LookupRequest(
-            reference=reference_to(work, payment, transaction),
-            authorization=reference_to(work, payment, authorization),
-            payment_reference=payment.interface_id,
-        )
+    request = LookupRequest(
+        reference=reference_to(work, payment, transaction),
+        authorization=reference_to(work, payment, authorization),
+        payment_reference=payment.interface_id,
     )
+    try:
+        answer = await work.psp.lookup(request)
+    except RefusedError as refused:
+        # That the PSP will not tell is no evidence of what it did.
+        raise OutcomeUnknownError(f"A look-up was refused: {refused}") from refused
     about = (target_of(payment, fact) for fact in answer.facts)
     return answer if any(found is not None and found.id == transaction.id for found in about) else None
 

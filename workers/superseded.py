@@ -1,24 +1,27 @@
 """Attempts that were given up: marked so that they stop counting, cancelled at the PSP, and paid back if need be.
 
 This is how a shopper who leaves a challenge open and pays with another card is not charged twice, even where the PSP
-authorizes the first attempt after all.
+authorizes the first attempt after all, or one that it had declined.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bus.messages import CancelPayment
+from bus.messages import ReversePayment
 from ct.actions import set_transaction_custom_field
-from ct.fields import TransactionField
-from ct.folds import cancelling
+from ct.fields import InteractionKind, TransactionField
+from ct.folds import covers
 from ct.ledger import Actions
+from ct.states import OPEN
 from psp.facts import Kind, State
 
 if TYPE_CHECKING:
     from ct.cart import Cart
-    from ct.payment import Payment
+    from ct.payment import Payment, Transaction
     from workers.work import Work
+
+_GIVES_BACK = frozenset({Kind.CANCEL_AUTHORIZATION, Kind.REFUND})
 
 
 class CartMovedError(Exception):
@@ -31,44 +34,68 @@ async def give_up(work: Work, cart: Cart, abandoned: tuple[Payment, ...], *, cor
     Cancels are commanded again in every run until they are on the Payment: their ids are the same each time.
     Raises CartMovedError where an attempt was decided after the cart was read: then the cart must be weighed again.
     """
-    marked = {payment.id: await _mark(work, payment) for payment in abandoned}
+    marked = {payment.id: await _mark(work, payment, while_in=OPEN) for payment in abandoned}
     for payment in cart.payments:
-        current = marked.get(payment.id, payment)
-        attempt = current.authorization
-        if current.interface == work.ledger.interface and attempt is not None and attempt.superseded and attempt.open:
-            await _cancel(work, current, correlation_id)
+        await give_back_if_superseded(work, marked.get(payment.id, payment), correlation_id=correlation_id)
 
 
 async def give_back_if_superseded(work: Work, payment: Payment, *, correlation_id: str) -> None:
-    """Have money returned that moved on a superseded attempt all the same."""
-    attempt = payment.authorization
-    if attempt is not None and attempt.superseded and attempt.state is State.SUCCESS:
-        await _cancel(work, payment, correlation_id)
+    """Have a superseded attempt cancelled, and money returned that moved on it all the same.
 
-
-async def _cancel(work: Work, payment: Payment, correlation_id: str) -> None:
-    """Unless it is cancelled or being cancelled. A cancel that failed earlier is a try; the next has its own id."""
+    Safe to call at any time: nothing is commanded where nothing is held and nothing was taken.
+    """
     attempt = payment.authorization
-    assert attempt is not None, "only attempts are cancelled"
-    if cancelling(payment):
+    if attempt is None or payment.interface != work.ledger.interface:
         return
-    tries = len(payment.of_kind(Kind.CANCEL_AUTHORIZATION))
+    if attempt.state is State.SUCCESS and not attempt.superseded and payment.had_failed(attempt.id):
+        # A late success of an attempt that was told as declined: the shopper may have paid otherwise since.
+        payment = await _weigh_again(work, payment)
+        attempt = payment.authorization or attempt
+    if not attempt.superseded or not _holds(payment, attempt) or _giving_back(payment):
+        return
     await work.publish(
-        CancelPayment(
+        ReversePayment(
             correlation_id=correlation_id,
-            command_id=f"superseded-{attempt.id}-{tries}",
+            command_id=f"superseded-{attempt.id}-{_tries(payment, attempt)}",
             accepted_at=work.clock(),
             payment_id=payment.id,
         )
     )
 
 
-async def _mark(work: Work, payment: Payment) -> Payment:
+def _holds(payment: Payment, attempt: Transaction) -> bool:
+    released = any(one.state is State.SUCCESS for one in payment.of_kind(Kind.CANCEL_AUTHORIZATION))
+    return covers(payment) > 0 or (attempt.open and not released)
+
+
+def _giving_back(payment: Payment) -> bool:
+    return any(one.kind in _GIVES_BACK and one.open and one.taken for one in payment.transactions)
+
+
+def _tries(payment: Payment, attempt: Transaction) -> int:
+    """How often it was tried in vain, so that the next try has an id of its own."""
+    failed = sum(one.kind in _GIVES_BACK and one.state is not State.SUCCESS for one in payment.transactions)
+    refusals = (one for one in payment.interactions if one.kind is InteractionKind.REFUSAL)
+    return failed + sum(one.cause.startswith(f"superseded-{attempt.id}") for one in refusals)
+
+
+async def _weigh_again(work: Work, payment: Payment) -> Payment:
+    """Mark the attempt as superseded if its cart is paid for without it."""
+    cart = await work.ledger.find_cart(payment.id)
+    if cart is None:
+        return payment
+    others = sum(
+        covers(one) for one in cart.payments if one.id != payment.id and one.planned.currency == cart.total.currency
+    )
+    return await _mark(work, payment, while_in=frozenset(State)) if others >= cart.total.amount else payment
+
+
+async def _mark(work: Work, payment: Payment, *, while_in: frozenset[State]) -> Payment:
     def supersede(current: Payment) -> Actions:
         attempt = current.authorization
-        if attempt is None or not attempt.open:
+        if attempt is None or attempt.state not in while_in:
             raise CartMovedError
-        if attempt.superseded:
+        if attempt.superseded or attempt.command_id is None:
             return Actions(actions=[])
         mark = set_transaction_custom_field(attempt.id, TransactionField.SUPERSEDED, value=True)
         return Actions(actions=[mark])

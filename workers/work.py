@@ -33,7 +33,7 @@ class Limits:
     #: The longest that a request can be under way in some process: only after this does "nothing found" prove anything.
     lease_max: timedelta = timedelta(minutes=10)
     #: How long an event waits for the Payment it is about.
-    event_patience: timedelta = timedelta(hours=24)
+    event_patience: timedelta = timedelta(hours=12)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,9 +3,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from support.ct_documents import NOON, applied, payment_document, transaction
+from support import ct_documents
+from support.ct_documents import NOON, applied, transaction
 
-from ct.admission import Admitted, Answered, KeyReused, NothingToDo, Refused, Request, admit
+from ct.admission import REFUSALS_MAX, Admitted, Answered, KeyReused, NothingToDo, Refused, Request, admit
 from ct.payment import parse_payment
 from psp.capabilities import Capabilities, CaptureSupport, LookupBy, RefundScope, Remainder
 from psp.facts import Kind, State
@@ -22,6 +23,11 @@ PSP = Capabilities(
     lookup_by=frozenset(LookupBy),
 )
 AUTH = transaction("auth", state="Success", command="c-auth")
+
+
+def payment_document(*transactions):
+    """A Payment that the PSP knows."""
+    return ct_documents.payment_document(*transactions, interfaceId="psp-1")
 
 
 def request(command="c-1", kind=Kind.CHARGE, amount=1000, **more):
@@ -142,3 +148,21 @@ def test_a_capture_after_a_cancel_is_refused():
     document, _ = play(payment_document(AUTH), request("x", Kind.CANCEL_AUTHORIZATION, None))
     assert play(document, request())[1].refusal.code == "cancelled"
     assert play(payment_document(), request("x", Kind.CANCEL_AUTHORIZATION, None))[1].refusal.code == "not-authorized"
+
+
+def test_a_payment_that_the_psp_does_not_know_is_refused():
+    by_hand = ct_documents.payment_document(AUTH)
+    assert play(by_hand, request())[1].refusal.code == "unknown-to-psp"
+
+
+def test_a_reversal_waits_for_a_capture_that_the_psp_may_not_know_of():
+    document, _ = play(payment_document(AUTH), request())
+    assert play(document, request("rev", None, None))[1].refusal.code == "capture-under-way"
+
+
+def test_a_caller_that_never_tires_does_not_fill_the_log():
+    document = payment_document(AUTH)
+    for number in range(REFUSALS_MAX + 10):
+        document, refused = play(document, request(f"c-{number}", amount=9999))
+        assert isinstance(refused, Refused)
+    assert len(parse_payment(document).interactions) == REFUSALS_MAX

@@ -37,7 +37,7 @@ def eur(amount):
 
 
 def held(*more, state="Success"):
-    return payment(transaction("auth", state=state, command="c1"), *more)
+    return payment(transaction("auth", state=state, command="c1"), *more, interfaceId="psp-1")
 
 
 def charge(identity, amount, state="Success", **more):
@@ -96,7 +96,9 @@ def test_a_psp_that_captures_once_is_asked_once():
     [
         (held(), 4200),
         (held(charge("a", 200)), 4000),
-        (held(charge("a", 200, "Initial")), 4000),
+        (held(charge("a", 200, "Pending")), 4000),
+        (held(transaction("m", "Charge", "Initial", 200)), 4200),
+        (held(charge("a", 200, "Initial")), "capture-under-way"),
         (held(state="Pending"), 4200),
         (held(state="Initial"), 4200),
         (held(charge("a", 4200)), "nothing-left"),

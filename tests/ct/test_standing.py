@@ -38,7 +38,7 @@ def standing(state, *, log=(), status=None, kind="Authorization", **fields):
         ("Pending", {"ctpayAction": stored_action(ACTION)}, Outcome.ACTION),
         ("Initial", {"ctpayAction": stored_action(ACTION)}, Outcome.PENDING),
         ("Success", {}, Outcome.APPROVED),
-        ("Success", {"ctpaySuperseded": True}, Outcome.APPROVED),
+        ("Success", {"ctpaySuperseded": True}, Outcome.REFUSED),
         ("Pending", {"ctpaySuperseded": True}, Outcome.REFUSED),
         ("Failure", {}, Outcome.REJECTED),
         ("Failure", {"ctpayReversed": True}, Outcome.REJECTED),
