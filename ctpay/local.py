@@ -37,6 +37,8 @@ def environment(ports: Ports, surroundings: Mapping[str, str]) -> dict[str, str]
     commercetools = f"http://{HOST}:{ports.commercetools}"
     shops = [f"http://{host}:{ports.shop}" for host in (HOST, "localhost")]
     return {
+        # A person waits at the terminal.
+        "DRAIN_S": "5",
         **{name: value for name, value in surroundings.items() if name in _KEPT},
         **{VARIABLES[name]: str(getattr(ports, name)) for name in VARIABLES},
         "CTP_PROJECT_KEY": PROJECT_KEY,

@@ -15,6 +15,8 @@ from ctpay.wiring import Workers, open_ingress, open_workers
 
 #: Of the time to drain, the part after which requests that still wait for a result are answered without one.
 _PATIENCE: Final = 0.5
+#: For closing connections after what was in hand is finished; then the process ends as it is.
+_CLOSING_S: Final = 5.0
 #: The health routes of a worker, and the host on which a platform's probes find them.
 _HEALTH_HOST: Final = "0.0.0.0"  # noqa: S104 - probes come from outside the container; the routes tell nothing
 
@@ -24,7 +26,7 @@ _log = structlog.stdlib.get_logger(__name__)
 async def ingress(settings: IngressSettings) -> int:
     """Serve until told to stop. Then: not ready, no new connections, finish the requests in hand."""
     drain_s = settings.common.limits.drain_s
-    with stopping() as stop:
+    with stopping(within_s=drain_s + _CLOSING_S) as stop:
         async with open_ingress(settings) as parts:
             runner = web.AppRunner(parts.app, access_log=None, handle_signals=False, shutdown_timeout=drain_s)
             await runner.setup()
@@ -46,7 +48,7 @@ async def ingress(settings: IngressSettings) -> int:
 
 async def workers(settings: Settings, names: Sequence[str]) -> int:
     """Take messages until told to stop. Then: not ready, no new messages, finish those in hand and acknowledge them."""
-    with stopping() as stop:
+    with stopping(within_s=settings.limits.drain_s + _CLOSING_S) as stop:
         async with open_workers(settings, names) as parts:
             health = await _serve_health(parts, stop, settings.health.port)
             try:

@@ -124,7 +124,7 @@ async def test_nothing_is_left_even_when_the_supervisor_is_killed():
         children = children_of(process.pid)
         assert len(children) == 3
         process.kill()
-        await eventually(lambda: are_gone(children), within_s=PATIENCE_S)
+        await eventually(lambda: are_gone(children), within_s=30)
 
 
 def test_a_connector_is_set_up_and_started_by_hand_against_the_stand_ins():
