@@ -1,0 +1,238 @@
+"""kill -9 of every process at its worst moments, over both Pub/Sub servers: nothing is lost and nothing is done twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+
+import aiohttp
+import pytest
+from support.audit import audit
+from support.polling import eventually
+from support.stack import CONNECTOR, LEASE_PATIENCE_S, PATIENCE_S, WORKERS
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
+
+HELD = ("Authorization", "Success", 4200)
+FOR_EVER_S = 600
+#: How many processes one kill hits.
+SIZES = (3, 3, 4, len(CONNECTOR), len(CONNECTOR))
+#: Ends after the message has come back: the PSP is still at it then.
+STILL_AT_IT_S = 12
+
+
+def hold(on, kind="delay_reply", seconds=FOR_EVER_S):
+    return {"kind": kind, "on": on, "delay_s": seconds}
+
+
+def merchants_charge_without_its_body(stack, payment):
+    """What commercetools delivers of a message that is too large, so that the worker has to read the Payment."""
+    return json.dumps(
+        {
+            "notificationType": "Message",
+            "projectKey": stack.environment["CTP_PROJECT_KEY"],
+            "id": f"large-{payment}",
+            "version": 1,
+            "resource": {"typeId": "payment", "id": payment},
+            "resourceVersion": 2,
+            "payloadNotIncluded": {"reason": "The payload was too large.", "payloadType": "PaymentTransactionAdded"},
+        }
+    ).encode()
+
+
+async def asked_commercetools(stack, method, payment):
+    """Wait until a worker's request about a Payment is there and unanswered."""
+
+    async def there():
+        return any(
+            one["status"] is None and one["method"] == method and one["path"].endswith(payment)
+            for one in await stack.log()
+        )
+
+    await eventually(there, within_s=PATIENCE_S)
+
+
+async def agree(stack, payments):
+    """Nothing is wrong between commercetools and the PSP in these Payments."""
+    documents = [await stack.payment(one) for one in payments]
+    effects = [one for one in await stack.effects() if one["metadata"].get("payment_id") in payments]
+    assert audit(documents, effects) == []
+
+
+async def test_an_ingress_killed_with_requests_waiting_loses_nothing_that_it_or_the_psp_accepted(stack):
+    polled, repeated = [await stack.fill_cart() for _ in range(2)]
+    captured = await stack.authorized()
+    early, late = [await stack.authorized(captured=4200) for _ in range(2)]
+    await stack.webhooks_delivered()
+    slow = {"kind": "delay", "on": f"POST /*/payments/{early}", "delay_s": 3}
+    await stack.commercetools_control("POST", "/faults", slow)
+    await dispute(stack, early, [200])
+    await asked_commercetools(stack, "POST", early)
+
+    slow = [hold("payments.create", seconds=2), hold("payments.create", seconds=2), hold("captures.create", seconds=2)]
+    await stack.psp_control("PUT", "/faults", slow)
+    status, accepted = await stack.pay(polled, wait_s=0)
+    assert status == 202
+    waiting = [
+        asyncio.ensure_future(stack.pay(repeated, key="once", wait_s=30)),
+        asyncio.ensure_future(stack.modify(captured, "capturePayment", 900, key="once", wait_s=30)),
+    ]
+    await stack.held_at_the_psp("/v1/payments", 2)
+    await stack.held_at_the_psp("/captures")
+    await stack.kill("ingress")
+    for broken in await asyncio.gather(*waiting, return_exceptions=True):
+        assert isinstance(broken, aiohttp.ClientError)
+    await dispute(stack, late, [None])
+    await stack.start("ingress")
+
+    first = await stack.until_paid(polled, accepted["operation"])
+    _, again = await stack.pay(repeated, key="once", wait_s=30)
+    assert again["outcome"] == "approved"
+    ends = {
+        first: [HELD],
+        again["paymentReference"]: [HELD],
+        captured: [HELD, ("Charge", "Success", 900)],
+        early: [HELD, ("Charge", "Success", 4200), ("Chargeback", "Pending", 700)],
+        late: [HELD, ("Charge", "Success", 4200), ("Chargeback", "Pending", 700)],
+    }
+    await stack.until_rows(ends)
+    await agree(stack, list(ends))
+
+
+async def dispute(stack, payment, statuses):
+    """The bank disputes; wait until the first tries to tell us were answered so."""
+    before = len(await stack.attempts("dispute.opened"))
+    psp_payment = (await stack.payment(payment))["interfaceId"]
+    await stack.psp_control("POST", f"/payments/{psp_payment}/disputes", {"amount": 700})
+
+    async def tried():
+        return (await stack.attempts("dispute.opened"))[before:][: len(statuses)] == statuses
+
+    await eventually(tried, within_s=PATIENCE_S)
+
+
+async def test_every_worker_killed_with_a_call_under_way_ends_right_with_one_effect_each(stack):
+    checkout = await stack.fill_cart()
+    capture, slow_capture, cancel = [await stack.authorized() for _ in range(3)]
+    refund, disputed, merchants = [await stack.authorized(captured=2000) for _ in range(3)]
+    await stack.webhooks_delivered()
+    await stack.quiet()
+
+    # The webhook worker and the commercetools worker talk to commercetools alone.
+    for method, payment in (("POST", disputed), ("GET", merchants)):
+        on = f"{method} /*/payments/{payment}"
+        await stack.commercetools_control("POST", "/faults", {"kind": "delay", "on": on, "delay_s": FOR_EVER_S})
+    psp_payment = (await stack.payment(disputed))["interfaceId"]
+    await stack.psp_control("POST", f"/payments/{psp_payment}/disputes", {"amount": 700})
+    await asked_commercetools(stack, "POST", disputed)
+    # From here on only the commands themselves can repair what the kill breaks.
+    await stack.webhooks(on=False)
+    slow = [hold("captures.create", "delay_before", STILL_AT_IT_S)]
+    await stack.psp_control("PUT", "/faults", slow)
+    await stack.modify(slow_capture, "capturePayment", 1100, wait_s=0)
+    await stack.held_at_the_psp("/captures")
+    await stack.psp_control(
+        "PUT",
+        "/faults",
+        [hold("payments.create"), hold("captures.create"), hold("refunds.create"), hold("payments.cancel")],
+    )
+    status, accepted = await stack.pay(checkout, wait_s=0)
+    assert status == 202
+    await stack.modify(capture, "capturePayment", 1000, wait_s=0)
+    await stack.modify(refund, "refundPayment", 500, wait_s=0)
+    await stack.modify(cancel, "cancelPayment", wait_s=0)
+    for path, count in (("/v1/payments", 1), ("/captures", 2), ("/refunds", 1), ("/cancel", 1)):
+        await stack.held_at_the_psp(path, count)
+    await stack.publish("commercetools", merchants_charge_without_its_body(stack, merchants))
+    await asked_commercetools(stack, "GET", merchants)
+
+    await stack.kill(*WORKERS)
+    await stack.put_transaction(merchants, "Charge", 300)
+    await stack.start(*WORKERS)
+
+    paid = await stack.until_paid(checkout, accepted["operation"])
+    ends = {
+        paid: [HELD],
+        capture: [HELD, ("Charge", "Success", 1000)],
+        slow_capture: [HELD, ("Charge", "Success", 1100)],
+        cancel: [HELD, ("CancelAuthorization", "Success", 4200)],
+        refund: [HELD, ("Charge", "Success", 2000), ("Refund", "Success", 500)],
+        disputed: [HELD, ("Charge", "Success", 2000), ("Chargeback", "Pending", 700)],
+        merchants: [HELD, ("Charge", "Success", 2000), ("Charge", "Success", 300)],
+    }
+    await stack.until_rows(ends, within_s=LEASE_PATIENCE_S)
+    await agree(stack, list(ends))
+    # The PSP's own events say the same once more.
+    await stack.webhooks(on=True)
+    await stack.webhooks_delivered()
+    await stack.quiet()
+    await stack.until_rows(ends)
+    await agree(stack, list(ends))
+
+
+# Google's emulator gives messages to readers that are dead, a minute each: too slow for many kills in a row.
+@pytest.mark.parametrize("running", ["stand-in"], indirect=True)
+@pytest.mark.parametrize("seed", [1])
+async def test_kills_at_any_moment_of_a_load_leave_commercetools_and_the_psp_agreed(stack, seed):
+    draw = random.Random(seed)
+    # A call takes long enough for a kill to hit it; and nobody but the commands themselves can repair what it breaks.
+    await stack.psp_control("PUT", "/faults", [{"kind": "delay_reply", "on": "*", "delay_s": 0.2, "times": 1000}])
+    await stack.webhooks(on=False)
+    before = len(await stack.effects())
+    shoppers = [asyncio.ensure_future(shop(stack, f"{seed}-{number}", number)) for number in range(30)]
+    for moment, size in zip(sorted(draw.sample(range(2, 50), 4)), draw.sample(SIZES, 4), strict=True):
+        await until_more(stack.effects, before + moment)
+        await kill_some(stack, draw, size)
+    ends = dict(await asyncio.gather(*shoppers))
+    await agree(stack, list(ends))
+
+    # Now the events: those that repeat what is known, and some that tell something new.
+    captured = [payment for payment, rows in ends.items() if len(rows) > 1]
+    for payment in draw.sample(captured, 6):
+        psp_payment = (await stack.payment(payment))["interfaceId"]
+        await stack.psp_control("POST", f"/payments/{psp_payment}/disputes", {"amount": 100})
+        ends[payment].append(("Chargeback", "Pending", 100))
+    tried = len(await stack.attempts())
+    await stack.webhooks(on=True)
+    for moment, size in zip(sorted(draw.sample(range(2, 50), 2)), draw.sample(SIZES, 2), strict=True):
+        await until_more(stack.attempts, tried + moment)
+        await kill_some(stack, draw, size)
+    await stack.webhooks_delivered()
+    await stack.until_rows(ends, within_s=LEASE_PATIENCE_S)
+    await stack.quiet()
+    await stack.until_rows(ends)
+    await agree(stack, list(ends))
+
+
+async def kill_some(stack, draw, size):
+    """So many of the connector's processes, at once; then new ones in their place."""
+    victims = draw.sample(CONNECTOR, size)
+    await stack.kill(*victims)
+    await stack.start(*victims)
+
+
+async def until_more(rows, count):
+    """Wait until there are so many."""
+
+    async def there():
+        return len(await rows()) >= count
+
+    await eventually(there, within_s=LEASE_PATIENCE_S)
+
+
+async def shop(stack, key, number):
+    """One shopper and her merchant, who ask again only while nobody answers: her Payment, and what it must become."""
+    checkout = await stack.fill_cart()
+    body = {"paymentMethod": {"type": "card", "token": "tok_approved"}}
+    accepted = await stack.insist("POST", "/payments", body, session=checkout.session, key=key)
+    payment = await stack.until_paid(checkout, accepted["operation"])
+    path = f"/operations/payment-intents/{payment}"
+    rows = [HELD]
+    plans = (("capturePayment", "Charge", 2000), ("refundPayment", "Refund", 700))
+    for action, kind, amount in plans[: number % 3]:
+        asked = {"action": action, "amount": {"centAmount": amount, "currencyCode": "EUR"}}
+        await stack.insist("POST", path, {"actions": [asked]}, key=f"{key}-{action}")
+        rows.append((kind, "Success", amount))
+        await stack.until_rows({payment: rows}, within_s=LEASE_PATIENCE_S)
+    return payment, rows

@@ -1,0 +1,356 @@
+"""The whole product as real processes over real stand-ins, each by itself, so that a test can kill any of them.
+
+Everything goes over HTTP and gRPC on loopback. What is killed is killed by its own process id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import itertools
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass, field
+
+import aiohttp
+import grpc
+import grpc.aio
+from google.pubsub_v1 import PublisherAsyncClient, SubscriberClient
+from google.pubsub_v1.services.publisher.transports import PublisherGrpcAsyncIOTransport
+from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
+from support.polling import eventually
+
+from ctpay import local
+from ctpay.child import Child
+from ctpay.ports import free
+
+WORKERS = ("authorize", "capture", "cancel", "refund", "webhook", "commercetools")
+CONNECTOR = ("ingress", *WORKERS)
+#: Seconds. Far more than anything takes on a busy machine.
+PATIENCE_S = 60.0
+#: Seconds in which a message that a dead worker held must be back and done. A lease is 10 s; one that its worker never
+#: confirmed is the client's 60 s.
+LEASE_PATIENCE_S = 100.0
+#: What the subscriptions get instead of the product's values, so that a test need not wait for minutes.
+ACK_DEADLINE_S = 10
+BACKOFF_S_MAX = 2
+
+_PYTHON = sys.executable
+_CALL_S = aiohttp.ClientTimeout(total=PATIENCE_S)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkout:
+    """A cart and a shopper's session on it."""
+
+    cart: str
+    session: str
+
+
+@dataclass(kw_only=True)
+class Stack:
+    """Everything that runs, and what people outside do with it."""
+
+    environment: dict[str, str]
+    commercetools_url: str
+    psp_url: str
+    http: aiohttp.ClientSession
+    stack: contextlib.AsyncExitStack
+    token: str = ""
+    children: dict[str, Child] = field(default_factory=dict)
+    #: The log of the connector's processes, line by line, each with its `process`.
+    lines: list[dict] = field(default_factory=list)
+    numbers: itertools.count = field(default_factory=lambda: itertools.count(1))
+
+    # Processes.
+
+    async def start(self, *names, **settings):
+        """Start these parts of the connector, and wait until they can be used."""
+        for name in names:
+            command = ("ingress",) if name == "ingress" else ("worker", name)
+            self.children[name] = await Child.start(
+                name, (_PYTHON, "-m", "ctpay", *command), {**self.environment, **settings}, self._hear
+            )
+            self.stack.push_async_callback(self.children[name].stop, within_s=PATIENCE_S)
+        await asyncio.gather(*(self.children[name].ready(within_s=PATIENCE_S) for name in names))
+
+    async def kill(self, *names):
+        """kill -9, at once for all of them."""
+        children = [self.children.pop(name) for name in names]
+        for child in children:
+            os.kill(child.pid, signal.SIGKILL)
+        for child in children:
+            assert await child.result() == -signal.SIGKILL
+
+    async def stop(self, *names):
+        """SIGTERM; each must end well by itself, well within the time in which a platform would kill it."""
+        children = [self.children.pop(name) for name in names]
+        for child in children:
+            os.kill(child.pid, signal.SIGTERM)
+        for child in children:
+            assert await asyncio.wait_for(child.result(), PATIENCE_S) == 0
+
+    async def calm(self):
+        """As in the beginning: everything runs, nothing is to go wrong, and the request log is empty."""
+        await self.start(*(name for name in CONNECTOR if name not in self.children))
+        await self.commercetools_control("DELETE", "/faults")
+        await self.psp_control("PUT", "/faults", [])
+        await self.webhooks(on=True)
+        await self.webhooks_delivered()
+        await self.quiet()
+        await self.commercetools_control("DELETE", "/requests")
+
+    def _hear(self, name, line):
+        with contextlib.suppress(ValueError):
+            self.lines.append({"process": name, **json.loads(line)})
+
+    def finished(self, topic, *, since=0):
+        """The outcome lines of a topic's messages."""
+        return [one for one in self.lines[since:] if one.get("topic") == topic and one["event"].startswith("message.")]
+
+    async def quiet(self):
+        """Wait until nothing is being asked of commercetools, and nothing has been for a moment."""
+
+        async def still():
+            before = await self.log()
+            await asyncio.sleep(0.1)
+            return before == await self.log() and all(one["status"] or one["fault"] for one in before)
+
+        await eventually(still, within_s=PATIENCE_S)
+
+    # The shopper and the merchant.
+
+    async def fill_cart(self, amount=4200):
+        money = {"centAmount": amount, "currencyCode": "EUR"}
+        found = await self.commercetools_control("POST", "/checkouts", {"amount": money})
+        return Checkout(cart=found["cart"]["id"], session=found["session"]["id"])
+
+    async def ask(self, method, path, body=None, *, session=None, key=None, wait_s=None):
+        """One request to the ingress; status and body."""
+        headers = {"X-Session-Id": session} if session else {"Authorization": f"Bearer {self.token}"}
+        headers |= {"Idempotency-Key": key} if key else {}
+        headers |= {"Prefer": f"wait={wait_s}"} if wait_s is not None else {}
+        url = path if path.startswith("http") else self.environment["PUBLIC_URL"] + path
+        async with self.http.request(method, url, json=body, headers=headers) as response:
+            return response.status, await response.json(content_type=None)
+
+    async def pay(self, checkout, token="tok_approved", **more):
+        body = {"paymentMethod": {"type": "card", "token": token}}
+        return await self.ask("POST", "/payments", body, session=checkout.session, **more)
+
+    async def modify(self, payment, action, amount=None, **more):
+        asked = {"action": action}
+        if amount is not None:
+            asked["amount"] = {"centAmount": amount, "currencyCode": "EUR"}
+        return await self.ask("POST", f"/operations/payment-intents/{payment}", {"actions": [asked]}, **more)
+
+    async def authorized(self, amount=4200, *, captured=None):
+        """A Payment whose money is held, and captured in part if asked for; its id."""
+        _, reply = await self.pay(await self.fill_cart(amount), wait_s=30)
+        assert reply["outcome"] == "approved", reply
+        payment = reply["paymentReference"]
+        if captured is not None:
+            _, reply = await self.modify(payment, "capturePayment", captured, wait_s=30)
+            assert reply["outcome"] == "approved", reply
+        return payment
+
+    async def insist(self, method, path, body, *, session=None, key):
+        """The same request under one key until somebody answers it, as a caller does whose connection breaks."""
+        found = []
+
+        async def answered():
+            with contextlib.suppress(aiohttp.ClientError):
+                status, reply = await self.ask(method, path, body, session=session, key=key, wait_s=2)
+                assert status < 300 or status >= 500, reply
+                found[:] = [reply] if status < 300 else []
+            return bool(found)
+
+        await eventually(answered, within_s=LEASE_PATIENCE_S)
+        return found[0]
+
+    async def until_paid(self, checkout, operation):
+        """Poll the status of an accepted payment until it is approved; the Payment's id."""
+        found = {}
+
+        async def approved():
+            with contextlib.suppress(aiohttp.ClientError):
+                _, reply = await self.ask("GET", f"/payments/{operation}", session=checkout.session)
+                found.update(reply)
+            return found.get("outcome") == "approved"
+
+        await eventually(approved, within_s=LEASE_PATIENCE_S)
+        return found["paymentReference"]
+
+    async def put_transaction(self, payment, kind, amount):
+        """A merchant puts an Initial transaction on the Payment, in commercetools alone."""
+        current = await self.payment(payment)
+        draft = {"type": kind, "amount": {"centAmount": amount, "currencyCode": "EUR"}, "state": "Initial"}
+        action = {"action": "addTransaction", "transaction": draft}
+        await self._as_merchant("POST", f"/payments/{payment}", {"version": current["version"], "actions": [action]})
+
+    async def payment(self, payment):
+        return await self._as_merchant("GET", f"/payments/{payment}")
+
+    async def rows(self, payment):
+        """Type, state and minor units of each transaction, sorted."""
+        found = (await self.payment(payment))["transactions"]
+        return sorted((one["type"], one["state"], one["amount"]["centAmount"]) for one in found)
+
+    async def until_rows(self, wanted, *, within_s=PATIENCE_S):
+        """Wait until these Payments (id -> rows) are as wanted."""
+        seen = {}
+
+        async def there():
+            seen.update(
+                {payment: await self.rows(payment) for payment in wanted if seen.get(payment) != wanted[payment]}
+            )
+            return seen == wanted
+
+        wanted = {payment: sorted(rows) for payment, rows in wanted.items()}
+        try:
+            await eventually(there, within_s=within_s)
+        except TimeoutError:
+            wrong = {payment: (rows, wanted[payment]) for payment, rows in seen.items() if rows != wanted[payment]}
+            raise AssertionError(f"Payments that are not as they must be (seen, wanted): {wrong}") from None
+
+    async def _as_merchant(self, method, path, body=None):
+        url = f"{self.commercetools_url}/{local.PROJECT_KEY}{path}"
+        headers = {"Authorization": f"Bearer {self.token}"}
+        async with self.http.request(method, url, json=body, headers=headers) as response:
+            document = await response.json()
+            assert response.status < 300, document
+            return document
+
+    async def publish(self, topic, data):
+        """Put bytes on one of the connector's topics."""
+        name = f"projects/{self.environment['GOOGLE_CLOUD_PROJECT']}/topics/ctpay-{topic}"
+        async with grpc.aio.insecure_channel(self.environment["PUBSUB_EMULATOR_HOST"]) as channel:
+            client = PublisherAsyncClient(transport=PublisherGrpcAsyncIOTransport(channel=channel))
+            await client.publish(request={"topic": name, "messages": [{"data": data}]})
+
+    # The stand-ins' control APIs.
+
+    async def effects(self):
+        """Every movement of money at the PSP."""
+        return (await self.psp_control("GET", "/effects"))["data"]
+
+    async def psp_requests(self):
+        """Every request to the PSP that moves money."""
+        return [one for one in (await self.psp_control("GET", "/requests"))["data"] if one["method"] == "POST"]
+
+    async def held_at_the_psp(self, path, count=1):
+        """Wait until so many requests to a path with this end are there and unanswered."""
+
+        async def held():
+            waiting = [one for one in await self.psp_requests() if one["status"] is None and one["path"].endswith(path)]
+            return len(waiting) >= count
+
+        await eventually(held, within_s=PATIENCE_S)
+
+    async def webhooks(self, *, on):
+        """Off: the PSP keeps its events for later."""
+        url = f"{self.environment['PUBLIC_URL']}/webhooks/sandbox" if on else None
+        await self.psp_control("PUT", "/webhook", {"url": url})
+
+    async def attempts(self, event_type=None):
+        """What came of every try to send events, of a type or of all: HTTP statuses, None for no answer."""
+        found = (await self.psp_control("GET", "/events"))["attempts"]
+        return [one["status"] for one in found if event_type in {None, one["type"]}]
+
+    async def webhooks_delivered(self):
+        """Wait until the ingress has taken every event."""
+
+        async def taken():
+            found = await self.psp_control("GET", "/events")
+            accepted = {one["event"] for one in found["attempts"] if one["status"] == 200}
+            return not found["waiting"] and accepted >= {one["id"] for one in found["data"]}
+
+        await eventually(taken, within_s=PATIENCE_S)
+
+    async def log(self):
+        """The whole request log of commercetools. Whose a request is stands in it once it is being answered."""
+        return (await self.commercetools_control("GET", "/requests"))["requests"]
+
+    async def requests(self):
+        """What the connector asked of commercetools: tokens, sessions and introspection aside."""
+        client = self.environment["CTP_CLIENT_ID"]
+        return [one for one in await self.log() if one["client_id"] == client and "/sessions/" not in one["path"]]
+
+    async def psp_control(self, method, path, body=None):
+        async with self.http.request(method, f"{self.psp_url}/__control{path}", json=body) as response:
+            assert response.status < 300, await response.text()
+            return await response.json()
+
+    async def commercetools_control(self, method, path, body=None):
+        async with self.http.request(method, f"{self.commercetools_url}/__control{path}", json=body) as response:
+            assert response.status < 300, await response.text()
+            return await response.json() if response.status != 204 else None
+
+
+@contextlib.asynccontextmanager
+async def open_stack(pubsub: str) -> AsyncIterator[Stack]:
+    """Everything over the Pub/Sub server at `host:port`, running and set up; stopped at the end."""
+    ports = free()
+    environment = local.environment(ports, dict(os.environ)) | {
+        "PUBSUB_EMULATOR_HOST": pubsub,
+        "CTP_CLIENT_ID": "demo-client",
+        "CTP_CLIENT_SECRET": "demo-secret",
+    }
+    async with contextlib.AsyncExitStack() as stack:
+        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=_CALL_S))
+        found = Stack(
+            environment=environment,
+            commercetools_url=environment["CTP_API_URL"],
+            psp_url=environment["SANDBOX_PSP_URL"],
+            http=http,
+            stack=stack,
+        )
+        await _start_outside(found, asdict(ports), pubsub)
+        found.token = await _log_in(found)
+        await _set_up(found)
+        await asyncio.to_thread(_quicken, pubsub, environment["GOOGLE_CLOUD_PROJECT"])
+        await found.start(*CONNECTOR)
+        yield found
+
+
+async def _start_outside(found, ports, pubsub):
+    webhooks = f"{found.environment['PUBLIC_URL']}/webhooks/sandbox"
+    commands = {
+        "commercetools": ("--project-key", local.PROJECT_KEY, "--pubsub-host", pubsub),
+        "psp": ("--webhook-url", webhooks),
+    }
+    for name, more in commands.items():
+        command = (_PYTHON, "-m", f"sandbox.{name}", "--port", str(ports[name]), *more)
+        child = await Child.start(name, command, found.environment, lambda *_: None)
+        found.stack.push_async_callback(child.stop, within_s=PATIENCE_S)
+        found.children[f"{name} stand-in"] = child
+    await asyncio.gather(*(child.ready(within_s=PATIENCE_S) for child in found.children.values()))
+
+
+async def _log_in(found):
+    """As the merchant, who is not the connector."""
+    login = {"Authorization": f"Basic {base64.b64encode(b'merchant:demo-secret').decode()}"}
+    url = f"{found.commercetools_url}/oauth/token"
+    async with found.http.post(url, data={"grant_type": "client_credentials"}, headers=login) as response:
+        return (await response.json())["access_token"]
+
+
+async def _set_up(found):
+    child = await Child.start("setup", (_PYTHON, "-m", "ctpay", "setup", "--json"), found.environment, found._hear)
+    async with asyncio.timeout(PATIENCE_S):
+        assert await child.result() == 0, await child.ended()
+
+
+def _quicken(pubsub, project):
+    """Shorter leases and pauses than the product's, by the official admin client, as an operator would."""
+    with grpc.insecure_channel(pubsub) as channel:
+        client = SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
+        for one in client.list_subscriptions(request={"project": f"projects/{project}"}):
+            one.ack_deadline_seconds = ACK_DEADLINE_S
+            one.retry_policy.maximum_backoff = {"seconds": BACKOFF_S_MAX}
+            paths = {"paths": ["ack_deadline_seconds", "retry_policy"]}
+            client.update_subscription(request={"subscription": one, "update_mask": paths})
