@@ -6,14 +6,14 @@ key; after that the PSP is only asked what became of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ct.attempts import EXPIRED
 from ct.fields import InteractionKind
 from ct.ledger import Actions
 from ct.plan import Cause, plan, target_of
 from psp.errors import OutcomeUnknownError, RefusedError
-from psp.facts import Fact, Reference, State
+from psp.facts import Fact, Kind, Reference, State
 from psp.port import Answer, LookupRequest
 from workers.superseded import give_back_if_superseded
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ct.actions import UpdateAction
     from ct.payment import Payment, Transaction
     from workers.work import Work
+
+_TAKES: Final = frozenset({Kind.AUTHORIZATION, Kind.CHARGE})
 
 Call: TypeAlias = "Callable[[], Awaitable[Answer]]"
 
@@ -57,7 +59,9 @@ async def settle(
         return Actions(actions=[*planned, *also] if planned else [])
 
     changed, _ = await work.ledger.change(payment, decide)
-    await give_back_if_superseded(work, changed, correlation_id=cause)
+    # Not after a cancel or refund that failed: what the PSP has just refused is for a person, not for a loop.
+    if any(fact.kind in _TAKES for fact in answer.facts):
+        await give_back_if_superseded(work, changed, correlation_id=cause)
     return changed
 
 

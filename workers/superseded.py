@@ -6,7 +6,9 @@ authorizes the first attempt after all, or one that it had declined.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import structlog
 
 from bus.messages import ReversePayment
 from ct.actions import set_transaction_custom_field
@@ -21,7 +23,13 @@ if TYPE_CHECKING:
     from ct.payment import Payment, Transaction
     from workers.work import Work
 
+_log = structlog.get_logger(__name__)
+
 _GIVES_BACK = frozenset({Kind.CANCEL_AUTHORIZATION, Kind.REFUND})
+
+
+#: What the PSP or the law has refused so often is for a person.
+_TRIES_MAX: Final = 5
 
 
 class CartMovedError(Exception):
@@ -53,10 +61,14 @@ async def give_back_if_superseded(work: Work, payment: Payment, *, correlation_i
         attempt = payment.authorization or attempt
     if not attempt.superseded or not _holds(payment, attempt) or _giving_back(payment):
         return
+    tries = _tries(payment, attempt)
+    if tries >= _TRIES_MAX:
+        _log.error("superseded.kept", payment_id=payment.id, transaction_id=attempt.id)
+        return
     await work.publish(
         ReversePayment(
             correlation_id=correlation_id,
-            command_id=f"superseded-{attempt.id}-{_tries(payment, attempt)}",
+            command_id=f"superseded-{attempt.id}-{tries}",
             accepted_at=work.clock(),
             payment_id=payment.id,
         )
