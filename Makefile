@@ -1,7 +1,7 @@
 # Everything a person or a machine does with this project. `make` alone lists it.
 #
 # It needs Python 3.11 or newer and nothing else. Packages come from wherever your own pip configuration says; what is
-# installed is fixed, with hashes, in requirements/.
+# installed is fixed, with hashes, in requirements/ (complete, hence --no-deps).
 
 PYTHON ?= python3
 UV ?= uv
@@ -60,12 +60,12 @@ $(BIN)/python:
 # The development set contains the runtime set, so it counts as both.
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml | $(BIN)/python
 	@if [ ! -e $(VENV)/.dev ]; then echo "Installing what ctpay needs (half a minute, once) ..."; \
-	  $(PIP) install --require-hashes -r requirements/runtime.txt; fi
+	  $(PIP) install --no-deps --require-hashes -r requirements/runtime.txt; fi
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what the tests need (a minute, once) ..."
-	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) install --no-deps --require-hashes -r requirements/dev.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.runtime
