@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ct.fields import InteractionKind
@@ -127,7 +128,7 @@ def decide(wish: Wish, cart: Cart, found_by_key: Iterable[Payment] = ()) -> Deci
     refusal = _refusal(cart, amount, payments)
     planned = cart.total if refusal else amount
     slot = slot_of(wish, cart.id, planned)
-    key = wish.attempt_key or _key(slot, _ended(payments, slot, abandoned))
+    key = wish.attempt_key or _free_key(payments, slot, _ended(payments, slot, abandoned))
     if refusal:
         return Reject(refusal=refusal, key=key, amount=planned, slot=slot)
     return Begin(key=key, amount=amount, slot=slot, supersede=abandoned)
@@ -247,6 +248,15 @@ def _ended(payments: Iterable[Payment], slot: str, abandoned: tuple[Payment, ...
 def _is_over(payment: Payment, attempt: Transaction) -> bool:
     undone = attempt.state is State.SUCCESS and covers(payment) < payment.planned.amount
     return undone or attempt.superseded or attempt.state in (State.FAILURE, State.REVERSED)
+
+
+def _free_key(payments: Iterable[Payment], slot: str, number: int) -> str:
+    """The key of the slot's attempt of this number, or of the next whose key no Payment that we have met bears.
+
+    What was over can cease to be (a late success), so a number may have been used before.
+    """
+    taken = {payment.key for payment in payments}
+    return next(key for key in (_key(slot, number + more) for more in count()) if key not in taken)
 
 
 def _key(slot: str, number: int) -> str:
