@@ -42,15 +42,26 @@ class Consumer:
     handler: Handler
     dead_letters: Publisher
     clock: Clock
+    #: Bounds the handlers that run at the same time, here and wherever else it is shared.
+    places: asyncio.Semaphore
 
     async def take(self, delivery: Delivery) -> Fate:
-        """Handle one delivery and say what the bus is told. Never raises, except when cancelled.
+        """Handle one delivery and say what the bus is told. Never raises, except when cancelled: then it is a NACK.
 
         Writes the one outcome line that every message has in the logs.
         """
         started = asyncio.get_running_loop().time()
-        ending = await self._handled(delivery)
-        fate = await self._fate(delivery, ending)
+        try:
+            async with self.places:
+                ending = await self._handled(delivery)
+                fate = await self._fate(delivery, ending)
+        except asyncio.CancelledError:
+            self._tell(delivery, again("cancelled: the process stops"), started)
+            raise
+        self._tell(delivery, ending, started)
+        return fate
+
+    def _tell(self, delivery: Delivery, ending: Ending, started: float) -> None:
         _log.info(
             f"message.{ending.verdict}",
             topic=self.topic.value,
@@ -62,7 +73,6 @@ class Consumer:
             duration_ms=round((asyncio.get_running_loop().time() - started) * 1000, 1),
             age_ms=round((self.clock() - delivery.published_at).total_seconds() * 1000, 1),
         )
-        return fate
 
     async def _handled(self, delivery: Delivery) -> Ending:
         try:

@@ -10,8 +10,8 @@ import asyncio
 import enum
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
 from bus.consumer import Consumer, Fate
 from bus.port import Consumption, Delivery, Ending, Handler, PublishError, ignored
@@ -23,10 +23,14 @@ if TYPE_CHECKING:
     from psp.seams import Clock
 
 
+#: Seconds that cancelled handlers get to let go of their messages.
+_LET_GO_S: Final = 1.0
+
+
 class Happening(enum.StrEnum):
     """What the log tells."""
 
-    #: A publish was confirmed.
+    #: The bus has the message, whatever its publisher was told.
     PUBLISHED = "published"
     #: A message was handed to a handler.
     DELIVERED = "delivered"
@@ -45,6 +49,11 @@ class Entry:
     happening: Happening
     topic: Topic
     message_id: str
+    #: The body may hold secrets, so it is not shown with the rest.
+    data: bytes = field(repr=False)
+    attributes: Mapping[str, str]
+    #: Deliveries so far.
+    attempt: int
     at: datetime
 
 
@@ -55,6 +64,8 @@ class Mishap(enum.StrEnum):
     PUBLISH_FAILS = "publish-fails"
     #: Kept, and the publisher is told that it failed.
     REPLY_LOST = "reply-lost"
+    #: Kept, and delivered for the first time after as long as an acknowledgement may take.
+    DELAYED = "delayed"
     #: Delivered twice.
     DUPLICATE = "duplicate"
     #: Handled, and the acknowledgement is lost.
@@ -91,25 +102,27 @@ class MemoryBus:
         *,
         clock: Clock,
         in_flight_max: int = 64,
+        handlers_max: int = 256,
         drain_within_s: float = 20.0,
         mishaps: Mishaps | None = None,
     ) -> None:
         self._clock = clock
         self.drain_within_s = drain_within_s
         self._in_flight_max = in_flight_max
+        self._places = asyncio.Semaphore(handlers_max)
         self.mishaps = mishaps or (lambda _topic, _attributes: None)
         self._lasting: dict[Topic, _Subscription] = {
             topic: _Subscription(topic=topic) for topic in Topic if topic is not Topic.RESULTS
         }
         self._replies: dict[str, _Subscription] = {}
         self._count = 0
-        self._backing_off = 0
+        self._held_back = 0
         self.log: list[Entry] = []
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits for a reader there is, nothing is in hand, and nothing waits out a backoff."""
-        return not self._backing_off and all(
+        """Whether nothing waits for a reader there is, nothing is in hand, and nothing is held back for a time."""
+        return not self._held_back and all(
             not (one.waiting and one.readers) and not any(reader.busy for reader in one.readers)
             for one in self._subscriptions()
         )
@@ -120,7 +133,7 @@ class MemoryBus:
         mishap = self.mishaps(topic, attributes)
         if mishap is Mishap.PUBLISH_FAILS:
             raise PublishError(f"The bus refused a message on {topic}.")
-        self._keep(topic, data, attributes)
+        self._keep(topic, data, attributes, POLICIES[topic].ack_deadline_s if mishap is Mishap.DELAYED else 0)
         if mishap is Mishap.REPLY_LOST:
             raise PublishError(f"The bus did not confirm a message on {topic}.")
 
@@ -139,21 +152,34 @@ class MemoryBus:
     def _subscriptions(self) -> list[_Subscription]:
         return [*self._lasting.values(), *self._replies.values()]
 
-    def _keep(self, topic: Topic, data: bytes, attributes: Mapping[str, str]) -> None:
+    def _keep(self, topic: Topic, data: bytes, attributes: Mapping[str, str], after_s: float = 0) -> None:
         self._count += 1
-        message_id = str(self._count)
-        self.note(Happening.PUBLISHED, topic, message_id)
+        message = _Held(message_id=str(self._count), data=data, attributes=dict(attributes), published_at=self._clock())
+        self.note(Happening.PUBLISHED, topic, message)
         for subscription in self._subscriptions():
             if subscription.topic is topic:
-                subscription.waiting.append(
-                    _Held(message_id=message_id, data=data, attributes=dict(attributes), published_at=self._clock())
-                )
-                self.pump(subscription)
+                self._offer(subscription, replace(message), after_s)
+
+    def _offer(self, subscription: _Subscription, held: _Held, after_s: float) -> None:
+        """Hand it out, at once or later."""
+        if not after_s:
+            subscription.waiting.append(held)
+            self.pump(subscription)
+            return
+        self._held_back += 1
+
+        def offer() -> None:
+            self._held_back -= 1
+            self._offer(subscription, held, 0)
+
+        asyncio.get_running_loop().call_later(after_s, offer)
 
     def _read(
         self, subscription: _Subscription, handler: Handler, gone: Callable[[], object] = lambda: None
     ) -> _Reader:
-        consumer = Consumer(topic=subscription.topic, handler=handler, dead_letters=self, clock=self._clock)
+        consumer = Consumer(
+            topic=subscription.topic, handler=handler, dead_letters=self, clock=self._clock, places=self._places
+        )
         reader = _Reader(bus=self, subscription=subscription, consumer=consumer, gone=gone)
         subscription.readers.append(reader)
         self.pump(subscription)
@@ -169,25 +195,35 @@ class MemoryBus:
                 return
             reader.take(subscription.waiting.popleft())
 
-    def note(self, happening: Happening, topic: Topic, message_id: str) -> None:
-        self.log.append(Entry(happening=happening, topic=topic, message_id=message_id, at=self._clock()))
+    def note(self, happening: Happening, topic: Topic, held: _Held) -> None:
+        self.log.append(
+            Entry(
+                happening=happening,
+                topic=topic,
+                message_id=held.message_id,
+                data=held.data,
+                attributes=held.attributes,
+                attempt=held.attempt,
+                at=self._clock(),
+            )
+        )
 
     def give_back(self, subscription: _Subscription, held: _Held, after_s: float) -> None:
         """Deliver it again, or move it to the dead letters when it came too often."""
-        limit = POLICIES[subscription.topic].attempts_max
+        topic = subscription.topic
+        limit = POLICIES[topic].attempts_max
         if limit is not None and held.attempt >= limit:
-            self.note(Happening.DEAD, subscription.topic, held.message_id)
-            self._keep(Topic.DEAD_LETTERS, held.data, {**held.attributes, "ctpay_worker": subscription.topic.value})
+            self.note(Happening.DEAD, topic, held)
+            # The names are Pub/Sub's own. It knows no reason.
+            source = {
+                "CloudPubSubDeadLetterSourceSubscription": topic.value,
+                "CloudPubSubDeadLetterSourceDeliveryCount": str(held.attempt),
+                "CloudPubSubDeadLetterSourceTopicPublishTime": held.published_at.isoformat(),
+            }
+            self._keep(Topic.DEAD_LETTERS, held.data, {**held.attributes, **source})
             return
-        self.note(Happening.RETURNED, subscription.topic, held.message_id)
-        self._backing_off += 1
-
-        def again() -> None:
-            self._backing_off -= 1
-            subscription.waiting.append(held)
-            self.pump(subscription)
-
-        asyncio.get_running_loop().call_later(after_s, again)
+        self.note(Happening.RETURNED, topic, held)
+        self._offer(subscription, held, after_s)
 
 
 class _Reader:
@@ -220,10 +256,13 @@ class _Reader:
     async def drain(self) -> None:
         self._leave()
         self._gone()
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=self._bus.drain_within_s)
-        for task in tuple(self._tasks):
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(set(self._tasks), timeout=self._bus.drain_within_s)
+        for task in late:
             task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=_LET_GO_S)
 
     def abandon(self) -> None:
         """Go as a killed process goes: nothing is acknowledged, and what was in hand comes again at its deadline."""
@@ -243,7 +282,7 @@ class _Reader:
 
     async def _handle(self, held: _Held) -> None:
         bus, topic = self._bus, self._subscription.topic
-        bus.note(Happening.DELIVERED, topic, held.message_id)
+        bus.note(Happening.DELIVERED, topic, held)
         mishap = bus.mishaps(topic, held.attributes)
         delivery = Delivery(
             message_id=held.message_id,
@@ -266,7 +305,7 @@ class _Reader:
         if fate is Fate.ACK and mishap is Mishap.ACK_LOST:
             bus.give_back(self._subscription, held, policy.ack_deadline_s)
         elif fate is Fate.ACK:
-            bus.note(Happening.ACKED, topic, held.message_id)
+            bus.note(Happening.ACKED, topic, held)
             if mishap is Mishap.DUPLICATE:
                 bus.give_back(self._subscription, held, policy.backoff_s_min)
         else:

@@ -35,7 +35,13 @@ async def take(ending, graves=None):
             raise ending
         return ending
 
-    consumer = Consumer(topic=Topic.REFUND, handler=handler, dead_letters=graves or Graves(), clock=lambda: NOON)
+    consumer = Consumer(
+        topic=Topic.REFUND,
+        handler=handler,
+        dead_letters=graves or Graves(),
+        clock=lambda: NOON,
+        places=asyncio.Semaphore(),
+    )
     with capture_logs() as lines:
         fate = await consumer.take(DELIVERY)
     return fate, lines
@@ -89,4 +95,6 @@ async def take_cancelled():
     async def handler(_delivery):
         raise asyncio.CancelledError
 
-    await Consumer(topic=Topic.REFUND, handler=handler, dead_letters=Graves(), clock=lambda: NOON).take(DELIVERY)
+    await Consumer(
+        topic=Topic.REFUND, handler=handler, dead_letters=Graves(), clock=lambda: NOON, places=asyncio.Semaphore()
+    ).take(DELIVERY)
