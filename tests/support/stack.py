@@ -171,12 +171,12 @@ class Stack:
         return payment
 
     async def insist(self, method, path, body, *, session=None, key):
-        """The same request under one key until somebody answers it, as a caller does whose connection breaks."""
+        """The same request under one key until somebody accepts it, as a caller does whose connection breaks; no longer."""
         found = []
 
         async def answered():
             with contextlib.suppress(aiohttp.ClientError):
-                status, reply = await self.ask(method, path, body, session=session, key=key, wait_s=2)
+                status, reply = await self.ask(method, path, body, session=session, key=key, wait_s=0)
                 assert status < 300 or status >= 500, reply
                 found[:] = [reply] if status < 300 else []
             return bool(found)
