@@ -11,20 +11,16 @@ import enum
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from bus.consumer import Consumer, Fate
-from bus.port import Consumption, Delivery, Ending, Handler, PublishError, ignored
+from bus.memory_subscriber import MemoryReader, MemorySubscriber
+from bus.port import Consumption, Handler, PublishError
 from bus.topics import POLICIES, Topic
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from psp.seams import Clock
-
-
-#: Seconds that cancelled handlers get to let go of their messages.
-_LET_GO_S: Final = 1.0
 
 
 class Happening(enum.StrEnum):
@@ -77,7 +73,7 @@ Mishaps = Callable[[Topic, Mapping[str, str]], Mishap | None]
 
 
 @dataclass(kw_only=True, slots=True)
-class _Held:
+class Held:
     """One message of one subscription."""
 
     message_id: str
@@ -87,15 +83,21 @@ class _Held:
     attempt: int = 0
 
 
-@dataclass(kw_only=True, eq=False)
-class _Subscription:
+@dataclass(kw_only=True, eq=False, slots=True)
+class Subscription:
+    """What waits, and who reads it."""
+
     topic: Topic
-    waiting: deque[_Held] = field(default_factory=deque)
-    readers: list[_Reader] = field(default_factory=list)
+    waiting: deque[Held] = field(default_factory=deque)
+    readers: list[MemoryReader] = field(default_factory=list)
 
 
 class MemoryBus:
-    """Both a Publisher and a Subscriber. The lasting subscriptions of the table exist from the start."""
+    """A Publisher, and a Subscriber too where one is enough.
+
+    The lasting subscriptions of the table exist from the start. Several processes on one bus take a `subscriber` each:
+    its limits are its own.
+    """
 
     def __init__(
         self,
@@ -106,18 +108,26 @@ class MemoryBus:
         drain_within_s: float = 20.0,
         mishaps: Mishaps | None = None,
     ) -> None:
-        self._clock = clock
-        self.drain_within_s = drain_within_s
-        self._in_flight_max = in_flight_max
-        self._places = asyncio.Semaphore(handlers_max)
+        self.clock = clock
         self.mishaps = mishaps or (lambda _topic, _attributes: None)
-        self._lasting: dict[Topic, _Subscription] = {
-            topic: _Subscription(topic=topic) for topic in Topic if topic is not Topic.RESULTS
+        self.log: list[Entry] = []
+        self._lasting: dict[Topic, Subscription] = {
+            topic: Subscription(topic=topic) for topic in Topic if topic is not Topic.RESULTS
         }
-        self._replies: dict[str, _Subscription] = {}
+        self._replies: dict[str, Subscription] = {}
         self._count = 0
         self._held_back = 0
-        self.log: list[Entry] = []
+        self._own = self.subscriber(
+            in_flight_max=in_flight_max, handlers_max=handlers_max, drain_within_s=drain_within_s
+        )
+
+    def subscriber(
+        self, *, in_flight_max: int = 64, handlers_max: int = 256, drain_within_s: float = 20.0
+    ) -> MemorySubscriber:
+        """A further, independent Subscriber on the same subscriptions."""
+        return MemorySubscriber(
+            bus=self, in_flight_max=in_flight_max, handlers_max=handlers_max, drain_within_s=drain_within_s
+        )
 
     @property
     def idle(self) -> bool:
@@ -126,6 +136,11 @@ class MemoryBus:
             not (one.waiting and one.readers) and not any(reader.busy for reader in one.readers)
             for one in self._subscriptions()
         )
+
+    @property
+    def reply_subscriptions(self) -> frozenset[str]:
+        """The instances that have a subscription on the results."""
+        return frozenset(self._replies)
 
     async def publish(self, topic: Topic, data: bytes, attributes: Mapping[str, str]) -> None:
         # A real publish is never done before the loop has turned.
@@ -138,29 +153,80 @@ class MemoryBus:
             raise PublishError(f"The bus did not confirm a message on {topic}.")
 
     async def consume(self, topic: Topic, handler: Handler) -> Consumption:
-        return self._read(self._lasting[topic], handler)
+        return await self._own.consume(topic, handler)
 
     async def consume_replies(self, instance: str, handler: Handler) -> Consumption:
-        async def mine(delivery: Delivery) -> Ending:
-            if delivery.attributes.get("reply_to") != instance:
-                return ignored("another instance's result")
-            return await handler(delivery)
+        return await self._own.consume_replies(instance, handler)
 
-        subscription = self._replies[instance] = _Subscription(topic=Topic.RESULTS)
-        return self._read(subscription, mine, gone=lambda: self._replies.pop(instance, None))
+    # What follows is between the bus and its readers.
 
-    def _subscriptions(self) -> list[_Subscription]:
-        return [*self._lasting.values(), *self._replies.values()]
+    def lasting(self, topic: Topic) -> Subscription:
+        return self._lasting[topic]
+
+    def make_reply_subscription(self, instance: str) -> Subscription:
+        return self._replies.setdefault(instance, Subscription(topic=Topic.RESULTS))
+
+    def remove_reply_subscription(self, instance: str) -> None:
+        self._replies.pop(instance, None)
+
+    def pump(self, subscription: Subscription) -> None:
+        """Hand out what waits: to the reader with the least in hand, while one has room."""
+        while subscription.waiting:
+            free = [reader for reader in subscription.readers if reader.has_room]
+            if not free:
+                return
+            min(free, key=lambda reader: reader.busy).take(subscription.waiting.popleft())
+
+    def delivered(self, subscription: Subscription, held: Held) -> Mishap | None:
+        """Note it, and say what will go wrong with it."""
+        self._note(Happening.DELIVERED, subscription.topic, held)
+        return self.mishaps(subscription.topic, held.attributes)
+
+    def nacked(self, subscription: Subscription, held: Held) -> None:
+        """Deliver it again after the backoff."""
+        policy = POLICIES[subscription.topic]
+        # The exponent is bounded by the cap anyway; a float that overflows would not be.
+        doubled = policy.backoff_s_min * 2 ** min(held.attempt - 1, 32)
+        self._give_back(subscription, held, min(doubled, policy.backoff_s_max))
+
+    def missed(self, subscription: Subscription, held: Held) -> None:
+        """Deliver it again after the deadline that has passed without an acknowledgement."""
+        self._give_back(subscription, held, POLICIES[subscription.topic].ack_deadline_s)
+
+    def acked(self, subscription: Subscription, held: Held, mishap: Mishap | None) -> None:
+        """Deliver it no more, unless by mishap."""
+        if mishap is Mishap.ACK_LOST:
+            self.missed(subscription, held)
+            return
+        self._note(Happening.ACKED, subscription.topic, held)
+        if mishap is Mishap.DUPLICATE:
+            self._offer(subscription, held, POLICIES[subscription.topic].backoff_s_min)
+
+    def _give_back(self, subscription: Subscription, held: Held, after_s: float) -> None:
+        topic = subscription.topic
+        limit = POLICIES[topic].attempts_max
+        if limit is None or held.attempt < limit:
+            self._note(Happening.RETURNED, topic, held)
+            self._offer(subscription, held, after_s)
+            return
+        self._note(Happening.DEAD, topic, held)
+        # The names are Pub/Sub's own. It knows no reason.
+        source = {
+            "CloudPubSubDeadLetterSourceSubscription": topic.value,
+            "CloudPubSubDeadLetterSourceDeliveryCount": str(held.attempt),
+            "CloudPubSubDeadLetterSourceTopicPublishTime": held.published_at.isoformat(),
+        }
+        self._keep(Topic.DEAD_LETTERS, held.data, {**held.attributes, **source})
 
     def _keep(self, topic: Topic, data: bytes, attributes: Mapping[str, str], after_s: float = 0) -> None:
         self._count += 1
-        message = _Held(message_id=str(self._count), data=data, attributes=dict(attributes), published_at=self._clock())
-        self.note(Happening.PUBLISHED, topic, message)
+        message = Held(message_id=str(self._count), data=data, attributes=dict(attributes), published_at=self.clock())
+        self._note(Happening.PUBLISHED, topic, message)
         for subscription in self._subscriptions():
             if subscription.topic is topic:
                 self._offer(subscription, replace(message), after_s)
 
-    def _offer(self, subscription: _Subscription, held: _Held, after_s: float) -> None:
+    def _offer(self, subscription: Subscription, held: Held, after_s: float) -> None:
         """Hand it out, at once or later."""
         if not after_s:
             subscription.waiting.append(held)
@@ -174,28 +240,7 @@ class MemoryBus:
 
         asyncio.get_running_loop().call_later(after_s, offer)
 
-    def _read(
-        self, subscription: _Subscription, handler: Handler, gone: Callable[[], object] = lambda: None
-    ) -> _Reader:
-        consumer = Consumer(
-            topic=subscription.topic, handler=handler, dead_letters=self, clock=self._clock, places=self._places
-        )
-        reader = _Reader(bus=self, subscription=subscription, consumer=consumer, gone=gone)
-        subscription.readers.append(reader)
-        self.pump(subscription)
-        return reader
-
-    # What follows is between the bus and its readers.
-
-    def pump(self, subscription: _Subscription) -> None:
-        """Hand out what waits: to the reader with the least in hand, while one has room."""
-        while subscription.waiting and subscription.readers:
-            reader = min(subscription.readers, key=lambda one: one.busy)
-            if reader.busy >= self._in_flight_max:
-                return
-            reader.take(subscription.waiting.popleft())
-
-    def note(self, happening: Happening, topic: Topic, held: _Held) -> None:
+    def _note(self, happening: Happening, topic: Topic, held: Held) -> None:
         self.log.append(
             Entry(
                 happening=happening,
@@ -204,110 +249,9 @@ class MemoryBus:
                 data=held.data,
                 attributes=held.attributes,
                 attempt=held.attempt,
-                at=self._clock(),
+                at=self.clock(),
             )
         )
 
-    def give_back(self, subscription: _Subscription, held: _Held, after_s: float) -> None:
-        """Deliver it again, or move it to the dead letters when it came too often."""
-        topic = subscription.topic
-        limit = POLICIES[topic].attempts_max
-        if limit is not None and held.attempt >= limit:
-            self.note(Happening.DEAD, topic, held)
-            # The names are Pub/Sub's own. It knows no reason.
-            source = {
-                "CloudPubSubDeadLetterSourceSubscription": topic.value,
-                "CloudPubSubDeadLetterSourceDeliveryCount": str(held.attempt),
-                "CloudPubSubDeadLetterSourceTopicPublishTime": held.published_at.isoformat(),
-            }
-            self._keep(Topic.DEAD_LETTERS, held.data, {**held.attributes, **source})
-            return
-        self.note(Happening.RETURNED, topic, held)
-        self._offer(subscription, held, after_s)
-
-
-class _Reader:
-    """One consumption of a subscription."""
-
-    def __init__(
-        self, *, bus: MemoryBus, subscription: _Subscription, consumer: Consumer, gone: Callable[[], object]
-    ) -> None:
-        self._bus = bus
-        self._subscription = subscription
-        self._consumer = consumer
-        self._gone = gone
-        self._tasks: dict[asyncio.Task[None], _Held] = {}
-
-    @property
-    def busy(self) -> int:
-        """Messages in hand."""
-        return len(self._tasks)
-
-    @property
-    def healthy(self) -> bool:
-        return self in self._subscription.readers
-
-    def take(self, held: _Held) -> None:
-        held.attempt += 1
-        task = asyncio.get_running_loop().create_task(self._handle(held))
-        self._tasks[task] = held
-        task.add_done_callback(self._finished)
-
-    async def drain(self) -> None:
-        self._leave()
-        self._gone()
-        if not self._tasks:
-            return
-        _, late = await asyncio.wait(set(self._tasks), timeout=self._bus.drain_within_s)
-        for task in late:
-            task.cancel()
-        if late:
-            await asyncio.wait(late, timeout=_LET_GO_S)
-
-    def abandon(self) -> None:
-        """Go as a killed process goes: nothing is acknowledged, and what was in hand comes again at its deadline."""
-        self._leave()
-        deadline_s = POLICIES[self._subscription.topic].ack_deadline_s
-        held_messages, self._tasks = list(self._tasks.values()), {}
-        for held in held_messages:
-            self._bus.give_back(self._subscription, held, deadline_s)
-
-    def _leave(self) -> None:
-        if self.healthy:
-            self._subscription.readers.remove(self)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(task, None)
-        self._bus.pump(self._subscription)
-
-    async def _handle(self, held: _Held) -> None:
-        bus, topic = self._bus, self._subscription.topic
-        bus.note(Happening.DELIVERED, topic, held)
-        mishap = bus.mishaps(topic, held.attributes)
-        delivery = Delivery(
-            message_id=held.message_id,
-            data=held.data,
-            attributes=held.attributes,
-            published_at=held.published_at,
-            attempt=held.attempt,
-        )
-        fate = Fate.NACK
-        try:
-            fate = await self._consumer.take(delivery)
-        finally:
-            # After `abandon` the message is somebody else's already.
-            if asyncio.current_task() in self._tasks:
-                self._conclude(held, fate, mishap)
-
-    def _conclude(self, held: _Held, fate: Fate, mishap: Mishap | None) -> None:
-        bus, topic = self._bus, self._subscription.topic
-        policy = POLICIES[topic]
-        if fate is Fate.ACK and mishap is Mishap.ACK_LOST:
-            bus.give_back(self._subscription, held, policy.ack_deadline_s)
-        elif fate is Fate.ACK:
-            bus.note(Happening.ACKED, topic, held)
-            if mishap is Mishap.DUPLICATE:
-                bus.give_back(self._subscription, held, policy.backoff_s_min)
-        else:
-            pause = min(policy.backoff_s_min * 2 ** (held.attempt - 1), policy.backoff_s_max)
-            bus.give_back(self._subscription, held, pause)
+    def _subscriptions(self) -> list[Subscription]:
+        return [*self._lasting.values(), *self._replies.values()]

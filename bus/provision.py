@@ -27,6 +27,19 @@ _PATIENCE: Final[dict[str, Any]] = {
     "retry": Retry(predicate=if_exception_type(ServiceUnavailable), initial=0.2, maximum=2.0, timeout=_CALL_S),
 }
 
+#: What decides whether, when and for how long a message is delivered to who pulls it.
+_COMPARED: Final = (
+    "topic",
+    "ack_deadline_seconds",
+    "message_retention_duration",
+    "retry_policy",
+    "dead_letter_policy",
+    "expiration_policy",
+    "filter",
+    "push_config",
+    "detached",
+)
+
 
 class ProvisionError(Exception):
     """Pub/Sub refused, or could not be reached. The text says what to check."""
@@ -37,7 +50,7 @@ class Found(enum.StrEnum):
 
     CREATED = "created"
     UNCHANGED = "unchanged"
-    #: It exists and retries otherwise than the table says. Change it by hand, or delete it and run again.
+    #: It exists and delivers otherwise than the table says. Change it by hand, or delete it and run again.
     DIFFERS = "differs"
 
 
@@ -47,6 +60,8 @@ class Provisioned:
 
     name: str
     found: Found
+    #: Pub/Sub's names of what differs.
+    differences: tuple[str, ...] = ()
 
 
 def ensure(names: Names) -> tuple[Provisioned, ...]:
@@ -75,25 +90,24 @@ def _subscriptions(subscriber: Any, names: Names) -> Iterator[Provisioned]:
         # Every ingress instance makes its own subscription on the results.
         if topic is Topic.RESULTS:
             continue
-        wanted = _wanted(topic, names)
-        try:
-            _create(subscriber, wanted)
-        except AlreadyExists:
-            existing = subscriber.get_subscription(request={"subscription": wanted["name"]}, **_PATIENCE)
-            same = _policy_of(existing) == _policy_of(pubsub_v1.types.Subscription(wanted))
-            yield Provisioned(name=wanted["name"], found=Found.UNCHANGED if same else Found.DIFFERS)
-        else:
-            yield Provisioned(name=wanted["name"], found=Found.CREATED)
+        yield _subscription(subscriber, _wanted(topic, names))
 
 
-def _create(subscriber: Any, wanted: dict[str, Any]) -> None:
+def _subscription(subscriber: Any, wanted: dict[str, Any]) -> Provisioned:
+    name = wanted["name"]
     try:
         subscriber.create_subscription(request=wanted, **_PATIENCE)
     except InvalidArgument:
+        if wanted["message_retention_duration"].seconds <= _WEEK_S:
+            raise
         # Google's emulator still has the older bound of a week; the service itself takes 31 days.
-        subscriber.create_subscription(
-            request={**wanted, "message_retention_duration": _duration(_WEEK_S)}, **_PATIENCE
-        )
+        return _subscription(subscriber, {**wanted, "message_retention_duration": Duration(seconds=_WEEK_S)})
+    except AlreadyExists:
+        existing = subscriber.get_subscription(request={"subscription": name}, **_PATIENCE)
+        differences = _differences(existing, pubsub_v1.types.Subscription(wanted))
+        found = Found.DIFFERS if differences else Found.UNCHANGED
+        return Provisioned(name=name, found=found, differences=differences)
+    return Provisioned(name=name, found=Found.CREATED)
 
 
 def _wanted(topic: Topic, names: Names) -> dict[str, Any]:
@@ -118,14 +132,8 @@ def _wanted(topic: Topic, names: Names) -> dict[str, Any]:
     return wanted
 
 
-def _policy_of(subscription: Any) -> tuple[Any, ...]:
-    return (
-        subscription.topic,
-        subscription.ack_deadline_seconds,
-        subscription.message_retention_duration,
-        subscription.retry_policy,
-        subscription.dead_letter_policy,
-    )
+def _differences(existing: Any, wanted: Any) -> tuple[str, ...]:
+    return tuple(field for field in _COMPARED if getattr(existing, field) != getattr(wanted, field))
 
 
 def _duration(seconds: float) -> Duration:

@@ -98,6 +98,26 @@ async def test_a_handler_that_fails_gets_the_message_again(bus):
     async with reading(bus, Topic.CAPTURE, reader):
         await bus.publisher.publish(Topic.CAPTURE, b"1", {})
         await reader.until(2)
+    assert [one.attempt for one in reader.seen] == [1, 2]
+
+
+async def test_a_dead_letter_that_is_not_confirmed_leaves_the_message_where_it_was(bus):
+    reader, graves = Reader(lambda _one: dead("no")), Reader()
+    bus.refuse_a_dead_letter()
+    async with reading(bus, Topic.REFUND, reader), reading(bus, Topic.DEAD_LETTERS, graves):
+        await bus.publisher.publish(Topic.REFUND, b"1", {})
+        (grave,) = await graves.until(1)
+    assert (grave.data, grave.attributes["ctpay_attempts"]) == (b"1", "2")
+    assert reader.bodies == [b"1", b"1"]
+
+
+async def test_what_a_vanished_consumer_held_comes_to_another(bus):
+    await bus.publisher.publish(Topic.CAPTURE, b"1", {})
+    await bus.take_and_vanish(Topic.CAPTURE)
+    reader = Reader()
+    async with reading(bus, Topic.CAPTURE, reader):
+        (got,) = await reader.until(1)
+    assert (got.data, got.attempt) == (b"1", 2)
 
 
 async def test_drain_finishes_what_is_in_hand_and_it_never_comes_again(bus):
@@ -139,6 +159,53 @@ async def test_drain_is_bounded_and_what_is_not_finished_comes_again(bus):
     assert healed.bodies == [b"stuck"]
 
 
+async def test_what_was_not_begun_before_the_drain_comes_to_another(bus):
+    gate = asyncio.Event()
+
+    async def slow(_delivery):
+        await gate.wait()
+        return DONE
+
+    first, second = Reader(slow), Reader()
+    subscriber = await bus.subscriber(in_flight_max=1)
+    consumption = await subscriber.consume(Topic.CANCEL, first)
+    for number in range(4):
+        await bus.publisher.publish(Topic.CANCEL, str(number).encode(), {})
+    await first.until(1)
+    draining = asyncio.create_task(consumption.drain())
+    await eventually(lambda: _is(not consumption.healthy))
+    gate.set()
+    await draining
+    async with reading(bus, Topic.CANCEL, second):
+        await second.until(3)
+    assert sorted(first.bodies + second.bodies) == [b"0", b"1", b"2", b"3"]
+    assert len(first.bodies) == 1
+
+
+async def test_all_topics_of_a_subscriber_together_run_no_more_handlers_than_allowed(bus):
+    running = most = 0
+
+    async def count(_delivery):
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.01)
+        running -= 1
+        return DONE
+
+    one, other = Reader(count), Reader(count)
+    subscriber = await bus.subscriber(handlers_max=2)
+    first = await subscriber.consume(Topic.CAPTURE, one)
+    second = await subscriber.consume(Topic.REFUND, other)
+    for number in range(6):
+        await bus.publisher.publish(Topic.CAPTURE, str(number).encode(), {})
+        await bus.publisher.publish(Topic.REFUND, str(number).encode(), {})
+    await one.until(6)
+    await other.until(6)
+    await asyncio.gather(first.drain(), second.drain())
+    assert most == 2
+
+
 async def test_two_consumers_share_the_work_and_each_message_is_done_once(bus):
     one, two = Reader(), Reader()
     async with reading(bus, Topic.CAPTURE, one), reading(bus, Topic.CAPTURE, two):
@@ -157,11 +224,12 @@ async def test_an_instance_gets_its_own_results_alone(bus):
     await bus.publisher.publish(Topic.RESULTS, b"for 1", {"reply_to": "instance-1"})
     await mine.until(1)
     await other.until(1)
+    assert await bus.has_reply_subscription("instance-1")
     await first.drain()
+    assert not await bus.has_reply_subscription("instance-1")
+    assert await bus.has_reply_subscription("instance-2")
     await second.drain()
     assert (mine.bodies, other.bodies) == ([b"for 1"], [b"for 2"])
-    again_later = await subscriber.consume_replies("instance-1", mine)
-    await again_later.drain()
 
 
 async def test_many_messages_at_once_are_all_handled(bus):
