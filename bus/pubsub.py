@@ -124,6 +124,7 @@ class PubsubSubscriber:
         names: Names,
         dead_letters: Publisher,
         clock: Clock,
+        ack_deadline_s_max: int = 600,
         in_flight_max: int = 64,
         handlers_max: int = 256,
         drain_within_s: float = 20.0,
@@ -131,6 +132,7 @@ class PubsubSubscriber:
         self._names = names
         self._dead_letters = dead_letters
         self._clock = clock
+        self._ack_deadline_s_max = ack_deadline_s_max
         self._in_flight_max = in_flight_max
         self._places = asyncio.Semaphore(handlers_max)
         self._drain_within_s = drain_within_s
@@ -173,11 +175,14 @@ class PubsubSubscriber:
         consumer = Consumer(
             topic=topic, handler=handler, dead_letters=self._dead_letters, clock=self._clock, places=self._places
         )
+        # Without it the client asks for a minute at first, whatever the subscription says, and for so long nobody else
+        # gets what a killed worker held.
+        lease_s = min(POLICIES[topic].ack_deadline_s, self._ack_deadline_s_max)
         reading = _Reading(
             client=self._client,
             path=path,
             consumer=consumer,
-            flow=FlowControl(max_messages=self._in_flight_max),
+            flow=FlowControl(max_messages=self._in_flight_max, max_duration_per_lease_extension=lease_s),
             drain_within_s=self._drain_within_s,
             before=before,
             after=after,

@@ -133,6 +133,9 @@ class Limits(BaseSettings):
     commercetools_tries: Annotated[int, Field(ge=1, le=10)] = 4
     #: Messages that each worker of a process handles at the same time.
     in_flight_max: Annotated[int, Field(ge=1, le=10_000)] = 50
+    #: The most seconds that a message of a killed process waits for another; the table of topics may say less. Pub/Sub
+    #: takes 10 at the least.
+    ack_deadline_s_max: Annotated[int, Field(ge=10, le=600)] = 600
     #: Connections of a process to each host outside.
     connections_max: Annotated[int, Field(ge=1, le=10_000)] = 100
     #: How long a checked session or token counts as checked.

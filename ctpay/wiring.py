@@ -205,6 +205,7 @@ async def _bus(settings: Settings) -> AsyncIterator[tuple[PubsubPublisher, Pubsu
             names=names,
             dead_letters=publisher,
             clock=now,
+            ack_deadline_s_max=limits.ack_deadline_s_max,
             in_flight_max=limits.in_flight_max,
             drain_within_s=limits.drain_s,
         )
