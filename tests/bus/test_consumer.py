@@ -86,15 +86,14 @@ async def test_a_handler_that_fails_gives_the_message_back_and_says_so_loudly():
     ]
 
 
-async def test_a_cancelled_handler_decides_nothing():
-    with pytest.raises(asyncio.CancelledError):
-        await take_cancelled()
-
-
-async def take_cancelled():
+async def test_a_cancelled_handler_decides_nothing_and_still_has_its_line():
     async def handler(_delivery):
         raise asyncio.CancelledError
 
-    await Consumer(
+    consumer = Consumer(
         topic=Topic.REFUND, handler=handler, dead_letters=Graves(), clock=lambda: NOON, places=asyncio.Semaphore()
-    ).take(DELIVERY)
+    )
+    with capture_logs() as lines, pytest.raises(asyncio.CancelledError):
+        await consumer.take(DELIVERY)
+    assert [line["event"] for line in lines] == ["message.again"]
+    assert "stops" in lines[0]["reason"]
