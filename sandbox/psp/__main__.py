@@ -10,6 +10,7 @@ import secrets
 import signal
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sandbox.psp.server import serve
 
@@ -22,6 +23,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--public-url", help="where browsers find this server, if not at host and port")
     parser.add_argument("--webhook-url", help="where events go; can be set later through the control API")
     parser.add_argument("--allowed-origin", action="append", help="a page that may embed the fields; may be repeated")
+    parser.add_argument("--memory", type=Path, metavar="FILE", help="read at the start, written at an orderly end")
     environment = os.environ
     parser.set_defaults(
         secret_key=environment.get("SANDBOX_PSP_SECRET_KEY", "sk_sandbox"),
@@ -51,6 +53,7 @@ async def main() -> int:
             new_id=lambda: secrets.token_hex(12),
             allowed_origins=arguments.allowed_origin,
             public_url=arguments.public_url,
+            memory_file=arguments.memory,
         )
     except OSError as error:
         sys.stderr.write(

@@ -19,7 +19,7 @@ REPLY_TIMEOUT_S: Final = 10.0
 
 
 async def run(house: House, session: aiohttp.ClientSession) -> None:
-    """Never returns; cancel it. What is being sent then is sent again by nobody: the process is over."""
+    """Never returns; cancel it. What is being sent then goes back to what waits, for whoever remembers it."""
     async with asyncio.TaskGroup() as sending:
         count = 0
 
@@ -66,6 +66,9 @@ async def _send(house: House, session: aiohttp.ClientSession, delivery: Delivery
             url or "", data=body, headers=headers, timeout=timeout, allow_redirects=False
         ) as response:
             status = response.status
+    except asyncio.CancelledError:
+        house.outbox.put_back(delivery)
+        raise
     except (aiohttp.ClientError, TimeoutError) as error:
         log.info("webhook.unanswered event=%s type=%s error=%s", event.id, event.type, type(error).__name__)
     house.outbox.settle(delivery, status=status, now=house.clock())

@@ -38,6 +38,7 @@ class House:
     bank: Bank
     world: World
     desk: Desk
+    keys: Keys
     outbox: Outbox
     #: What was asked of `/v1`, the newest last. Never a card number.
     requests: deque[Mapping[str, object]] = field(default_factory=lambda: deque(maxlen=REQUESTS_KEPT))
@@ -77,5 +78,6 @@ def build(
         bank=bank,
         world=World(books),
         desk=Desk(books=books, bank=bank, keys=keys),
+        keys=keys,
         outbox=outbox,
     )

@@ -96,6 +96,10 @@ class Outbox:
         self._waiting = left
         return taken
 
+    def put_back(self, delivery: Delivery) -> None:
+        """Nobody knows what came of it, so it is sent again."""
+        self._waiting.append(delivery)
+
     def settle(self, delivery: Delivery, *, status: int | None, now: datetime) -> None:
         """Note what came of an attempt, and plan the next one unless it was a 2xx."""
         event = delivery.event

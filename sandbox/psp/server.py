@@ -8,12 +8,13 @@ import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 import aiohttp
 from aiohttp import web
 
-from sandbox.psp import control, courier, site, wire
+from sandbox.psp import control, courier, memory, site, wire
 from sandbox.psp.house import HOUSE, House, build
 from sandbox.psp.model import Terms
 from sandbox.psp.outbox import check_secrets
@@ -33,12 +34,16 @@ class Running:
     port: int
     #: Without a slash at the end.
     url: str
+    #: Where it writes down what it knows; None: nowhere.
+    memory_file: Path | None
     _runner: web.AppRunner
 
     async def close(self) -> None:
-        """Stop. Replies that are held back are given up; webhooks that wait are lost with the process."""
+        """Stop. Replies that are held back are given up; without a memory file, all is lost with the process."""
         self.house.closing.set()
         await self._runner.cleanup()
+        if self.memory_file is not None:
+            memory.keep(self.house, self.memory_file)
 
 
 async def serve(
@@ -55,12 +60,14 @@ async def serve(
     allowed_origins: Sequence[str] | None = None,
     public_url: str | None = None,
     connector: aiohttp.BaseConnector | None = None,
+    memory_file: Path | None = None,
 ) -> Running:
     """Serve on `host` and `port` (0: any free one).
 
     `public_url` is where browsers find us, if not at host and port. `allowed_origins` None: any page on this
-    machine may embed the fields. `connector` carries the webhooks; it is ours to close. Raises OSError where the port
-    is taken, and ValueError for a webhook secret that is not `whsec_` and base64.
+    machine may embed the fields. `connector` carries the webhooks; it is ours to close. `memory_file` is read at
+    the start and written at the end. Raises OSError where the port is taken, and ValueError for a webhook secret that
+    is not `whsec_` and base64.
     """
     check_secrets(webhook_secrets)
     listening = _listen(host, port)
@@ -77,11 +84,13 @@ async def serve(
         new_id=new_id,
         terms=terms or Terms(),
     )
+    if memory_file is not None:
+        memory.recall(house, memory_file)
     # No access log: the paths say nothing that the request log does not.
     runner = web.AppRunner(application(house, connector=connector), access_log=None, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     await web.SockSite(runner, listening).start()
-    return Running(house=house, port=port, url=url, _runner=runner)
+    return Running(house=house, port=port, url=url, memory_file=memory_file, _runner=runner)
 
 
 def application(house: House, *, connector: aiohttp.BaseConnector | None = None) -> web.Application:

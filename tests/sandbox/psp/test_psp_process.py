@@ -67,3 +67,38 @@ async def test_a_taken_port_is_said_in_one_line():
     assert process.returncode == 1
     assert b"--port" in errors
     assert errors.count(b"\n") == 1
+
+
+async def test_after_a_restart_it_knows_its_ledger_its_keys_and_the_events_it_still_has_to_send(tmp_path):
+    memory = ("--port", "0", "--memory", str(tmp_path / "books"))
+    body = {
+        "amount": 4200,
+        "currency": "EUR",
+        "token": "tok_approved",
+        "merchant_reference": "m",
+        "return_url": "http://localhost/",
+    }
+    headers = {"Authorization": "Bearer sk_sandbox", "Idempotency-Key": "once"}
+    found = []
+    async with aiohttp.ClientSession() as session:
+        for _ in range(2):
+            process = await start(*memory)
+            async with asyncio.timeout(20):
+                ready = json.loads(await process.stdout.readline())
+            async with session.post(f"{ready['url']}/v1/payments", json=body, headers=headers) as response:
+                payment = await response.json()
+                replayed = response.headers.get("Idempotency-Replayed")
+            told = []
+            for what in ("effects", "requests", "events"):
+                async with session.get(f"{ready['url']}/__control/{what}") as response:
+                    told.append(await response.json())
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(10):
+                _, errors = await process.communicate()
+            assert (process.returncode, errors) == (0, b"")
+            found.append((payment, replayed, *told))
+    (first, fresh, *before), (again, replayed, *after) = found
+    assert (first["id"], fresh, replayed) == (again["id"], None, "true")
+    assert before[0] == after[0]
+    assert (len(before[1]["data"]), len(after[1]["data"])) == (1, 2)
+    assert before[2]["waiting"] == after[2]["waiting"] == 1
