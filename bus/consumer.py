@@ -9,20 +9,18 @@ from __future__ import annotations
 import asyncio
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import structlog
 
-from bus.port import Delivery, Ending, Handler, Publisher, PublishError, Verdict, again
-from bus.topics import Topic
+from bus.letters import epitaph
+from bus.port import Cause, Delivery, Ending, Handler, Publisher, PublishError, Verdict, again, dead
+from bus.topics import POLICIES, Topic
 
 if TYPE_CHECKING:
     from psp.seams import Clock
 
 _log = structlog.get_logger(__name__)
-
-#: Pub/Sub's limit for the value of an attribute.
-_ATTRIBUTE_BYTES_MAX: Final = 1024
 
 
 class Fate(enum.StrEnum):
@@ -53,7 +51,7 @@ class Consumer:
         started = asyncio.get_running_loop().time()
         try:
             async with self.places:
-                ending = await self._handled(delivery)
+                ending = _bounded(self.topic, delivery, await self._handled(delivery))
                 fate = await self._fate(delivery, ending)
         except asyncio.CancelledError:
             self._tell(delivery, again("cancelled: the process stops"), started)
@@ -70,6 +68,7 @@ class Consumer:
             correlation_id=delivery.attributes.get("correlation_id"),
             attempt=delivery.attempt,
             reason=ending.reason or None,
+            cause=ending.cause,
             duration_ms=round((asyncio.get_running_loop().time() - started) * 1000, 1),
             age_ms=round((self.clock() - delivery.published_at).total_seconds() * 1000, 1),
         )
@@ -78,9 +77,10 @@ class Consumer:
         try:
             return await self.handler(delivery)
         except Exception as error:  # noqa: BLE001 - whatever it is, the message must not be lost
-            # A bug of ours: the message comes again until it is mended, or until Pub/Sub's own limit is reached.
+            # A bug of ours: the message comes again until it is mended.
             _log.exception("message.crashed", topic=self.topic.value, message_id=delivery.message_id)
-            return again(f"the handler failed: {type(error).__name__}")
+            kind = type(error).__name__
+            return again(f"the handler failed: {kind}", Cause.FAULT, error=kind)
 
     async def _fate(self, delivery: Delivery, ending: Ending) -> Fate:
         match ending.verdict:
@@ -93,24 +93,17 @@ class Consumer:
 
     async def _bury(self, delivery: Delivery, ending: Ending) -> Fate:
         try:
-            await self.dead_letters.publish(Topic.DEAD_LETTERS, delivery.data, self._epitaph(delivery, ending))
+            written = epitaph(self.topic, delivery, ending, self.clock())
+            await self.dead_letters.publish(Topic.DEAD_LETTERS, delivery.data, written)
         except PublishError:
             _log.warning("dead_letter.unpublished", topic=self.topic.value, message_id=delivery.message_id)
             return Fate.NACK
         return Fate.ACK
 
-    def _epitaph(self, delivery: Delivery, ending: Ending) -> dict[str, str]:
-        """The message's own attributes, and why it lies here."""
-        return {
-            **delivery.attributes,
-            "ctpay_worker": self.topic.value,
-            "ctpay_reason": _cut(ending.reason),
-            "ctpay_attempts": str(delivery.attempt),
-            "ctpay_message_id": delivery.message_id,
-            "ctpay_published_at": delivery.published_at.isoformat(),
-            "ctpay_dead_at": self.clock().isoformat(),
-        }
 
-
-def _cut(text: str) -> str:
-    return text.encode()[:_ATTRIBUTE_BYTES_MAX].decode(errors="ignore")
+def _bounded(topic: Topic, delivery: Delivery, ending: Ending) -> Ending:
+    """What has come too often is buried by us, who know why, and not by Pub/Sub, which does not."""
+    most = POLICIES[topic].attempts
+    if ending.verdict is not Verdict.AGAIN or most is None or delivery.attempt < most:
+        return ending
+    return dead(ending.reason, ending.cause or Cause.OUTAGE, error=ending.error)

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from bus.letters import FOR, PERSON
+from bus.memory_shelf import MemoryShelf
 from bus.memory_subscriber import MemoryReader, MemorySubscriber
 from bus.port import Consumption, Handler, PublishError
 from bus.topics import POLICIES, Topic
@@ -114,6 +116,7 @@ class MemoryBus:
         self._lasting: dict[Topic, Subscription] = {
             topic: Subscription(topic=topic) for topic in Topic if topic is not Topic.RESULTS
         }
+        self._for_people = Subscription(topic=Topic.DEAD_LETTERS)
         self._replies: dict[str, Subscription] = {}
         self._count = 0
         self._held_back = 0
@@ -128,6 +131,15 @@ class MemoryBus:
         return MemorySubscriber(
             bus=self, in_flight_max=in_flight_max, handlers_max=handlers_max, drain_within_s=drain_within_s
         )
+
+    def shelf(self) -> MemoryShelf:
+        """The dead letters for people, in a person's hand."""
+        return MemoryShelf(bus=self, subscription=self._for_people)
+
+    @property
+    def for_people(self) -> tuple[Held, ...]:
+        """The dead letters that wait for a person and that nobody has in hand."""
+        return tuple(self._for_people.waiting)
 
     @property
     def idle(self) -> bool:
@@ -223,7 +235,8 @@ class MemoryBus:
         message = Held(message_id=str(self._count), data=data, attributes=dict(attributes), published_at=self.clock())
         self._note(Happening.PUBLISHED, topic, message)
         for subscription in self._subscriptions():
-            if subscription.topic is topic:
+            is_let_through = subscription is not self._for_people or attributes.get(FOR) == PERSON
+            if subscription.topic is topic and is_let_through:
                 self._offer(subscription, replace(message), after_s)
 
     def _offer(self, subscription: Subscription, held: Held, after_s: float) -> None:
@@ -254,4 +267,4 @@ class MemoryBus:
         )
 
     def _subscriptions(self) -> list[Subscription]:
-        return [*self._lasting.values(), *self._replies.values()]
+        return [*self._lasting.values(), self._for_people, *self._replies.values()]

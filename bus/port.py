@@ -32,12 +32,35 @@ class Verdict(enum.StrEnum):
     DEAD = "dead"
 
 
+class Cause(enum.StrEnum):
+    """Why a message could not be finished. It decides who looks after the dead letter: see `bus.letters`."""
+
+    #: Nobody can read it, or it does not belong where it came.
+    POISON = "poison"
+    #: commercetools or the PSP will never accept what it asks.
+    REFUSED = "refused"
+    #: Something outside was away for longer than the attempts last.
+    OUTAGE = "outage"
+    #: What it is about is not there yet.
+    MISSING_PAYMENT = "missing-payment"
+    #: A bug of ours, which the next version may not have.
+    FAULT = "fault"
+    #: Pub/Sub moved it: who had it in hand died or hung every time, so nobody could say why.
+    UNTOLD = "untold"
+    #: It has replayed by itself for as long as that can help.
+    GIVEN_UP = "given-up"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ending:
     """A verdict and its reason, in words that may be logged."""
 
     verdict: Verdict
     reason: str = ""
+    #: Of AGAIN and DEAD: why, for the dead letter.
+    cause: Cause | None = None
+    #: The kind of error behind it, where there is one: a class's name.
+    error: str = ""
 
 
 DONE = Ending(verdict=Verdict.DONE)
@@ -48,14 +71,14 @@ def ignored(reason: str) -> Ending:
     return Ending(verdict=Verdict.IGNORED, reason=reason)
 
 
-def again(reason: str) -> Ending:
-    """To be delivered again, after the subscription's backoff."""
-    return Ending(verdict=Verdict.AGAIN, reason=reason)
+def again(reason: str, cause: Cause = Cause.OUTAGE, *, error: str = "") -> Ending:
+    """To be delivered again, after the subscription's backoff. After too many times it is dead by this cause."""
+    return Ending(verdict=Verdict.AGAIN, reason=reason, cause=cause, error=error)
 
 
-def dead(reason: str) -> Ending:
+def dead(reason: str, cause: Cause = Cause.POISON, *, error: str = "") -> Ending:
     """For the dead letters."""
-    return Ending(verdict=Verdict.DEAD, reason=reason)
+    return Ending(verdict=Verdict.DEAD, reason=reason, cause=cause, error=error)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,7 +12,8 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud import pubsub_v1
 from google.protobuf.duration_pb2 import Duration
 
-from bus.topics import POLICIES, Names, Topic
+from bus.letters import FOR, PERSON
+from bus.topics import FOR_PEOPLE, POLICIES, Names, Policy, Topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,6 +92,7 @@ def _subscriptions(subscriber: Any, names: Names) -> Iterator[Provisioned]:
         if topic is Topic.RESULTS:
             continue
         yield _subscription(subscriber, _wanted(topic, names))
+    yield _subscription(subscriber, _wanted_for_people(names))
 
 
 def _subscription(subscriber: Any, wanted: dict[str, Any]) -> Provisioned:
@@ -112,9 +114,22 @@ def _subscription(subscriber: Any, wanted: dict[str, Any]) -> Provisioned:
 
 def _wanted(topic: Topic, names: Names) -> dict[str, Any]:
     policy = POLICIES[topic]
-    wanted: dict[str, Any] = {
-        "name": names.subscription(topic),
-        "topic": names.topic(topic),
+    wanted = _settings(policy) | {"name": names.subscription(topic), "topic": names.topic(topic)}
+    if policy.attempts_max is not None:
+        wanted["dead_letter_policy"] = {
+            "dead_letter_topic": names.topic(Topic.DEAD_LETTERS),
+            "max_delivery_attempts": policy.attempts_max,
+        }
+    return wanted
+
+
+def _wanted_for_people(names: Names) -> dict[str, Any]:
+    only = {"filter": f'attributes.{FOR} = "{PERSON}"'}
+    return _settings(FOR_PEOPLE) | only | {"name": names.for_people, "topic": names.topic(Topic.DEAD_LETTERS)}
+
+
+def _settings(policy: Policy) -> dict[str, Any]:
+    return {
         "ack_deadline_seconds": policy.ack_deadline_s,
         "message_retention_duration": Duration(seconds=policy.retention_s),
         "retry_policy": {
@@ -124,12 +139,6 @@ def _wanted(topic: Topic, names: Names) -> dict[str, Any]:
         # Never: a worker that is switched off for a month finds its messages.
         "expiration_policy": {},
     }
-    if policy.attempts_max is not None:
-        wanted["dead_letter_policy"] = {
-            "dead_letter_topic": names.topic(Topic.DEAD_LETTERS),
-            "max_delivery_attempts": policy.attempts_max,
-        }
-    return wanted
 
 
 def _differences(existing: Any, wanted: Any) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """The topics, and how each one retries: one table for provisioning, publishing and consuming.
 
-A topic has one subscription of the same name, read by one kind of worker. There are no ordering keys: the law of the
-ledger makes order unnecessary, and one bad payment must not hold up another.
+A topic has one subscription of the same name, read by one kind of worker; the dead letters have a second one, for
+people. There are no ordering keys: the law of the ledger makes order unnecessary, and one bad payment must not hold up
+another.
 """
 
 from __future__ import annotations
@@ -42,13 +43,17 @@ class Policy:
     #: Seconds before the first and between the last redeliveries of a message that could not be finished yet.
     backoff_s_min: float = 1
     backoff_s_max: float = 60
-    #: Pub/Sub's own backstop: after so many deliveries the message moves to the dead letters. Approximate by nature.
+    #: After so many deliveries without success we bury the message, with the last reason. None: never.
+    attempts: int | None = 90
+    #: Pub/Sub's own backstop, for messages whose readers die: it moves them without a reason. Approximate by nature, so
+    #: it stands well above ours; 100 is the most that Pub/Sub takes.
     attempts_max: int | None = 100
     #: Seconds an undelivered message is kept.
     retention_s: int = 7 * 24 * 3600
 
 
-_DAY_S: Final = 24 * 3600
+#: Seconds that dead letters are kept: 31 days, the most that Pub/Sub does.
+LETTERS_KEPT_S: Final = 31 * 24 * 3600
 
 #: Every topic has a row; provisioning and the suite go through it.
 POLICIES: Final[Mapping[Topic, Policy]] = {
@@ -62,9 +67,18 @@ POLICIES: Final[Mapping[Topic, Policy]] = {
     Topic.WEBHOOK: Policy(backoff_s_max=600),
     Topic.COMMERCETOOLS: Policy(),
     # Each ingress instance makes a subscription of its own, so the topic has no lasting one.
-    Topic.RESULTS: Policy(ack_deadline_s=10, attempts_max=None, retention_s=600),
-    Topic.DEAD_LETTERS: Policy(attempts_max=None, retention_s=31 * _DAY_S),
+    Topic.RESULTS: Policy(ack_deadline_s=10, attempts=None, attempts_max=None, retention_s=600),
+    # Read by the worker that replays what time may heal; the backoff is how often it looks whether the time has come.
+    Topic.DEAD_LETTERS: Policy(
+        backoff_s_min=60, backoff_s_max=600, attempts=None, attempts_max=None, retention_s=LETTERS_KEPT_S
+    ),
 }
+
+#: The second subscription on the dead letters: those for a person, who takes them in hand and puts them back. So no
+#: backoff.
+FOR_PEOPLE: Final = Policy(
+    ack_deadline_s=60, backoff_s_min=0, backoff_s_max=0, attempts=None, attempts_max=None, retention_s=LETTERS_KEPT_S
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +94,11 @@ class Names:
 
     def subscription(self, topic: Topic) -> str:
         return f"projects/{self.project}/subscriptions/{self.prefix}-{topic}"
+
+    @property
+    def for_people(self) -> str:
+        """The subscription on the dead letters that wait for a person."""
+        return f"{self.subscription(Topic.DEAD_LETTERS)}-for-people"
 
     def reply_subscription(self, instance: str) -> str:
         """The subscription of one ingress instance on the results."""

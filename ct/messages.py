@@ -50,6 +50,9 @@ def read_notification(data: bytes, *, project_key: str, interface: str) -> Askin
     """What the notification asks of us. Raises UnreadableMessageError."""
     try:
         document = json.loads(data)
+        if b"\\u" in data:
+            # Half of a pair of surrogates is no text: it could be neither sent on nor logged.
+            json.dumps(document, ensure_ascii=False).encode()
         # CloudEvents wrap the same object; told by the body, since the transport may strip attributes.
         document = document["data"] if "specversion" in document else document
         kind = document["notificationType"]

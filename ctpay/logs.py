@@ -25,7 +25,7 @@ FIELDS: Final = frozenset(
         "event", "level", "logger", "timestamp", "exception", "left_out",
         "correlation_id", "command_id", "event_id", "message_id", "payment_id", "transaction_id", "cart_id",
         "operation", "psp", "psp_reference", "type", "topic", "worker", "instance", "subscription",
-        "outcome", "verdict", "reason", "error", "code", "check", "state", "currency", "minor_units",
+        "outcome", "verdict", "reason", "cause", "error", "code", "check", "state", "currency", "minor_units",
         "attempt", "attempts", "conflicts", "calls", "duration_ms", "age_ms", "wait_s", "timeout_s", "in_flight",
         "count", "method", "route", "status", "path", "host", "port", "url", "version",
         "ready", "key", "name", "missing",

@@ -23,7 +23,7 @@ from bus.messages import (
     ReversePayment,
     decode,
 )
-from bus.port import Delivery, Ending, Handler, PublishError, again, dead
+from bus.port import Cause, Delivery, Ending, Handler, PublishError, again, dead
 from bus.topics import Topic
 from ct.errors import (
     ConflictError,
@@ -46,32 +46,33 @@ from workers.authorize import authorize
 from workers.cancel import cancel, reverse
 from workers.capture import capture
 from workers.complete import complete
+from workers.dead_letters import dead_letters
 from workers.refund import refund
 from workers.subscription import subscription
 from workers.webhook import webhook
 from workers.work import Work
 
-#: Error -> what becomes of the message. The first row that fits decides; what has no row is a bug of ours, and the
-#: message comes again until Pub/Sub's own limit moves it to the dead letters.
-REACTIONS: Final[tuple[tuple[type[Exception], Callable[[str], Ending]], ...]] = (
-    (MalformedMessageError, dead),
-    (UnreadableMessageError, dead),
-    (UnreadablePaymentError, dead),
-    (UnknownVocabularyError, dead),
-    (UnsupportedError, dead),
-    (RefusedError, dead),
+#: Error -> what becomes of the message, and by which cause if that is its end. The first row that fits decides; what
+#: has no row is a bug of ours: the message comes again, and at last replays from the dead letters.
+REACTIONS: Final[tuple[tuple[type[Exception], Callable[..., Ending], Cause], ...]] = (
+    (MalformedMessageError, dead, Cause.POISON),
+    (UnreadableMessageError, dead, Cause.POISON),
+    (UnreadablePaymentError, dead, Cause.POISON),
+    (UnknownVocabularyError, dead, Cause.POISON),
+    (UnsupportedError, dead, Cause.REFUSED),
+    (RefusedError, dead, Cause.REFUSED),
     # Ours to mend in commercetools' set-up or in the code; money may have moved, so a person must see it.
-    (InvalidRequestError, dead),
-    (DuplicateError, dead),
-    (NotFoundError, dead),
+    (InvalidRequestError, dead, Cause.REFUSED),
+    (DuplicateError, dead, Cause.REFUSED),
+    (NotFoundError, dead, Cause.MISSING_PAYMENT),
     # From here on: not the message's fault.
-    (RetryableError, again),
-    (OutcomeUnknownError, again),
-    (ConflictError, again),
-    (UnavailableError, again),
-    (ForbiddenError, again),
-    (PublishError, again),
-    (asyncio.TimeoutError, again),
+    (RetryableError, again, Cause.OUTAGE),
+    (OutcomeUnknownError, again, Cause.OUTAGE),
+    (ConflictError, again, Cause.OUTAGE),
+    (UnavailableError, again, Cause.OUTAGE),
+    (ForbiddenError, again, Cause.OUTAGE),
+    (PublishError, again, Cause.OUTAGE),
+    (asyncio.TimeoutError, again, Cause.OUTAGE),
 )
 
 #: Message -> who handles it.
@@ -109,6 +110,7 @@ WORKERS: Final[Mapping[str, tuple[Topic, _Worker]]] = {
     "refund": (Topic.REFUND, messages_of(RefundPayment)),
     "webhook": (Topic.WEBHOOK, messages_of(PspNotification)),
     "commercetools": (Topic.COMMERCETOOLS, subscription),
+    "dead-letters": (Topic.DEAD_LETTERS, dead_letters),
 }
 
 
@@ -120,9 +122,11 @@ def handler(name: str, work: Work) -> tuple[Topic, Handler]:
         try:
             return await worker(work, delivery)
         except Exception as error:
-            react = next((reaction for kind, reaction in REACTIONS if isinstance(error, kind)), None)
-            if react is None:
+            row = next((one for one in REACTIONS if isinstance(error, one[0])), None)
+            if row is None:
                 raise
-            return react(work.psp.scrub(f"{type(error).__name__}: {error}"))
+            _, react, cause = row
+            name = type(error).__name__
+            return react(work.psp.scrub(f"{name}: {error}"), cause, error=name)
 
     return topic, handle

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bus.port import DONE, Ending, Verdict, again, dead, ignored
+from bus.port import DONE, Cause, Ending, Verdict, again, dead, ignored
 from ct.errors import NotFoundError
 from psp.port import Answer
 from workers.perform import settle
@@ -67,7 +67,7 @@ async def _find(work: Work, fact: Fact) -> Payment | None:
 
 def _not_there(work: Work, notification: PspNotification, fact: Fact) -> Ending:
     if work.clock() - notification.received_at < work.limits.event_patience:
-        return again("the Payment is not there yet")
+        return again("the Payment is not there yet", Cause.MISSING_PAYMENT)
     if fact.reference is None:
         return ignored("bears no reference of ours, and no Payment of ours bears its own")
-    return dead("the Payment that it names never came to be, or was deleted")
+    return dead("the Payment that it names never came to be, or was deleted", Cause.MISSING_PAYMENT)

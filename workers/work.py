@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from bus.port import PublishError
 
 if TYPE_CHECKING:
     from bus.messages import Command
-    from bus.port import Publisher
+    from bus.port import Cause, Publisher
     from ct.ledger import Ledger
     from psp.outcome import Standing
     from psp.port import PspAdapter
@@ -46,6 +47,8 @@ class Work:
     clock: Clock
     project_key: str
     limits: Limits
+    #: Worker and cause -> the dead letters for a person that this process has seen since its start.
+    letters: Counter[tuple[str, Cause]] = field(default_factory=Counter)
 
     def for_request(self, correlation_id: str) -> Work:
         """The same means, on behalf of one request."""

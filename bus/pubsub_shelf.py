@@ -1,0 +1,113 @@
+"""The shelf on Google Cloud Pub/Sub: plain pulls of the subscription for people, one request after the other.
+
+No stream: what a stream gives back comes to the same stream again at once. While the shelf is open the leases are
+renewed; if the process is killed, what it had in hand lies there again a minute later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import structlog
+from google.api_core.exceptions import DeadlineExceeded, GoogleAPIError, NotFound
+from google.auth.exceptions import GoogleAuthError
+from google.cloud import pubsub_v1
+
+from bus.port import Delivery
+from bus.shelf import ShelfError
+from bus.topics import FOR_PEOPLE, Names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_log = structlog.get_logger(__name__)
+
+_FAULTS: Final = (GoogleAPIError, GoogleAuthError)
+#: Messages of one pull, and lease changes of one request.
+_BATCH: Final = 100
+_LEASES: Final = 1000
+#: Seconds for every call but the pull.
+_CALL_S: Final = 10.0
+
+
+class PubsubShelf:
+    """A Shelf, for the length of the block. `wait_s`: how long none must come for the shelf to count as empty."""
+
+    def __init__(self, *, names: Names, wait_s: float = 3.0) -> None:
+        self._path = names.for_people
+        self._wait_s = wait_s
+        self._client = pubsub_v1.SubscriberClient()
+        #: Message -> the name of its lease.
+        self._held: dict[str, str] = {}
+        self._renewing: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._renewing = asyncio.get_running_loop().create_task(self._renew())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Put back what is still in hand. Where that fails, it lies there again when its lease has run out."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+        try:
+            await self._lease(0)
+        except _FAULTS as error:
+            _log.warning("shelf.not_put_back", error=type(error).__name__, count=len(self._held))
+        await asyncio.to_thread(self._client.close)
+
+    async def take(self) -> Sequence[Delivery]:
+        request = {"subscription": self._path, "max_messages": _BATCH}
+        try:
+            pulled = await asyncio.to_thread(self._client.pull, request=request, retry=None, timeout=self._wait_s)
+        except DeadlineExceeded:
+            return ()
+        except _FAULTS as error:
+            raise _told("given out", error) from error
+        new = [one for one in pulled.received_messages if one.message.message_id not in self._held]
+        # The newest lease of a message is the one that counts.
+        self._held |= {one.message.message_id: one.ack_id for one in pulled.received_messages}
+        return [_delivery(one) for one in new] if new or not pulled.received_messages else await self.take()
+
+    async def remove(self, message_id: str) -> None:
+        try:
+            await self._call(self._client.acknowledge, ack_ids=[self._held[message_id]])
+        except _FAULTS as error:
+            raise _told("removed", error) from error
+        del self._held[message_id]
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(FOR_PEOPLE.ack_deadline_s / 3)
+            try:
+                await self._lease(FOR_PEOPLE.ack_deadline_s)
+            except _FAULTS as error:
+                # Whoever else looks may get what we have in hand: a second look harms nothing.
+                _log.warning("shelf.not_renewed", error=type(error).__name__)
+
+    async def _lease(self, seconds: int) -> None:
+        leases = list(self._held.values())
+        for start in range(0, len(leases), _LEASES):
+            some = leases[start : start + _LEASES]
+            await self._call(self._client.modify_ack_deadline, ack_ids=some, ack_deadline_seconds=seconds)
+
+    async def _call(self, method: Callable[..., Any], **request: object) -> None:
+        whole = {"subscription": self._path, **request}
+        await asyncio.to_thread(method, request=whole, retry=None, timeout=_CALL_S)
+
+
+def _told(what: str, error: Exception) -> ShelfError:
+    remedy = "Run `ctpay setup`." if isinstance(error, NotFound) else "Nothing is lost: try again."
+    return ShelfError(f"Pub/Sub has not {what} a dead letter ({type(error).__name__}). {remedy}")
+
+
+def _delivery(received: Any) -> Delivery:
+    message = received.message
+    return Delivery(
+        message_id=message.message_id,
+        data=message.data,
+        attributes=dict(message.attributes),
+        published_at=datetime.fromtimestamp(message.publish_time.timestamp(), UTC),
+        attempt=received.delivery_attempt,
+    )
