@@ -59,6 +59,13 @@ class Cache(Generic[Value]):
             self._flight(key, load)
         return entry.value
 
+    async def renew(self, key: str, load: Callable[[], Awaitable[Kept[Value]]]) -> Value:
+        """What `load` gives now, called once for all who wait. What is believed stays so until it is known.
+
+        Raises what `load` raises.
+        """
+        return await asyncio.shield(self._flight(key, load))
+
     def forget(self, key: str, value: Value) -> None:
         """Believe this value no more. Another one, learnt meanwhile, stays."""
         entry = self._entries.get(key)

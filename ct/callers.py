@@ -1,4 +1,7 @@
-"""Who calls us: a shopper with a session, or an API client with a token. Law: nobody is believed without proof."""
+"""Who calls us: a shopper with a session, an API client with a token, or a person in the Merchant Center.
+
+Law: nobody is believed without proof.
+"""
 
 from __future__ import annotations
 
@@ -64,3 +67,11 @@ class Caller:
         """Raises NotAllowedError unless the caller has at least one of them."""
         if self.authorities.isdisjoint(authorities):
             raise NotAllowedError(needed=authorities)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Merchant:
+    """A person in the Merchant Center, whose token commercetools has signed for our project."""
+
+    #: The person's id, which the token names.
+    subject: str

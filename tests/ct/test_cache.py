@@ -140,3 +140,15 @@ async def test_a_call_that_the_loop_cancels_is_made_anew(
     with pytest.raises(asyncio.CancelledError):
         await waiter
     assert await cache.get("a", source) == "v1"
+
+
+async def test_what_is_believed_stays_so_while_it_is_renewed_and_where_that_fails() -> None:
+    cache, source = Cache[str](size=1), Source()
+    await cache.get("a", source)
+    source.fault = UnavailableError("down")
+    with pytest.raises(UnavailableError):
+        await cache.renew("a", source)
+    assert await cache.get("a", source) == "v1"
+    source.fault = None
+    assert await asyncio.gather(cache.renew("a", source), cache.get("a", source)) == ["v3", "v1"]
+    assert await cache.get("a", source) == "v3"
