@@ -66,10 +66,10 @@ class Cache(Generic[Value]):
         """
         return await asyncio.shield(self._flight(key, load))
 
-    def forget(self, key: str, value: Value) -> None:
+    def forget(self, key: str, is_it: Callable[[Value], bool]) -> None:
         """Believe this value no more. Another one, learnt meanwhile, stays."""
         entry = self._entries.get(key)
-        if entry is not None and entry.value == value:
+        if entry is not None and is_it(entry.value):
             del self._entries[key]
 
     def _flight(self, key: str, load: Callable[[], Awaitable[Kept[Value]]]) -> asyncio.Task[Value]:

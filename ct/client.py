@@ -10,7 +10,7 @@ from urllib.parse import quote
 from yarl import URL
 
 from ct.token import Tokens
-from ct.wire import JsonObject, Params, Wire, refusal
+from ct.wire import JsonObject, Params, Wire, correlated, refusal
 
 #: Segments that a URL resolves away instead of naming something.
 _DOTS: Final = frozenset({"", ".", ".."})
@@ -46,7 +46,7 @@ class Commercetools:
         self._api_url = api_url
         self._project_key = project_key
         self._root = f"{api_url.rstrip('/')}/{segment(project_key)}"
-        self._headers = {"X-Correlation-ID": correlation_id} if correlation_id else {}
+        self._headers = correlated(correlation_id)
 
     def with_correlation(self, correlation_id: str) -> Commercetools:
         """The same project, naming this correlation id in every call. Shares everything; costs nothing."""

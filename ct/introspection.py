@@ -13,7 +13,7 @@ from yarl import URL
 from ct.cache import Cache, Kept
 from ct.callers import FRESH, Caller, Known, UnknownCallerError
 from ct.token import form_headers
-from ct.wire import JsonObject, Wire, refusal
+from ct.wire import JsonObject, Wire, correlated, refusal
 from psp.seams import Clock
 
 #: The call's name in errors.
@@ -49,7 +49,7 @@ class Introspection:
         self._known_s = known.for_s
         self._cache: Cache[Caller] = Cache(size=known.size)
 
-    async def check(self, bearer: str) -> Caller:
+    async def check(self, bearer: str, *, correlation_id: str | None = None) -> Caller:
         """The API client whose token this is.
 
         Raises UnknownCallerError (not a token, not active, without any scope), UnavailableError (nobody to ask: answer
@@ -58,15 +58,15 @@ class Introspection:
         if not _TOKEN.fullmatch(bearer):
             raise UnknownCallerError("The bearer token is malformed. Send an access token of commercetools.")
         key = hashlib.sha256(bearer.encode()).hexdigest()
-        return await self._cache.get(key, lambda: self._ask(bearer))
+        return await self._cache.get(key, lambda: self._ask(bearer, correlation_id))
 
-    async def _ask(self, bearer: str) -> Kept[Caller]:
+    async def _ask(self, bearer: str, correlation_id: str | None) -> Kept[Caller]:
         asked_at = self._clock()
         reply = await self._wire.send(
             "POST",
             self._url,
             asked=_ASKED,
-            headers=form_headers(self._client_id, self._client_secret),
+            headers={**correlated(correlation_id), **form_headers(self._client_id, self._client_secret)},
             body=urlencode({"token": bearer}).encode(),
         )
         if not reply.good:

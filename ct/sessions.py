@@ -13,7 +13,7 @@ from ct.cache import Cache, Kept
 from ct.callers import FRESH, Known, Session, UnknownCallerError
 from ct.client import segment
 from ct.token import Tokens
-from ct.wire import Json, JsonObject, Wire, refusal
+from ct.wire import Json, JsonObject, Wire, correlated, refusal
 from psp.money import Money
 from psp.seams import Clock
 
@@ -41,7 +41,7 @@ class Sessions:
         self._known_s = known.for_s
         self._cache: Cache[Session] = Cache(size=known.size)
 
-    async def check(self, session_id: str) -> Session:
+    async def check(self, session_id: str, *, correlation_id: str | None = None) -> Session:
         """The active session of this id.
 
         Raises UnknownCallerError (malformed, unknown, not active, without a cart), UnavailableError (nobody to ask:
@@ -50,13 +50,15 @@ class Sessions:
         if not _SESSION_ID.fullmatch(session_id):
             raise UnknownCallerError("The session id is malformed. Send the id of a checkout session in X-Session-Id.")
         owner = hashlib.sha256(f"{self._project_key}/{session_id}".encode()).hexdigest()
-        return await self._cache.get(owner, lambda: self._ask(session_id, owner))
+        return await self._cache.get(owner, lambda: self._ask(session_id, owner, correlation_id))
 
-    async def _ask(self, session_id: str, owner: str) -> Kept[Session]:
+    async def _ask(self, session_id: str, owner: str, correlation_id: str | None) -> Kept[Session]:
         asked_at = self._clock()
         url = URL(self._root + session_id, encoded=True)
         reply = await self._tokens.bear(
-            lambda token: self._wire.send("GET", url, asked=_ASKED, headers={"Authorization": f"Bearer {token}"}),
+            lambda token: self._wire.send(
+                "GET", url, asked=_ASKED, headers={**correlated(correlation_id), "Authorization": f"Bearer {token}"}
+            ),
             refused=_REFUSED,
         )
         if reply.status == 404:  # noqa: PLR2004 - the caller's fault here, and nowhere else

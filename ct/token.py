@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic import SecretStr
@@ -30,6 +31,15 @@ def form_headers(client_id: str, client_secret: SecretStr) -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Granted:
+    """A token and what it is good for."""
+
+    token: str = field(repr=False)
+    #: As commercetools writes them, such as `manage_payments:demo`.
+    scopes: frozenset[str]
+
+
 class Tokens:
     """One API client's token by the client credentials flow, with all the scopes the client was given."""
 
@@ -38,15 +48,19 @@ class Tokens:
         self._url = URL(auth_url) / "oauth/token"
         self._client_id = client_id
         self._client_secret = client_secret
-        self._cache: Cache[str] = Cache(size=1)
+        self._cache: Cache[Granted] = Cache(size=1)
 
     async def get(self) -> str:
         """The token to send. Raises ForbiddenError (wrong credentials), or UnavailableError."""
-        return await self._cache.get(_OURS, self._fetch)
+        return (await self._granted()).token
+
+    async def scopes(self) -> frozenset[str]:
+        """What our API client may do, as the token in use says. Raises as `get` does."""
+        return (await self._granted()).scopes
 
     def invalidate(self, token: str) -> None:
         """Call when commercetools refused this token. The next `get` fetches another, unless somebody already did."""
-        self._cache.forget(_OURS, token)
+        self._cache.forget(_OURS, lambda granted: granted.token == token)
 
     async def bear(
         self, send: Callable[[str], Awaitable[Reply]], *, refused: frozenset[int] = frozenset({401})
@@ -62,7 +76,10 @@ class Tokens:
         self.invalidate(token)
         return await send(await self.get())
 
-    async def _fetch(self) -> Kept[str]:
+    async def _granted(self) -> Granted:
+        return await self._cache.get(_OURS, self._fetch)
+
+    async def _fetch(self) -> Kept[Granted]:
         reply = await self._wire.send(
             "POST",
             self._url,
@@ -76,4 +93,5 @@ class Tokens:
                 f"commercetools gave no token ({describe(reply)}). Check CTP_AUTH_URL, CTP_CLIENT_ID and "
                 "CTP_CLIENT_SECRET."
             )
-        return Kept(value=token, fresh_s=_FRESH * life_s, for_s=_USED * life_s)
+        granted = Granted(token=token, scopes=frozenset(str(reply.document.get("scope", "")).split()))
+        return Kept(value=granted, fresh_s=_FRESH * life_s, for_s=_USED * life_s)

@@ -139,6 +139,11 @@ class Wire:
         return reply
 
 
+def correlated(correlation_id: str | None) -> dict[str, str]:
+    """The header by which commercetools' own logs name the request that a call is made for."""
+    return {"X-Correlation-ID": correlation_id} if correlation_id else {}
+
+
 def _waits(draw: Draw, limits: Limits) -> Generator[float, _AgainError | None, None]:
     """Full jitter under a doubling ceiling; never shorter than commercetools asks, never longer than the limit."""
     again = yield 0.0

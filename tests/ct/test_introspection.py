@@ -177,3 +177,11 @@ async def test_what_is_known_of_callers_does_not_hold_their_tokens(
     server.on(PATH, active("manage_project:demo"))
     await introspection.check("canary-bearer")
     assert "canary" not in repr(vars(introspection._cache))
+
+
+async def test_the_question_bears_the_correlation_id_of_the_request_that_needs_it(
+    server: Scripted, introspection: Introspection
+) -> None:
+    server.on(PATH, active("manage_project:demo"))
+    await introspection.check("bearer-1", correlation_id="oms-42")
+    assert server.asked[0].headers["x-correlation-id"] == "oms-42"

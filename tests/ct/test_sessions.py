@@ -253,3 +253,11 @@ async def test_a_session_is_not_believed_beyond_its_own_end(
 async def test_an_end_that_cannot_be_read_does_not_matter(server: Scripted, sessions: Sessions, odd: object) -> None:
     server.on(PATH, json(document(expiryAt=odd)))
     assert (await sessions.check(SESSION_ID)).cart_id == "cart-1"
+
+
+async def test_the_question_bears_the_correlation_id_of_the_request_that_needs_it(
+    server: Scripted, sessions: Sessions
+) -> None:
+    server.on(PATH, json(document()))
+    await sessions.check(SESSION_ID, correlation_id="shop-42")
+    assert server.of(PATH)[0].headers["x-correlation-id"] == "shop-42"
