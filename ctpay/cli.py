@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 from rich.console import Console
 
-from ctpay import local, logs, ports
+from ctpay import dead_letters, local, logs, ports
 from ctpay.child import ChildError
 from ctpay.console import Loudness, Screen, Terminal
 from ctpay.ports import PortError
@@ -37,6 +37,7 @@ app: Final = typer.Typer(
     rich_markup_mode="rich",
     help="ctpay connects commercetools with payment service providers.",
 )
+app.add_typer(dead_letters.app, name="dead-letters")
 
 
 def main() -> None:
@@ -113,7 +114,9 @@ def ingress() -> None:
 
 @app.command()
 def worker(
-    name: Annotated[str, typer.Argument(help="authorize, capture, cancel, refund, webhook, commercetools, or all")],
+    name: Annotated[
+        str, typer.Argument(help="authorize, capture, cancel, refund, webhook, commercetools, dead-letters, or all")
+    ],
 ) -> None:
     """Take messages and do the work; any number of each may run anywhere.
 

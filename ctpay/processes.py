@@ -75,7 +75,12 @@ async def _serve_health(parts: Workers, stop: asyncio.Event, port: int | None) -
             return web.json_response({"status": "draining", "failed": []}, status=503)
         unwell = parts.unwell()
         status = "not ready" if unwell else "ready"
-        return web.json_response({"status": status, "failed": unwell}, status=503 if unwell else 200)
+        # Told, and no reason to be not ready: a person has to act, and no other instance could do better.
+        letters = [
+            {"worker": worker, "cause": cause, "count": count} for (worker, cause), count in parts.letters.items()
+        ]
+        said = {"status": status, "failed": unwell, "dead_letters_for_a_person": letters}
+        return web.json_response(said, status=503 if unwell else 200)
 
     app = web.Application()
     app.router.add_get("/health/live", live)

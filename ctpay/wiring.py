@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,7 +18,7 @@ import aiohttp
 from aiohttp import web
 from pydantic import SecretStr
 
-from bus.port import Consumption
+from bus.port import Cause, Consumption
 from bus.pubsub import PubsubPublisher, PubsubSubscriber
 from bus.topics import Names
 from ct.callers import Known
@@ -63,6 +64,8 @@ class Workers:
 
     #: Name -> its subscription being read.
     consumptions: dict[str, Consumption]
+    #: Worker and cause -> the dead letters for a person that were seen since the start, where their worker runs here.
+    letters: Counter[tuple[str, Cause]]
 
     async def drain(self) -> None:
         """Finish what is in hand, all at once."""
@@ -151,7 +154,7 @@ async def open_workers(settings: Settings, names: Sequence[str]) -> AsyncIterato
                 event_patience=timedelta(seconds=settings.limits.event_patience_s),
             ),
         )
-        workers = Workers(consumptions={})
+        workers = Workers(consumptions={}, letters=work.letters)
         try:
             for name in names:
                 topic, handle = runtime.handler(name, work)

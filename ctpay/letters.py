@@ -1,0 +1,213 @@
+"""What a person does with the dead letters: look at them, send them again, throw them away.
+
+Letters are gathered first and dealt with then, so that one which dies again is not met twice in one run. A letter is
+removed after its message was published and confirmed; a crash in between sends it twice, which is harmless by the law.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import json
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from rich.console import Console
+
+from bus.letters import for_replay, read
+from bus.port import PublishError
+from bus.pubsub import PubsubPublisher
+from bus.pubsub_shelf import PubsubShelf
+from bus.shelf import ShelfError
+from ctpay.letter_view import Mask, pretty, row, table, whole
+from ctpay.logs import Masker
+from ctpay.seams import now
+from ctpay.wiring import names_of
+
+if TYPE_CHECKING:
+    from bus.letters import Letter
+    from bus.port import Publisher
+    from bus.shelf import OpenShelf, Shelf
+    from ctpay.letter_filter import Wanted
+    from ctpay.settings import Settings
+    from psp.seams import Clock
+
+_log = structlog.get_logger(__name__)
+
+#: Bytes of bodies in hand at the same time.
+_GATHERED_BYTES_MAX: Final = 200_000_000
+
+
+class _Action(enum.Enum):
+    """What becomes of each letter that is meant; the values are its past, in earnest and in a trial."""
+
+    #: It is sent to its topic again, and removed.
+    REPLAY = ("replayed", "would be replayed")
+    #: It is removed for ever.
+    DROP = ("dropped", "would be dropped")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Desk:
+    """Where a person deals with letters. Every method gives the exit code, and tells what went wrong on stderr."""
+
+    open_shelf: Callable[[], OpenShelf]
+    publisher: Publisher
+    clock: Clock
+    mask: Mask
+    console: Console
+    #: JSON lines instead of text.
+    as_json: bool
+    #: The most letters at once.
+    count_max: int
+
+    async def listing(self, wanted: Wanted) -> int:
+        """Show which there are."""
+        return await self._with(wanted, self._list)
+
+    async def show(self, wanted: Wanted) -> int:
+        """Show all that may be seen of them."""
+        return await self._with(wanted, self._show)
+
+    async def replay(self, wanted: Wanted, *, per_s: float | None) -> int:
+        """Send them to their topics again, the longest dead first, so many in a second; None: only tell which."""
+        return await self._with(wanted, partial(self._deal, _Action.REPLAY, per_s))
+
+    async def drop(self, wanted: Wanted, *, per_s: float | None) -> int:
+        """Remove them for ever, so many in a second; None: only tell which."""
+        return await self._with(wanted, partial(self._deal, _Action.DROP, per_s))
+
+    async def _with(self, wanted: Wanted, work: Callable[[Shelf, list[Letter]], Awaitable[int]]) -> int:
+        try:
+            async with self.open_shelf() as shelf:
+                letters, is_all = await self._gathered(shelf, wanted)
+                code = await work(shelf, letters)
+        except (ShelfError, PublishError) as error:
+            return _failed(str(error))
+        if not is_all:
+            sys.stderr.write(f"There are more: these were the first {len(letters)}.\n")
+        missing = wanted.ids - {one.id for one in letters}
+        if missing and is_all:
+            gone = ", ".join(sorted(missing))
+            return _failed(
+                f"Not there, or in somebody else's hand for a minute: {gone}. See `ctpay dead-letters list`."
+            )
+        return code
+
+    async def _gathered(self, shelf: Shelf, wanted: Wanted) -> tuple[list[Letter], bool]:
+        """The letters that are meant, the longest dead first, and whether there are no more."""
+        letters: list[Letter] = []
+        room = _GATHERED_BYTES_MAX
+        while taken := await shelf.take():
+            for letter in map(read, taken):
+                # Google's emulator ignores filters, so whose it is is looked at here too.
+                if not (letter.is_for_person and wanted.means(letter, self.clock())):
+                    continue
+                if len(letters) == self.count_max or len(letter.data) > room:
+                    return _oldest_first(letters), False
+                letters.append(letter)
+                room -= len(letter.data)
+            if wanted.ids and len(letters) == len(wanted.ids):
+                break
+        return _oldest_first(letters), True
+
+    async def _list(self, _shelf: Shelf, letters: list[Letter]) -> int:
+        if self.as_json:
+            for letter in letters:
+                self._write(row(letter, self.mask))
+        elif letters:
+            self.console.print(table(letters, self.clock(), self.mask))
+        else:
+            self.console.print("No dead letter waits for a person.")
+        return 0
+
+    async def _show(self, _shelf: Shelf, letters: list[Letter]) -> int:
+        for letter in letters:
+            shown = whole(letter, self.mask)
+            if self.as_json:
+                self._write(shown)
+            else:
+                self._print(pretty(shown))
+        return 0
+
+    async def _deal(self, action: _Action, per_s: float | None, shelf: Shelf, letters: list[Letter]) -> int:
+        done, trial = action.value
+        result = trial if per_s is None else done
+        count, code = 0, 0
+        for letter in letters:
+            if action is _Action.REPLAY and letter.origin is None:
+                code = _failed(f"{letter.id} cannot be replayed: nobody knows its topic. Look at it, and drop it.")
+                continue
+            if per_s is not None:
+                await asyncio.sleep(1 / per_s if count else 0)
+                await self._do(action, shelf, letter)
+            count += 1
+            self._tell_of(letter, result)
+        if not self.as_json:
+            self.console.print(f"{count} {result}.")
+        return code
+
+    def _tell_of(self, letter: Letter, result: str) -> None:
+        shown = {"result": result} | row(letter, self.mask)
+        if self.as_json:
+            self._write(shown)
+        else:
+            self._print(
+                f"{result}: " + "  ".join(str(shown[name] or "-") for name in ("id", "worker", "type", "cause"))
+            )
+
+    async def _do(self, action: _Action, shelf: Shelf, letter: Letter) -> None:
+        if action is _Action.REPLAY and letter.origin is not None:
+            await self.publisher.publish(letter.origin, letter.data, for_replay(letter))
+        await shelf.remove(letter.id)
+        worker = letter.origin.value if letter.origin else None
+        _log.info(
+            f"dead_letter.{action.value[0]}",
+            message_id=letter.id,
+            correlation_id=letter.correlation_id or None,
+            worker=worker,
+            type=letter.type or None,
+            cause=letter.cause.value,
+            reason=letter.reason or None,
+        )
+
+    def _write(self, shown: Mapping[str, object]) -> None:
+        self._print(json.dumps(shown))
+
+    def _print(self, text: str) -> None:
+        """As it is: what stands in a letter is no markup of ours."""
+        self.console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+async def at_desk(
+    settings: Settings, work: Callable[[Desk], Awaitable[int]], *, count_max: int, wait_s: float, as_json: bool
+) -> int:
+    """Do it at a desk over Pub/Sub, and give its exit code."""
+    names = names_of(settings)
+    publisher = PubsubPublisher(names=names, confirm_within_s=settings.limits.publish_s)
+    desk = Desk(
+        open_shelf=partial(PubsubShelf, names=names, wait_s=wait_s),
+        publisher=publisher,
+        clock=now,
+        mask=Masker(settings.secrets()).text,
+        console=Console(),
+        as_json=as_json,
+        count_max=count_max,
+    )
+    try:
+        return await work(desk)
+    finally:
+        await publisher.close()
+
+
+def _oldest_first(letters: list[Letter]) -> list[Letter]:
+    return sorted(letters, key=lambda letter: letter.dead_at)
+
+
+def _failed(text: str) -> int:
+    sys.stderr.write(f"{text}\n")
+    return 1
