@@ -14,6 +14,7 @@ from handlers import body, dispatch, headers
 from handlers.answers import Answer
 from handlers.dependencies import Dependencies
 from handlers.errors import not_found
+from psp.errors import UnverifiedWebhookError
 
 
 async def receive(dependencies: Dependencies, request: web.Request) -> Answer:
@@ -24,6 +25,9 @@ async def receive(dependencies: Dependencies, request: web.Request) -> Answer:
         raise not_found("No such PSP is configured here.")
     raw = await body.read(request, dependencies.limits.webhook)
     received = {name.lower(): value for name, value in request.headers.items()}
+    # Of two headers with one name, a proxy may believe the first and we the last: neither proves anything.
+    if any(len(request.headers.getall(name, ())) > 1 for name in verifier.headers):
+        raise UnverifiedWebhookError
     verifier.verify(received, raw)
     notification = PspNotification(
         correlation_id=headers.correlation_id(request),

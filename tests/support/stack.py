@@ -13,8 +13,11 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from pathlib import Path
 
 import aiohttp
 import grpc
@@ -30,6 +33,8 @@ from ctpay.ports import free
 
 WORKERS = ("authorize", "capture", "cancel", "refund", "webhook", "commercetools")
 CONNECTOR = ("ingress", *WORKERS)
+#: One ingress, since there is one port, and two of each worker. What follows the dot tells twins apart.
+TWINS = (*CONNECTOR, *(f"{worker}.2" for worker in WORKERS))
 #: Seconds. Far more than anything takes on a busy machine.
 PATIENCE_S = 60.0
 #: Seconds in which a message that a dead worker held must be back and done. Google's emulator gives messages to readers
@@ -61,10 +66,21 @@ class Stack:
     psp_url: str
     http: aiohttp.ClientSession
     stack: contextlib.AsyncExitStack
+    #: The processes of the connector that run unless a test has stopped them.
+    processes: Sequence[str]
+    #: How each stand-in is started.
+    stand_ins: dict[str, Sequence[str]] = field(default_factory=dict)
     token: str = ""
     children: dict[str, Child] = field(default_factory=dict)
+    paused: set[str] = field(default_factory=set)
+    #: Held while the PSP is away, and by each who asks its control API.
+    psp_there: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: The log of the connector's processes, line by line, each with its `process`.
     lines: list[dict] = field(default_factory=list)
+    #: What was in the log and is no line of ours.
+    strays: list[str] = field(default_factory=list)
+    #: Seconds between two looks at what people wait for. A crowd looks less often, so that looking is not the load.
+    look_s: float = 0.01
     numbers: itertools.count = field(default_factory=lambda: itertools.count(1))
 
     # Processes.
@@ -72,7 +88,7 @@ class Stack:
     async def start(self, *names, **settings):
         """Start these parts of the connector, and wait until they can be used."""
         for name in names:
-            command = ("ingress",) if name == "ingress" else ("worker", name)
+            command = ("ingress",) if name == "ingress" else ("worker", name.partition(".")[0])
             self.children[name] = await Child.start(
                 name, (*_CTPAY, *command), {**self.environment, **settings}, self._hear
             )
@@ -82,6 +98,7 @@ class Stack:
     async def kill(self, *names):
         """kill -9, at once for all of them."""
         children = [self.children.pop(name) for name in names]
+        self.paused -= set(names)
         for child in children:
             os.kill(child.pid, signal.SIGKILL)
         for child in children:
@@ -95,9 +112,37 @@ class Stack:
         for child in children:
             assert await asyncio.wait_for(child.result(), PATIENCE_S) == 0
 
+    def pause(self, name):
+        """SIGSTOP: it holds all that it has, and says and hears nothing."""
+        self.paused.add(name)
+        os.kill(self.children[name].pid, signal.SIGSTOP)
+
+    def resume(self, name):
+        """SIGCONT: it goes on as if no time had passed."""
+        self.paused.remove(name)
+        os.kill(self.children[name].pid, signal.SIGCONT)
+
+    def resume_all(self):
+        for name in list(self.paused):
+            self.resume(name)
+
+    async def restart_psp(self):
+        """The PSP goes away with every connection it has, and comes back with its books."""
+        name = "psp stand-in"
+        async with self.psp_there:
+            await self.stop(name)
+            self.children[name] = await self._stand_in(name)
+            await self.children[name].ready(within_s=PATIENCE_S)
+
+    async def _stand_in(self, name):
+        child = await Child.start(name, self.stand_ins[name], self.environment, lambda *_: None)
+        self.stack.push_async_callback(child.stop, within_s=PATIENCE_S)
+        return child
+
     async def calm(self):
         """As in the beginning: everything runs, nothing is to go wrong, and the request log is empty."""
-        await self.start(*(name for name in CONNECTOR if name not in self.children))
+        self.resume_all()
+        await self.start(*(name for name in self.processes if name not in self.children))
         await self.commercetools_control("DELETE", "/faults")
         await self.psp_control("PUT", "/faults", [])
         await self.webhooks(on=True)
@@ -106,8 +151,10 @@ class Stack:
         await self.commercetools_control("DELETE", "/requests")
 
     def _hear(self, name, line):
-        with contextlib.suppress(ValueError):
+        try:
             self.lines.append({"process": name, **json.loads(line)})
+        except ValueError:
+            self.strays.append(f"{name}: {line}")
 
     def finished(self, topic, *, since=0):
         """The outcome lines of a topic's messages."""
@@ -159,8 +206,8 @@ class Stack:
             assert reply["outcome"] == "approved", reply
         return payment
 
-    async def insist(self, method, path, body, *, session=None, key):
-        """The same request under one key until somebody accepts it, as a caller does whose connection breaks; no longer."""
+    async def insist(self, method, path, body, *, session=None, key=None):
+        """The same request until somebody accepts it, as a caller does whose connection breaks; no longer."""
         found = []
 
         async def answered():
@@ -170,31 +217,42 @@ class Stack:
                 found[:] = [reply] if status < 300 else []
             return bool(found)
 
-        await eventually(answered, within_s=LEASE_PATIENCE_S)
+        await eventually(answered, within_s=LEASE_PATIENCE_S, every_s=self.look_s)
         return found[0]
 
-    async def until_paid(self, checkout, operation):
-        """Poll the status of an accepted payment until it is approved; the Payment's id."""
+    async def until_paid(self, checkout, operation, *, outcome="approved"):
+        """Poll the status of an accepted payment until it has this outcome; the Payment's id."""
         found = {}
 
-        async def approved():
+        async def told():
             with contextlib.suppress(aiohttp.ClientError):
                 _, reply = await self.ask("GET", f"/payments/{operation}", session=checkout.session)
                 found.update(reply)
-            return found.get("outcome") == "approved"
+            return found.get("outcome") == outcome
 
-        await eventually(approved, within_s=LEASE_PATIENCE_S)
+        try:
+            await eventually(told, within_s=LEASE_PATIENCE_S, every_s=self.look_s)
+        except TimeoutError:
+            raise AssertionError(f"{operation} must be {outcome}, and the shopper was told: {found}") from None
         return found["paymentReference"]
 
     async def put_transaction(self, payment, kind, amount):
-        """A merchant puts an Initial transaction on the Payment, in commercetools alone."""
-        current = await self.payment(payment)
+        """A merchant puts an Initial transaction on the Payment, in commercetools alone; again if it has just changed."""
         draft = {"type": kind, "amount": {"centAmount": amount, "currencyCode": "EUR"}, "state": "Initial"}
-        action = {"action": "addTransaction", "transaction": draft}
-        await self._as_merchant("POST", f"/payments/{payment}", {"version": current["version"], "actions": [action]})
+
+        async def taken():
+            version = (await self.payment(payment))["version"]
+            body = {"version": version, "actions": [{"action": "addTransaction", "transaction": draft}]}
+            status, document = await self._ask_commercetools("POST", f"/payments/{payment}", body)
+            assert status in {200, 409}, document
+            return status == 200
+
+        await eventually(taken, within_s=PATIENCE_S)
 
     async def payment(self, payment):
-        return await self._as_merchant("GET", f"/payments/{payment}")
+        status, document = await self._ask_commercetools("GET", f"/payments/{payment}")
+        assert status == 200, document
+        return document
 
     async def rows(self, payment):
         """Type, state and minor units of each transaction, sorted."""
@@ -213,18 +271,20 @@ class Stack:
 
         wanted = {payment: sorted(rows) for payment, rows in wanted.items()}
         try:
-            await eventually(there, within_s=within_s)
+            await eventually(there, within_s=within_s, every_s=self.look_s)
         except TimeoutError:
             wrong = {payment: (rows, wanted[payment]) for payment, rows in seen.items() if rows != wanted[payment]}
             raise AssertionError(f"Payments that are not as they must be (seen, wanted): {wrong}") from None
 
-    async def _as_merchant(self, method, path, body=None):
+    async def history(self, payment):
+        """Every version of the Payment that there ever was, the oldest first."""
+        return (await self.commercetools_control("GET", f"/payments/{payment}/history"))["versions"]
+
+    async def _ask_commercetools(self, method, path, body=None):
         url = f"{self.commercetools_url}/{local.PROJECT_KEY}{path}"
         headers = {"Authorization": f"Bearer {self.token}"}
         async with self.http.request(method, url, json=body, headers=headers) as response:
-            document = await response.json()
-            assert response.status < 300, document
-            return document
+            return response.status, await response.json()
 
     async def publish(self, topic, data):
         """Put bytes on one of the connector's topics."""
@@ -282,7 +342,7 @@ class Stack:
         return [one for one in await self.log() if one["client_id"] == client and "/sessions/" not in one["path"]]
 
     async def psp_control(self, method, path, body=None):
-        async with self.http.request(method, f"{self.psp_url}/__control{path}", json=body) as response:
+        async with self.psp_there, self.http.request(method, f"{self.psp_url}/__control{path}", json=body) as response:
             assert response.status < 300, await response.text()
             return await response.json()
 
@@ -293,7 +353,7 @@ class Stack:
 
 
 @contextlib.asynccontextmanager
-async def open_stack(pubsub: str) -> AsyncIterator[Stack]:
+async def open_stack(pubsub: str, processes: Sequence[str] = CONNECTOR) -> AsyncIterator[Stack]:
     """Everything over the Pub/Sub server at `host:port`, running and set up; stopped at the end."""
     ports = free()
     environment = local.environment(ports, dict(os.environ)) | {
@@ -310,26 +370,33 @@ async def open_stack(pubsub: str) -> AsyncIterator[Stack]:
             psp_url=environment["SANDBOX_PSP_URL"],
             http=http,
             stack=stack,
+            processes=processes,
         )
-        await _start_outside(found, asdict(ports), pubsub)
+        books = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "psp"
+        await _start_outside(found, asdict(ports), pubsub, books)
         found.token = await _log_in(found)
         await _set_up(found)
         await asyncio.to_thread(_quicken, pubsub, environment["GOOGLE_CLOUD_PROJECT"])
-        await found.start(*CONNECTOR)
-        yield found
+        try:
+            await found.start(*processes)
+            yield found
+        finally:
+            # What is paused would not hear that it is to end.
+            found.resume_all()
+            last = [child for name, child in found.children.items() if "stand-in" not in name]
+            await asyncio.gather(*(child.stop(within_s=PATIENCE_S) for child in last))
 
 
-async def _start_outside(found, ports, pubsub):
+async def _start_outside(found, ports, pubsub, books):
     webhooks = f"{found.environment['PUBLIC_URL']}/webhooks/sandbox"
     commands = {
         "commercetools": ("--project-key", local.PROJECT_KEY, "--pubsub-host", pubsub),
-        "psp": ("--webhook-url", webhooks),
+        "psp": ("--webhook-url", webhooks, "--memory", str(books)),
     }
-    for name, more in commands.items():
-        command = (_PYTHON, "-m", f"sandbox.{name}", "--port", str(ports[name]), *more)
-        child = await Child.start(name, command, found.environment, lambda *_: None)
-        found.stack.push_async_callback(child.stop, within_s=PATIENCE_S)
-        found.children[f"{name} stand-in"] = child
+    for part, more in commands.items():
+        name = f"{part} stand-in"
+        found.stand_ins[name] = (_PYTHON, "-m", f"sandbox.{part}", "--port", str(ports[part]), *more)
+        found.children[name] = await found._stand_in(name)
     await asyncio.gather(*(child.ready(within_s=PATIENCE_S) for child in found.children.values()))
 
 
@@ -353,6 +420,7 @@ def _quicken(pubsub, project):
         client = SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
         for one in client.list_subscriptions(request={"project": f"projects/{project}"}):
             one.ack_deadline_seconds = ACK_DEADLINE_S
-            one.retry_policy.maximum_backoff = {"seconds": BACKOFF_S_MAX}
+            shortest = min(one.retry_policy.minimum_backoff, timedelta(seconds=BACKOFF_S_MAX))
+            one.retry_policy = {"minimum_backoff": shortest, "maximum_backoff": {"seconds": BACKOFF_S_MAX}}
             paths = {"paths": ["ack_deadline_seconds", "retry_policy"]}
             client.update_subscription(request={"subscription": one, "update_mask": paths})

@@ -1,0 +1,58 @@
+"""Chaos: the product as real processes, a crowd that pays, and everything around it failing. Then nothing may be wrong.
+
+A round is a crowd in bad weather, then calm, then the verdict. What happens in a round is drawn from its seed; when it
+meets which request is up to the machine, so a seed repeats the weather and not the accident.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+
+from processes.crowd import throng
+from processes.verdict import everything_wrong
+from processes.weather import Weather
+
+#: Purchases under way at a time.
+AT_ONCE = 10
+LOOK_S = 0.1
+
+
+@dataclass(kw_only=True)
+class Report:
+    """What a round has seen."""
+
+    seed: str
+    purchases: int = 0
+    payments: int = 0
+    struck: Counter = field(default_factory=Counter)
+    wrong: list = field(default_factory=list)
+
+    def __str__(self):
+        strikes = ", ".join(f"{count} {what}" for what, count in sorted(self.struck.items()))
+        return f"seed {self.seed}: {self.purchases} purchases, {self.payments} Payments; {strikes}"
+
+
+async def play(stack, *, seed, seconds, **weather):
+    """One round; shoppers come for so many seconds. Raises what a shopper met who did not get what she was promised."""
+    report = Report(seed=seed)
+    weather = Weather(stack, random.Random(seed), **weather)
+    stack.look_s = LOOK_S
+    since = len(stack.lines)
+    crowd = asyncio.ensure_future(throng(stack, seed, seconds=seconds, at_once=AT_ONCE))
+    try:
+        await weather.storm(crowd)
+    finally:
+        report.struck = weather.struck
+        crowd.cancel()
+    purchases = await crowd
+    report.purchases = len(purchases)
+    await stack.calm()
+    # The calm brings the last events and the last messages; they must change nothing.
+    ends = {payment: rows for one in purchases for payment, rows in one.ends.items()}
+    report.payments = len(ends)
+    await stack.until_rows(ends)
+    report.wrong = await everything_wrong(stack, purchases, since=since)
+    return report

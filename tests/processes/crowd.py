@@ -1,0 +1,166 @@
+"""Shoppers and merchants in a crowd. Each knows what the Payments must be in the end, whatever happens meanwhile.
+
+They ask again only while nobody answers, as a browser or an order system does; what is accepted is never asked twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from support.stack import LEASE_PATIENCE_S
+
+TOTAL = 4200
+HELD = ("Authorization", "Success", TOTAL)
+
+
+@dataclass(kw_only=True)
+class Purchase:
+    """One cart, what is done about it, and how each of its Payments must end (id -> rows)."""
+
+    stack: object
+    name: str
+    total: int = TOTAL
+    cart: str = ""
+    session: str = ""
+    ends: dict = field(default_factory=dict)
+
+    async def begin(self):
+        checkout = await self.stack.fill_cart(TOTAL)
+        self.cart, self.session = checkout.cart, checkout.session
+
+    async def accepted(self, token, key=None):
+        """The operation of a payment that was accepted."""
+        body = {"paymentMethod": {"type": "card", "token": token}}
+        key = key and f"{self.name}-{key}"
+        reply = await self.stack.insist("POST", "/payments", body, session=self.session, key=key)
+        return reply["operation"]
+
+    async def pay(self, token="tok_approved", *, key="pay", outcome="approved"):
+        """A payment that has this outcome; its Payment."""
+        return await self.stack.until_paid(self, await self.accepted(token, key), outcome=outcome)
+
+    async def ask(self, payment, action, amount=None):
+        asked = {"action": action}
+        if amount is not None:
+            asked["amount"] = {"centAmount": amount, "currencyCode": "EUR"}
+        path, key = f"/operations/payment-intents/{payment}", f"{self.name}-{action}-{amount}"
+        await self.stack.insist("POST", path, {"actions": [asked]}, key=key)
+
+    async def until(self, payment, *rows):
+        """Wait for them; they are the end unless something else is done."""
+        self.ends[payment] = list(rows)
+        await self.stack.until_rows({payment: list(rows)}, within_s=LEASE_PATIENCE_S)
+
+    async def bank(self, payment, path, **body):
+        """Something that the PSP's own people or the shopper's bank do."""
+        psp_payment = (await self.stack.payment(payment))["interfaceId"]
+        return await self.stack.psp_control("POST", f"/payments/{psp_payment}/{path}", body)
+
+
+async def captured_and_refunded(one):
+    payment = await one.pay()
+    await one.until(payment, HELD)
+    await one.ask(payment, "capturePayment", 2000)
+    await one.until(payment, HELD, ("Charge", "Success", 2000))
+    await one.ask(payment, "refundPayment", 700)
+    await one.until(payment, HELD, ("Charge", "Success", 2000), ("Refund", "Success", 700))
+
+
+async def captured_twice_at_once(one):
+    payment = await one.pay()
+    await asyncio.gather(*(one.ask(payment, "capturePayment", amount) for amount in (1000, 1100)))
+    await one.until(payment, HELD, ("Charge", "Success", 1000), ("Charge", "Success", 1100))
+
+
+async def cancelled(one):
+    payment = await one.pay()
+    await one.ask(payment, "cancelPayment")
+    await one.until(payment, HELD, ("CancelAuthorization", "Success", TOTAL))
+
+
+async def reversed_(one):
+    payment = await one.pay()
+    await one.ask(payment, "capturePayment", 1200)
+    await one.until(payment, HELD, ("Charge", "Success", 1200))
+    await one.ask(payment, "reversePayment")
+    given_back = (("CancelAuthorization", "Success", TOTAL - 1200), ("Refund", "Success", 1200))
+    await one.until(payment, HELD, ("Charge", "Success", 1200), *given_back)
+
+
+async def clicked_twice(one):
+    operations = await asyncio.gather(*(one.accepted("tok_approved") for _ in range(2)))
+    payments = {await one.stack.until_paid(one, operation) for operation in operations}
+    assert len(payments) == 1, f"Two clicks must be one payment, and were {payments}"
+    await one.until(payments.pop(), HELD)
+
+
+async def declined_then_paid(one):
+    declined = await one.pay("tok_declined", key="first", outcome="rejected")
+    await one.until(declined, ("Authorization", "Failure", TOTAL))
+    await one.until(await one.pay(key="second"), HELD)
+
+
+async def challenged(one):
+    operation = await one.accepted("tok_3ds", "pay")
+    payment = await one.stack.until_paid(one, operation, outcome="action")
+    brought = {"parameters": {"result": (await one.bank(payment, "challenge", decision="approve"))["result"]}}
+    await one.stack.insist("POST", f"/payments/{operation}/complete", brought, session=one.session)
+    await one.stack.until_paid(one, operation)
+    await one.until(payment, HELD)
+
+
+async def decided_later(one):
+    # The PSP decides by itself after some seconds, and only its event tells so.
+    await one.until(await one.pay("tok_pending"), HELD)
+
+
+async def charged_by_hand(one):
+    payment = await one.pay()
+    await one.until(payment, HELD)
+    await one.stack.put_transaction(payment, "Charge", 1500)
+    await one.until(payment, HELD, ("Charge", "Success", 1500))
+
+
+async def disputed(one):
+    payment = await one.pay()
+    await one.ask(payment, "capturePayment", TOTAL)
+    captured = (HELD, ("Charge", "Success", TOTAL))
+    await one.until(payment, *captured)
+    await one.bank(payment, "disputes", amount=900)
+    await one.until(payment, *captured, ("Chargeback", "Pending", 900))
+
+
+#: The most usual ones first; a crowd takes them in turn.
+STORIES = (
+    captured_and_refunded,
+    clicked_twice,
+    captured_twice_at_once,
+    declined_then_paid,
+    challenged,
+    cancelled,
+    charged_by_hand,
+    disputed,
+    reversed_,
+    decided_later,
+)
+
+
+async def throng(stack, name, *, seconds, at_once):
+    """Purchases, so many at a time, new ones for so many seconds; all of them, ended."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    purchases = []
+
+    async def customer():
+        while loop.time() < until:
+            number = len(purchases)
+            one = Purchase(stack=stack, name=f"{name}-{number}")
+            purchases.append(one)
+            await one.begin()
+            await STORIES[number % len(STORIES)](one)
+
+    async with asyncio.TaskGroup() as customers:
+        for _ in range(at_once):
+            customers.create_task(customer())
+    return purchases
