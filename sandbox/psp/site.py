@@ -95,6 +95,7 @@ async def fields(request: web.Request) -> web.Response:
     values = {
         **LABELS[locale],
         "locale": locale,
+        "dir": "rtl" if request.query.get("dir") == "rtl" else "ltr",
         "origin": origin or "",
         "key": house.publishable_key,
         "theme": json.dumps(theme),

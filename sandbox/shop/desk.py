@@ -56,6 +56,14 @@ class Desk:
             self.histories.popitem(last=False)
         return history
 
+    def session_metadata(self) -> dict[str, object]:
+        """What a checkout session of this shop says besides its cart."""
+        return {
+            "allowedPaymentMethods": ["card"],
+            "processorUrl": self.processor_url,
+            "merchantReturnUrl": f"{self.url}/thanks",
+        }
+
     def note(self, payment_id: str, text: str) -> None:
         """A line of our own in the history."""
         at = self.clock().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -117,12 +125,7 @@ async def start_checkout(request: web.Request) -> web.Response:
     if not isinstance(quantities, dict) or not all(type(each) is int for each in quantities.values()):
         raise AskedWrongError("Send `quantities`: a number for each item.")
     cart = await desk.merchant.create_cart(cart_draft(quantities, anonymous_id=desk.new_id()))
-    metadata = {
-        "allowedPaymentMethods": ["card"],
-        "processorUrl": desk.processor_url,
-        "merchantReturnUrl": f"{desk.url}/thanks",
-    }
-    session = await desk.merchant.create_session(str(cart["id"]), metadata)
+    session = await desk.merchant.create_session(str(cart["id"]), desk.session_metadata())
     body = {"cartId": cart["id"], "sessionId": session["id"], "total": cart.get("totalPrice")}
     return web.json_response(body, status=201)
 

@@ -8,6 +8,8 @@ from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
+from sandbox.shop import example
+from sandbox.shop.catalogue import cart_draft
 from sandbox.shop.desk import DESK, Desk
 
 PAGES: Final = Path(__file__).parent / "pages"
@@ -20,6 +22,7 @@ def routes() -> list[web.AbstractRouteDef]:
         web.get("/payments", payments),
         web.get("/payments/{payment}", payment),
         web.static("/assets", PAGES / "assets"),
+        *([web.get("/example/{name}", show_example)] if example.FOLDER.is_dir() else []),
     ]
 
 
@@ -41,6 +44,25 @@ async def thanks(request: web.Request) -> web.Response:
     if reference is None:
         return _page("payments", request.app[DESK])
     raise web.HTTPSeeOther(f"/payments/{quote(reference, safe='')}?outcome={quote(outcome, safe='')}")
+
+
+async def show_example(request: web.Request) -> web.StreamResponse:
+    """`/example/index.html` or `/example/spa.html`, with a cart and a session of its own."""
+    desk, name = request.app[DESK], request.match_info["name"]
+    if name in example.FILES:
+        return await example.file(request)
+    if name not in example.PAGES:
+        raise web.HTTPNotFound
+    cart = await desk.merchant.create_cart(cart_draft({"mug": 2}, anonymous_id=desk.new_id()))
+    session = await desk.merchant.create_session(str(cart["id"]), desk.session_metadata())
+    around = example.Around(
+        processor_url=desk.processor_url,
+        psp_url=desk.psp_url,
+        session=str(session["id"]),
+        language=request.query.get("lang", "en"),
+        direction=request.query.get("dir", "ltr"),
+    )
+    return example.page(name, around)
 
 
 def _page(name: str, desk: Desk) -> web.Response:

@@ -16,11 +16,14 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from playwright.async_api import ConsoleMessage, Page, async_playwright
+from playwright.async_api import ConsoleMessage, Page, async_playwright, expect
+from support.polling import eventually
 from support.psp_servers import PUBLISHABLE_KEY, SECRET_KEY, running_psp
 
 from ctpay.ports import HOST, VARIABLES, free
 from enabler.routes import add_routes
+from sandbox.shop import example
+from sandbox.shop.example import Around
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 #: Chromium looks for nothing outside this machine.
@@ -34,6 +37,9 @@ FLAGS = (
 )
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
+#: Milliseconds. Far more than anything takes: the machine may be busy with other things.
+PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
@@ -69,7 +75,7 @@ async def open_tab(chromium):
     async def open_(url: str, *, viewport=DESKTOP, **options) -> Page:
         context = await chromium.new_context(viewport=viewport, **options)
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE_MS)
         page = await context.new_page()
         tab = Tab(page=page)
         tabs.append(tab)
@@ -148,6 +154,11 @@ class Processor:
     psp_url: str
     client: aiohttp.ClientSession
     url: str = ""
+    #: Each test has its own, so that no tab remembers another's attempt.
+    session: str = field(default_factory=lambda: f"session-{uuid.uuid4()}")
+    #: What `GET /operations/config` says besides the usual.
+    more_configuration: dict = field(default_factory=dict)
+    stored: list[dict] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     #: Route (`POST /payments`, `GET /payments/{operation}`, …) -> answers still to come before the usual one.
     script: dict[str, list] = field(default_factory=dict)
@@ -161,7 +172,7 @@ class Processor:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         origin = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Location, Retry-After"}
         if request.method == "OPTIONS":
-            allow = {"Access-Control-Allow-Headers": "*", "Access-Control-Allow-Methods": "GET, POST"}
+            allow = {"Access-Control-Allow-Headers": "*", "Access-Control-Allow-Methods": "GET, POST, DELETE"}
             return web.Response(status=204, headers=origin | allow)
         body = await request.text()
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -197,9 +208,18 @@ async def configuration(processor: Processor, asked: dict) -> web.Response:
             "fieldsUrl": f"{processor.psp_url}/fields",
             "publishableKey": PUBLISHABLE_KEY,
             "paymentMethods": ["card"],
-            "storedPaymentMethodsConfig": {"isEnabled": False},
+            "storedPaymentMethodsConfig": {"isEnabled": bool(processor.stored)},
+            **processor.more_configuration,
         }
     )
+
+
+async def list_stored(processor: Processor, asked: dict) -> web.Response:
+    return web.json_response({"storedPaymentMethods": processor.stored})
+
+
+async def delete_stored(processor: Processor, asked: dict) -> web.Response:
+    return web.Response()
 
 
 def told(payment: dict) -> web.Response:
@@ -217,7 +237,7 @@ async def pay(processor: Processor, asked: dict) -> web.Response:
         {
             "amount": 4230,
             "currency": "EUR",
-            "token": asked["paymentMethod"]["token"],
+            "token": asked["paymentMethod"].get("token", "tok_approved"),
             "merchant_reference": "order-1",
             "return_url": f"{processor.url}/back",
         },
@@ -245,6 +265,8 @@ USUAL = {
         200, {"paymentReference": None, "outcome": "pending", "operation": "operation-1"}
     ),
     "POST /payments/{operation}/complete": complete,
+    "GET /stored-payment-methods": list_stored,
+    "DELETE /stored-payment-methods/{id}": delete_stored,
 }
 
 
@@ -263,48 +285,59 @@ async def processor(psp):
             yield running
 
 
-#: A merchant's page as small as it can be; `window.made` is what the test looks at.
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">
-<title>A page</title><body><div id="payment"></div>
-<script type="module">
-  import {{ Enabler }} from "{processor}/enabler/connector-enabler.es.js";
-  window.results = []; window.errors = []; window.actions = [];
-  const enabler = window.enabler = new Enabler({{
-    processorUrl: "{processor}", sessionId: "session-1", locale: "{locale}",
-    onComplete: (result) => window.results.push(result),
-    onError: (error, context) => window.errors.push({{ code: error.code, message: error.message, ...context }}),
-    onActionRequired: async (action) => window.actions.push(action.type),
-  }});
-  window.component = (await enabler.{builder}).build({build});
-  await window.component.mount("#payment");
-  window.mounted = true;
-</script></body></html>"""
-
-
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_payment(processor, open_tab):
-    """Opens a merchant's page, of an origin of its own, with a component in it that can be typed into."""
+    """Opens a page of `docs/example`, on an origin of its own, with a component in it that can be typed into.
+
+    `builder`: instead of the drop-in, with `build` for its options. `isolate` False: the same origin again.
+    """
     servers = []
 
-    async def open_(*, builder='createDropinBuilder("embedded")', build="{}", locale="en", **options) -> Page:
-        text = PAGE.format(processor=processor.url, builder=builder, build=build, locale=locale)
+    async def open_(
+        *, builder=None, build="{}", page="index.html", language="en", direction="ltr", path="/", **options
+    ) -> Page:
+        around = Around(
+            processor_url=processor.url,
+            psp_url=processor.psp_url,
+            session=processor.session,
+            language=language,
+            direction=direction,
+        )
 
-        async def page(request: web.Request) -> web.Response:
-            return web.Response(text=text, content_type="text/html")
+        async def show(request: web.Request) -> web.StreamResponse:
+            return example.page(page, around)
 
         app = web.Application()
-        app.router.add_get("/", page)
+        app.router.add_get("/", show)
+        app.router.add_get("/{name}", example.file)
         server = TestServer(app)
         await server.start_server()
         servers.append(server)
-        opened = await open_tab(str(server.make_url("/")), **options)
-        await opened.wait_for_function("window.mounted")
+        opened = await open_tab(str(server.make_url(path)), **options)
+        if page == "index.html":
+            await until(opened, "window.told?.isReady || window.told?.errors.length")
+        if builder is not None:
+            await opened.evaluate(
+                f"""(async () => {{
+                  told.component.unmount();
+                  told.component = (await enabler.{builder}).build({build});
+                  await told.component.mount("#payment");
+                }})()"""
+            )
         return opened
 
     yield open_
     for server in servers:
         await server.close()
+
+
+async def until(page: Page, truth: str) -> None:
+    """Wait until a JavaScript expression is true. Playwright's own way of waiting needs `unsafe-eval` in the page."""
+
+    async def is_true() -> bool:
+        return bool(await page.evaluate(f"!!({truth})"))
+
+    await eventually(is_true, within_s=PATIENCE_MS / 1000)
 
 
 async def type_card(page: Page, number: str, *, expiry: str = "1234", cvc: str = "123") -> None:

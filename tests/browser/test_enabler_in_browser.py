@@ -8,6 +8,7 @@ import json
 import pytest
 from aiohttp import web
 from playwright.async_api import expect
+from support.polling import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -17,14 +18,29 @@ UNDER_WAY = {"paymentReference": None, "outcome": "pending", "operation": "opera
 DONE = {"paymentReference": "payment-9", "outcome": "approved", "operation": "operation-1"}
 
 
+async def type_into(fields, number):
+    await fields.locator("#number").press_sequentially(number)
+    await fields.locator("#expiry").press_sequentially("1234")
+    await fields.locator("#cvc").fill("123")
+
+
+async def true(page, expression):
+    """Wait until it is so."""
+
+    async def is_so():
+        return bool(await page.evaluate(f"!!({expression})"))
+
+    await eventually(is_so, within_s=30)
+
+
 async def results(page, count=1):
-    await page.wait_for_function(f"window.results.length >= {count}")
-    return await page.evaluate("window.results")
+    await true(page, f"told.results.length >= {count}")
+    return await page.evaluate("told.results")
 
 
 async def errors(page, count=1):
-    await page.wait_for_function(f"window.errors.length >= {count}")
-    return await page.evaluate("window.errors")
+    await true(page, f"told.errors.length >= {count}")
+    return await page.evaluate("told.errors")
 
 
 def pay_button(page):
@@ -37,13 +53,13 @@ async def test_a_shopper_pays_and_the_page_is_told_what_the_server_said(open_pay
     await shots(page, "enabler-filled")
     await pay_button(page).click()
     assert await results(page) == [{"isSuccess": True, "outcome": "approved", "paymentReference": "payment-1"}]
-    assert await page.evaluate("component.getState()") == {
+    assert await page.evaluate("told.component.getState()") == {
         "card": {"brand": "Visa", "endDigits": "4242", "expiryDate": "12/34"}
     }
     (paid,) = processor.paid()
-    assert paid.headers["x-session-id"] == "session-1"
+    assert paid.headers["x-session-id"] == processor.session
     assert paid.headers["prefer"] == "wait=10"
-    assert len(paid.headers["idempotency-key"]) == 36
+    assert len(paid.headers["idempotency-key"]) == 32
     assert paid.document["paymentMethod"].keys() == {"type", "token"}
     assert paid.document["paymentMethod"]["token"].startswith("tok_")
     await expect(page.get_by_text("Thank you. The payment is approved.")).to_be_visible()
@@ -84,10 +100,10 @@ async def test_a_double_click_pays_once(open_payment, processor, card):
     busy = page.get_by_role("button", name="Paying")
     await expect(busy).to_be_disabled()
     await expect(busy).to_have_attribute("aria-busy", "true")
-    await page.evaluate("component.submit(); component.submit(); undefined")
+    await page.evaluate("told.component.submit(); told.component.submit(); undefined")
     gate.set()
     await results(page)
-    await page.evaluate("component.submit()")
+    await page.evaluate("told.component.submit()")
     assert len(processor.paid()) == 1
 
 
@@ -111,7 +127,7 @@ async def test_after_a_decline_another_card_is_another_attempt(*, open_payment, 
 
 async def test_fields_that_are_not_complete_are_shown_and_nothing_is_sent(open_payment, processor, card):
     page = await open_payment()
-    assert await page.evaluate("component.isValid()") is False
+    assert await page.evaluate("told.component.isValid()") is False
     await pay_button(page).click()
     (error,) = await errors(page)
     assert error["code"] == "incomplete"
@@ -120,16 +136,16 @@ async def test_fields_that_are_not_complete_are_shown_and_nothing_is_sent(open_p
     await expect(pay_button(page)).to_be_enabled()
     assert processor.paid() == []
     await card(page, APPROVED)
-    await page.wait_for_function("component.isValid()")
+    await true(page, "told.component.isValid()")
 
 
 async def test_a_component_without_a_button_is_submitted_by_the_page(open_payment, processor, card):
     page = await open_payment(builder='createComponentBuilder("card")')
     await expect(page.get_by_role("button")).to_have_count(0)
-    await page.evaluate("component.showValidation()")
+    await page.evaluate("told.component.showValidation()")
     await expect(page.frame_locator("#payment iframe").locator("#number")).to_be_focused()
     await card(page, APPROVED)
-    await page.evaluate("component.submit()")
+    await page.evaluate("told.component.submit()")
     assert [one["outcome"] for one in await results(page)] == ["approved"]
 
 
@@ -148,7 +164,7 @@ async def test_a_challenge_is_answered_in_a_dialog(open_payment, processor, card
     approve = dialog.locator("iframe").content_frame.get_by_role("button", name="Approve")
     await expect(approve).to_be_visible()
     await shots(page, "enabler-challenge")
-    assert await page.evaluate("window.actions") == ["challenge"]
+    assert await page.evaluate("told.actions") == ["challenge"]
     await approve.click()
     assert [one["outcome"] for one in await results(page)] == ["approved"]
     await expect(dialog).to_have_count(0)
@@ -200,10 +216,10 @@ async def test_a_component_that_is_removed_takes_its_challenge_with_it(open_paym
     await card(page, CHALLENGE)
     await pay_button(page).click()
     await expect(page.locator("dialog iframe").content_frame.get_by_role("button", name="Approve")).to_be_visible()
-    await page.evaluate("component.unmount()")
+    await page.evaluate("told.component.unmount()")
     assert [one["code"] for one in await errors(page)] == ["abandoned"]
     await expect(page.locator("dialog")).to_have_count(0)
-    await page.evaluate("component.mount('#payment').then(() => undefined)")
+    await page.evaluate("told.component.mount('#payment').then(() => undefined)")
     await card(page, APPROVED)
     await pay_button(page).click()
     assert [one["outcome"] for one in await results(page)] == ["approved"]
@@ -263,7 +279,7 @@ async def test_no_result_in_time_is_asked_after_to_its_end(open_payment, process
     assert len(processor.paid()) == 1
     asked = processor.of("GET", "/payments/operation-1")
     assert len(asked) == 3
-    assert {one.headers["x-session-id"] for one in asked} == {"session-1"}
+    assert {one.headers["x-session-id"] for one in asked} == {processor.session}
 
 
 async def test_an_action_that_comes_after_the_server_stopped_waiting_still_reaches_the_shopper(
@@ -309,7 +325,7 @@ async def test_an_action_that_was_done_is_not_shown_again_while_its_completion_i
     await pay_button(page).click()
     await page.locator("dialog iframe").content_frame.get_by_role("button", name="Approve").click()
     assert [one["outcome"] for one in await results(page)] == ["approved"]
-    assert await page.evaluate("window.actions") == ["challenge"]
+    assert await page.evaluate("told.actions") == ["challenge"]
 
 
 async def test_a_lost_reply_is_asked_for_again_with_the_same_key_and_token(open_payment, processor, card):
@@ -362,9 +378,9 @@ async def test_a_payment_whose_end_is_unknown_is_resumed_and_never_replaced(open
 
     await page.route("**/payments", lose)
     await pay_button(page).click()
-    while not await page.evaluate("window.errors.length"):
+    while not await page.evaluate("told.errors.length"):
         await page.clock.run_for(2_000)
-    (error,) = await page.evaluate("window.errors")
+    (error,) = await page.evaluate("told.errors")
     assert error["code"] == "unreachable"
     await expect(page.get_by_text("you will not be charged twice")).to_be_visible()
     await shots(page, "enabler-unknown")
@@ -396,35 +412,40 @@ async def test_a_definite_no_is_told_and_the_next_try_is_a_new_attempt(
     assert len({one.headers["idempotency-key"] for one in processor.paid()}) == 2
 
 
-async def test_messages_of_other_pages_are_not_heard(open_payment, processor, card):
+async def test_messages_of_other_pages_and_of_other_frames_of_the_psp_are_not_heard(open_payment, processor):
     page = await open_payment()
-    forged = """
+    await page.evaluate(
+        """(src) => {
       postMessage({ type: "change", complete: true }, "*");
       postMessage({ type: "submit" }, "*");
       const frame = document.createElement("iframe");
-      frame.srcdoc = "<script>parent.postMessage({ type: 'submit' }, '*')</script>";
+      Object.assign(frame, { src, id: "other" });
       document.body.append(frame);
-      new Promise((resolve) => { frame.onload = () => setTimeout(resolve, 100); });
-    """
-    await page.evaluate(f"(async () => {{ {forged.replace('new Promise', 'await new Promise')} }})()")
-    assert await page.evaluate("component.isValid()") is False
-    assert (processor.paid(), await page.evaluate("window.errors")) == ([], [])
+    }""",
+        await page.locator("#payment iframe").get_attribute("src"),
+    )
+    other = page.frame_locator("#other")
+    await type_into(other, APPROVED)
+    await expect(other.locator("#brand")).to_have_text("Visa")
+    await other.locator("#cvc").press("Enter")
+    assert await page.evaluate("told.component.isValid()") is False
+    assert (processor.paid(), await page.evaluate("told.errors")) == ([], [])
 
 
 async def test_a_page_can_mount_unmount_and_mount_again(open_payment, processor, card):
     page = await open_payment()
-    await page.evaluate("(async () => { component.unmount(); await component.mount('#payment'); })()")
-    await page.evaluate("(async () => { await component.mount('#payment'); })()")
+    await page.evaluate("(async () => { told.component.unmount(); await told.component.mount('#payment'); })()")
+    await page.evaluate("(async () => { await told.component.mount('#payment'); })()")
     assert await page.evaluate("document.querySelectorAll('#payment > *').length") == 1
     await card(page, APPROVED)
     await pay_button(page).click()
     assert [one["outcome"] for one in await results(page)] == ["approved"]
-    await page.evaluate("component.remove()")
+    await page.evaluate("told.component.remove()")
     assert await page.evaluate("document.querySelector('#payment').innerHTML") == ""
 
 
 async def test_a_shopper_reads_their_own_language(open_payment):
-    page = await open_payment(locale="de-DE")
+    page = await open_payment(language="de-DE")
     await expect(page.get_by_role("button", name="Jetzt zahlen")).to_be_enabled()
     await expect(page.frame_locator("#payment iframe").get_by_label("Kartennummer")).to_be_visible()
 
@@ -432,7 +453,7 @@ async def test_a_shopper_reads_their_own_language(open_payment):
 @pytest.mark.parametrize(
     ("builder", "message"),
     [
-        ('createComponentBuilder("invoice")', "no component for invoice"),
+        ('createComponentBuilder("cheque")', "no component for cheque"),
         ('createDropinBuilder("hpp")', "no drop-in of type hpp"),
     ],
 )

@@ -73,7 +73,7 @@ async def test_a_theme_carries_colours_and_sizes_and_nothing_else():
 async def test_the_fields_speak_the_shoppers_language(locale, language):
     async with running_psp() as psp:
         _, _, text = await get(psp.url, "/fields", publishable_key=PUBLISHABLE_KEY, origin=SHOP, locale=locale)
-        assert f'<html lang="{language}">' in text
+        assert f'<html lang="{language}" dir="ltr">' in text
         assert LABELS[language]["number"] in text
 
 

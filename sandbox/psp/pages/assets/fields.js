@@ -1,7 +1,7 @@
 // The card fields. What is typed here goes to our own server and nowhere else; the page around us gets a token.
 //
 // Messages, both ways only to and from the one origin the server put into the page:
-//   in   {type: "tokenize", id} {type: "focus"} {type: "clear"} {type: "disable"} {type: "enable"}
+//   in   {type: "tokenize", id} {type: "focus"} {type: "validate"} {type: "clear"} {type: "disable"} {type: "enable"}
 //   out  ready, change {complete, brand, last4}, submit, height {height},
 //        token {id, token, card: {brand, last4, expiry}}, error {id, code, message, fields}
 
@@ -111,11 +111,16 @@ function onInput(event) {
   changed();
 }
 
-async function tokenize(id) {
+function validate() {
   const wrong = wrongFields();
   Object.keys(fields).forEach((name) => mark(name, wrong.includes(name)));
+  if (wrong.length > 0) fields[wrong[0]].focus();
+  return wrong;
+}
+
+async function tokenize(id) {
+  const wrong = validate();
   if (wrong.length > 0) {
-    fields[wrong[0]].focus();
     tell({ type: "error", id, code: "incomplete", message: labels[`wrong_${wrong[0]}`], fields: wrong });
     return;
   }
@@ -151,6 +156,7 @@ function disable(disabled) {
 const ORDERS = {
   tokenize: (message) => tokenize(message.id),
   focus: () => fields[wrongFields()[0] ?? "number"].focus(),
+  validate,
   clear() { form.reset(); brandLabel.textContent = ""; Object.keys(fields).forEach((name) => mark(name, false)); changed(); },
   disable: () => disable(true),
   enable: () => disable(false),

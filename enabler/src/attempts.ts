@@ -1,0 +1,131 @@
+// From a token to what the server says of the payment, whatever the network does in between.
+//
+// Law: an attempt whose end we do not know is resumed, never replaced. Its key, its token and how far it got are kept
+// until the server has said how it ended; only then does paying again mean a new attempt. All components of an Enabler
+// share this, since they pay for one cart.
+
+import { EnablerError } from "./errors.js";
+import type { Memory } from "./memory.js";
+import type { Processor } from "./processor.js";
+import type { Action, Method, Standing } from "./wire.js";
+
+export interface Payer {
+  /** Asked only where a new attempt begins. */
+  method: () => Promise<Method>;
+  /** Let the shopper do what the PSP asks, and give back the parameters for the completion. */
+  perform: (action: Action, paymentReference: string | undefined) => Promise<object>;
+}
+
+interface Attempt {
+  key: string;
+  /** Null: begun by a page that is gone. */
+  method: Method | null;
+  /** Whether the processor may have heard of it. */
+  arrived: boolean;
+  operation?: string | undefined;
+  completion: { operation: string; parameters: object; key: string; url: string } | null;
+}
+
+const isEnd = ({ outcome }: Standing) => outcome === "approved" || outcome === "rejected";
+
+export class Attempts {
+  readonly #processor: Processor;
+  readonly #memory: Memory;
+  #open: Attempt | null = null;
+  #running: Promise<Standing> | null = null;
+
+  constructor({ processor, memory }: { processor: Processor; memory: Memory }) {
+    this.#processor = processor;
+    this.#memory = memory;
+  }
+
+  /** Whether there is an attempt of unknown end that `pay` would carry on without asking for a method. */
+  get unresolved(): boolean {
+    return this.#open !== null && (this.#open.method !== null || this.#open.operation !== undefined);
+  }
+
+  /** Take up what this tab left open before the page was loaded again; its end, if it has a good one by now. */
+  async recover(): Promise<Standing | null> {
+    const note = this.#open === null ? this.#memory.read() : null;
+    if (note === null) return null;
+    this.#open = { key: note.key, method: null, arrived: true, completion: null };
+    if (note.operation === undefined) return null;
+    const standing = await this.#processor.status(note.operation);
+    if (standing.outcome === "pending") {
+      this.#open.operation = note.operation;
+      return null;
+    }
+    this.#close();
+    // What was declined, or given up in the middle of a challenge, is over: the next try is a new attempt.
+    return standing.outcome === "approved" ? standing : null;
+  }
+
+  /** One at a time: while one is under way, this is the same one. Raises EnablerError. */
+  pay(payer: Payer): Promise<Standing> {
+    this.#running ??= this.#pay(payer).finally(() => {
+      this.#running = null;
+    });
+    return this.#running;
+  }
+
+  async #pay(payer: Payer): Promise<Standing> {
+    const attempt = this.#open ?? { key: newKey(), method: null, arrived: false, completion: null };
+    if (attempt.operation === undefined) attempt.method ??= await payer.method();
+    this.#open = attempt;
+    this.#memory.write(attempt);
+    try {
+      const standing = await this.#carryOn(attempt, payer);
+      this.#close();
+      return standing;
+    } catch (error) {
+      if (!(error instanceof EnablerError && error.uncertain)) this.#close();
+      throw error;
+    }
+  }
+
+  #close(): void {
+    this.#open = null;
+    this.#memory.clear();
+  }
+
+  async #carryOn(attempt: Attempt, { perform }: Payer): Promise<Standing> {
+    let standing = await this.#next(attempt);
+    while (standing.action !== undefined) {
+      const { operation, action, paymentReference } = standing;
+      const parameters = await perform(action, paymentReference);
+      attempt.completion = { operation, parameters, key: newKey(), url: action.url };
+      standing = await this.#next(attempt);
+    }
+    return standing;
+  }
+
+  async #next(attempt: Attempt): Promise<Standing> {
+    const { completion } = attempt;
+    // Right after a completion, the status may still show the action that was just done.
+    const isNews = (standing: Standing) =>
+      isEnd(standing) || (standing.action !== undefined && standing.action.url !== completion?.url);
+    const standing = await this.#ask(attempt);
+    attempt.operation = standing.operation;
+    this.#memory.write(attempt);
+    const underWay = standing.paymentReference === undefined || (standing.outcome === "action" && !isNews(standing));
+    return underWay && !isEnd(standing) ? this.#processor.follow(standing, isNews) : standing;
+  }
+
+  async #ask(attempt: Attempt): Promise<Standing> {
+    const { completion, method, key, arrived, operation } = attempt;
+    if (completion !== null) return this.#processor.complete(completion);
+    if (method !== null) {
+      attempt.arrived = true;
+      return this.#processor.pay({ method, key, arrived });
+    }
+    // Begun by a page that is gone. What the server accepted, it finishes; we only have to hear how.
+    const standing = await this.#processor.status(String(operation));
+    return isEnd(standing) || standing.action !== undefined ? standing : { ...standing, paymentReference: undefined };
+  }
+}
+
+/** 128 bits of chance. `randomUUID` would do, but is missing on pages without TLS. */
+function newKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

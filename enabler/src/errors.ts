@@ -1,0 +1,30 @@
+// What goes wrong, in a form a storefront can act on.
+
+export interface Circumstances {
+  /** The payment may have been made all the same. The attempt is kept, and paying again resumes it. */
+  uncertain?: boolean;
+  /** Of the processor's answer. */
+  status?: number | undefined;
+  paymentReference?: string | undefined;
+  /** The shopper has seen it already, in the fields. */
+  shown?: boolean;
+}
+
+export class EnablerError extends Error {
+  override readonly name = "EnablerError";
+  /** One of ours ("configuration", "unavailable", "unreachable", "fields", "incomplete", "abandoned") or the processor's. */
+  readonly code: string;
+  readonly uncertain: boolean;
+  readonly status: number | undefined;
+  readonly shown: boolean;
+  paymentReference: string | undefined;
+
+  constructor(code: string, message: string, circumstances: Circumstances = {}) {
+    super(message);
+    this.code = code;
+    this.uncertain = circumstances.uncertain ?? false;
+    this.status = circumstances.status;
+    this.shown = circumstances.shown ?? false;
+    this.paymentReference = circumstances.paymentReference;
+  }
+}

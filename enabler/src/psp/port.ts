@@ -1,0 +1,58 @@
+// What the library needs of a PSP. Another PSP gets another module beside this one, and a line in `registry.ts`.
+
+import type { CardState, ExpressAddress, ExpressOptions, ExpressShippingOption } from "../contract.js";
+
+export interface FieldsOptions {
+  /** Of `GET /operations/config`. */
+  config: Readonly<Record<string, unknown>>;
+  /** Two letters. */
+  language: string;
+  direction: string;
+  /** The accessible name. */
+  title: string;
+  /** Where the theme's custom properties are read. */
+  style: CSSStyleDeclaration;
+  onChange: (state: CardState & { complete: boolean }) => void;
+  /** The Enter key. */
+  onSubmit: () => void;
+}
+
+/** The PSP's own fields, in a frame of its origin. */
+export interface CardFields {
+  element: HTMLElement;
+  /** They can be typed into. Not before the element is in the page. */
+  ready: Promise<void>;
+  tokenize(): Promise<{ token: string; card: CardState }>;
+  /** To the first field that is not complete; errors are shown there. */
+  focus(): void;
+  enable(): void;
+  disable(): void;
+  remove(): void;
+}
+
+export interface WalletOptions {
+  config: Readonly<Record<string, unknown>>;
+  language: string;
+  title: string;
+  sheetTitle: string;
+  options: ExpressOptions;
+  /** The shopper agreed to pay; pay with this. Rejects where that did not work out. */
+  onPay: (paid: { token: string; shippingAddress: ExpressAddress; billingAddress: ExpressAddress }) => Promise<void>;
+  onError: (error: unknown) => void;
+}
+
+export interface Wallet {
+  element: HTMLElement;
+  ready: Promise<void>;
+  remove(): void;
+}
+
+export type { ExpressShippingOption };
+
+export interface PspModule {
+  /** Payment method types that it has fields for. */
+  readonly methods: readonly string[];
+  cardFields(options: FieldsOptions): CardFields;
+  /** What to complete a payment with, out of a message of its challenge page; or null. */
+  actionParameters(message: unknown): object | null;
+}
