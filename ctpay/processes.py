@@ -12,6 +12,7 @@ from aiohttp import web
 from ctpay.lifecycle import announce, stopping
 from ctpay.settings import IngressSettings, Settings
 from ctpay.wiring import Workers, open_ingress, open_workers
+from handlers.serving import make_runner
 
 #: Of the time to drain, the part after which requests that still wait for a result are answered without one.
 _PATIENCE: Final = 0.5
@@ -28,7 +29,7 @@ async def ingress(settings: IngressSettings) -> int:
     drain_s = settings.common.limits.drain_s
     with stopping(within_s=drain_s + _CLOSING_S) as stop:
         async with open_ingress(settings) as parts:
-            runner = web.AppRunner(parts.app, access_log=None, handle_signals=False, shutdown_timeout=drain_s)
+            runner = make_runner(parts.app, shutdown_s=drain_s)
             await runner.setup()
             try:
                 site = web.TCPSite(runner, settings.web.bind_address, settings.web.port)
@@ -85,7 +86,7 @@ async def _serve_health(parts: Workers, stop: asyncio.Event, port: int | None) -
     app = web.Application()
     app.router.add_get("/health/live", live)
     app.router.add_get("/health/ready", ready)
-    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    runner = make_runner(app, shutdown_s=_CLOSING_S)
     await runner.setup()
     if port is not None:
         await web.TCPSite(runner, _HEALTH_HOST, port).start()
