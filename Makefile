@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check lock clean
+.PHONY: help run demo test check mutate lock clean
 .DELETE_ON_ERROR:
 
 help: ## list what make can do
@@ -43,12 +43,16 @@ check: $(VENV)/.dev ## the checks without the tests: style, types, arrows betwee
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+mutate: $(VENV)/.dev ## change the code on purpose and see whether the tests mind (long): functions, then tables
+	$(BIN)/mutmut run
+	@PYTHONPATH=tests $(BIN)/python -m mutation
+
 lock: ## fix the versions again (needs uv); make lock UPGRADE=--upgrade takes the newest
 	$(COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) pyproject.toml --extra dev -c requirements/runtime.txt -o requirements/dev.txt
 
 clean: ## remove what make has made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -213,11 +213,11 @@ def _claim(payment: Payment, request: Request, transaction_id: str, capabilities
 def _judge(payment: Payment, kind: Kind, amount: Money, request: Request, capabilities: Capabilities) -> Refusal | None:
     match kind:
         case Kind.CHARGE:
-            return judge_capture(payment, amount, capabilities, claiming=request.claiming)
+            return judge_capture(payment, amount, capabilities)
         case Kind.REFUND:
-            return judge_refund(payment, amount, capabilities, charge_id=request.charge_id, claiming=request.claiming)
+            return judge_refund(payment, amount, capabilities, charge_id=request.charge_id)
         case _:
-            left = judge_cancel(payment, claiming=request.claiming)
+            left = judge_cancel(payment)
             if isinstance(left, Refusal):
                 return left
             if left != amount:

@@ -34,9 +34,9 @@ def authorized(payment: Payment) -> int:
     return _sum(one for one in payment.of_kind(Kind.AUTHORIZATION) if one.state is State.SUCCESS)
 
 
-def captures_used(payment: Payment, *, besides: str | None = None) -> int:
-    """Minor units captured or being captured; `besides` leaves one transaction out."""
-    return _sum(one for one in payment.of_kind(Kind.CHARGE) if uses(one) and one.id != besides)
+def captures_used(payment: Payment) -> int:
+    """Minor units captured or being captured."""
+    return _sum(one for one in payment.of_kind(Kind.CHARGE) if uses(one))
 
 
 def captured(payment: Payment, *, charge_id: str | None = None) -> int:
@@ -45,12 +45,10 @@ def captured(payment: Payment, *, charge_id: str | None = None) -> int:
     return _sum(one for one in charges if one.state is State.SUCCESS and charge_id in (None, one.id))
 
 
-def refunds_used(payment: Payment, *, charge_id: str | None = None, besides: str | None = None) -> int:
+def refunds_used(payment: Payment, *, charge_id: str | None = None) -> int:
     """Minor units given back or being given back, in all or out of one Charge."""
     refunds = payment.of_kind(Kind.REFUND)
-    return _sum(
-        one for one in refunds if uses(one) and one.id != besides and (charge_id is None or one.charge_id == charge_id)
-    )
+    return _sum(one for one in refunds if uses(one) and (charge_id is None or one.charge_id == charge_id))
 
 
 def charged_back(payment: Payment) -> int:
@@ -58,9 +56,9 @@ def charged_back(payment: Payment) -> int:
     return _sum(one for one in payment.of_kind(Kind.CHARGEBACK) if uses(one))
 
 
-def cancelling(payment: Payment, *, besides: str | None = None) -> bool:
+def cancelling(payment: Payment) -> bool:
     """Whether the rest of the authorization is released or being released."""
-    return any(uses(one) and one.id != besides for one in payment.of_kind(Kind.CANCEL_AUTHORIZATION))
+    return any(uses(one) for one in payment.of_kind(Kind.CANCEL_AUTHORIZATION))
 
 
 def covers(payment: Payment) -> int:

@@ -34,15 +34,13 @@ class RefundPart:
     charge_id: str | None
 
 
-def judge_capture(
-    payment: Payment, amount: Money, capabilities: Capabilities, *, claiming: str | None = None
-) -> Refusal | None:
-    """None where `amount` may be captured. `claiming` is the merchant's Charge that is being judged itself."""
+def judge_capture(payment: Payment, amount: Money, capabilities: Capabilities) -> Refusal | None:
+    """None where `amount` may be captured. A merchant's Charge that is judged to be claimed uses nothing yet."""
     if wrong := _wrong_amount(payment, amount) or _not_authorized(payment):
         return wrong
     if cancelling(payment):
         return Refusal(code="cancelled", message="The authorization is cancelled, so nothing can be captured.")
-    held, used = authorized(payment), captures_used(payment, besides=claiming)
+    held, used = authorized(payment), captures_used(payment)
     if used and (capabilities.captures is not CaptureSupport.MULTIPLE or capabilities.remainder is Remainder.RELEASED):
         return Refusal(code="already-captured", message="The PSP captures an authorization once, and that was done.")
     if used + amount.amount > held:
@@ -53,14 +51,14 @@ def judge_capture(
     return None
 
 
-def judge_cancel(payment: Payment, *, claiming: str | None = None) -> Refusal | Money:
+def judge_cancel(payment: Payment) -> Refusal | Money:
     """What is left to cancel, or why nothing can be."""
     authorization = payment.authorization
     if authorization is None or authorization.state in (State.FAILURE, State.REVERSED):
         return Refusal(code="not-authorized", message="The Payment holds no money, so there is nothing to cancel.")
-    if cancelling(payment, besides=claiming):
+    if cancelling(payment):
         return Refusal(code="cancelled", message="The authorization is cancelled already.")
-    if any(one.state is State.INITIAL and one.taken and one.id != claiming for one in payment.of_kind(Kind.CHARGE)):
+    if any(one.state is State.INITIAL and one.taken for one in payment.of_kind(Kind.CHARGE)):
         # The PSP releases all that it holds, and may not know of that capture yet.
         return Refusal(code="capture-under-way", message="A capture is under way. Cancel when it is decided.")
     held = authorized(payment) or authorization.amount.amount
@@ -71,33 +69,28 @@ def judge_cancel(payment: Payment, *, claiming: str | None = None) -> Refusal | 
 
 
 def judge_refund(
-    payment: Payment,
-    amount: Money,
-    capabilities: Capabilities,
-    *,
-    charge_id: str | None = None,
-    claiming: str | None = None,
+    payment: Payment, amount: Money, capabilities: Capabilities, *, charge_id: str | None = None
 ) -> Refusal | None:
     """None where `amount` may be refunded, out of one Charge if `charge_id` names it."""
     if wrong := _wrong_amount(payment, amount) or _unknown_to_psp(payment):
         return wrong
     if charge_id is not None and not _is_charge(payment, charge_id):
         return Refusal(code="unknown-charge", message="The transactionId is no successful Charge of this Payment.")
-    total = captured(payment) - refunds_used(payment, besides=claiming) - charged_back(payment)
-    left = min(total, refundable(payment, charge_id, besides=claiming)) if charge_id else total
+    total = captured(payment) - refunds_used(payment) - charged_back(payment)
+    left = min(total, refundable(payment, charge_id)) if charge_id else total
     if amount.amount > left:
         rest = Money(amount=max(left, 0), currency=amount.currency)
         return Refusal(code="exceeds-captures", message=f"{amount} is more than the {rest} left to refund.")
     if charge_id is None and capabilities.refund_scope is RefundScope.CAPTURE:
-        single = any(refundable(payment, one.id, besides=claiming) >= amount.amount for one in _charges(payment))
+        single = any(refundable(payment, one.id) >= amount.amount for one in _charges(payment))
         if not single:
             return Refusal(code="charge-needed", message="No single Charge covers it: refund per Charge, by its id.")
     return None
 
 
-def refundable(payment: Payment, charge_id: str, *, besides: str | None = None) -> int:
+def refundable(payment: Payment, charge_id: str) -> int:
     """Minor units of one Charge that have not been given back."""
-    return captured(payment, charge_id=charge_id) - refunds_used(payment, charge_id=charge_id, besides=besides)
+    return captured(payment, charge_id=charge_id) - refunds_used(payment, charge_id=charge_id)
 
 
 def charge_to_refund(payment: Payment, amount: Money, capabilities: Capabilities) -> str | None:
