@@ -19,6 +19,7 @@ from google.cloud import pubsub_v1
 from google.cloud.pubsub_v1.types import BatchSettings, FlowControl, PublisherOptions
 from google.protobuf.duration_pb2 import Duration
 
+from bus.client import subscriber_client
 from bus.consumer import Consumer, Fate
 from bus.port import Consumption, Delivery, Ending, Handler, Publisher, PublishError, ignored
 from bus.scheduler import LoopScheduler
@@ -136,7 +137,7 @@ class PubsubSubscriber:
         self._in_flight_max = in_flight_max
         self._places = asyncio.Semaphore(handlers_max)
         self._drain_within_s = drain_within_s
-        self._client = pubsub_v1.SubscriberClient()
+        self._client = subscriber_client()
 
     async def consume(self, topic: Topic, handler: Handler) -> Consumption:
         return await self._read(self._names.subscription(topic), topic, handler)

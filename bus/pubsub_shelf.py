@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import structlog
 from google.api_core.exceptions import DeadlineExceeded, GoogleAPIError, NotFound
 from google.auth.exceptions import GoogleAuthError
-from google.cloud import pubsub_v1
 
+from bus.client import subscriber_client
 from bus.port import Delivery
 from bus.shelf import ShelfError
 from bus.topics import FOR_PEOPLE, Names
@@ -30,6 +30,10 @@ _BATCH: Final = 100
 _LEASES: Final = 1000
 #: Seconds for every call but the pull.
 _CALL_S: Final = 10.0
+#: Seconds between two pulls.
+_PAUSE_S: Final = 0.1
+#: Seconds between two renewals of what is in hand.
+_RENEW_S: Final = FOR_PEOPLE.ack_deadline_s / 3
 
 
 class PubsubShelf:
@@ -38,7 +42,7 @@ class PubsubShelf:
     def __init__(self, *, names: Names, wait_s: float = 3.0) -> None:
         self._path = names.for_people
         self._wait_s = wait_s
-        self._client = pubsub_v1.SubscriberClient()
+        self._client = subscriber_client()
         #: Message -> the name of its lease.
         self._held: dict[str, str] = {}
         self._renewing: asyncio.Task[None] | None = None
@@ -58,17 +62,14 @@ class PubsubShelf:
         await asyncio.to_thread(self._client.close)
 
     async def take(self) -> Sequence[Delivery]:
-        request = {"subscription": self._path, "max_messages": _BATCH}
-        try:
-            pulled = await asyncio.to_thread(self._client.pull, request=request, retry=None, timeout=self._wait_s)
-        except DeadlineExceeded:
-            return ()
-        except _FAULTS as error:
-            raise _told("given out", error) from error
-        new = [one for one in pulled.received_messages if one.message.message_id not in self._held]
-        # The newest lease of a message is the one that counts.
-        self._held |= {one.message.message_id: one.ack_id for one in pulled.received_messages}
-        return [_delivery(one) for one in new] if new or not pulled.received_messages else await self.take()
+        # An empty answer proves little: Pub/Sub may give one although there are letters.
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._wait_s
+        while (left_s := end - loop.time()) > 0:
+            if taken := await self._pull(left_s):
+                return taken
+            await asyncio.sleep(_PAUSE_S)
+        return ()
 
     async def remove(self, message_id: str) -> None:
         try:
@@ -77,9 +78,23 @@ class PubsubShelf:
             raise _told("removed", error) from error
         del self._held[message_id]
 
+    async def _pull(self, within_s: float) -> Sequence[Delivery]:
+        """Those of one answer that are not in hand yet."""
+        request = {"subscription": self._path, "max_messages": _BATCH}
+        try:
+            pulled = await asyncio.to_thread(self._client.pull, request=request, retry=None, timeout=within_s)
+        except DeadlineExceeded:
+            return ()
+        except _FAULTS as error:
+            raise _told("given out", error) from error
+        new = [one for one in pulled.received_messages if one.message.message_id not in self._held]
+        # The newest lease of a message is the one that counts.
+        self._held |= {one.message.message_id: one.ack_id for one in pulled.received_messages}
+        return [_delivery(one) for one in new]
+
     async def _renew(self) -> None:
         while True:
-            await asyncio.sleep(FOR_PEOPLE.ack_deadline_s / 3)
+            await asyncio.sleep(_RENEW_S)
             try:
                 await self._lease(FOR_PEOPLE.ack_deadline_s)
             except _FAULTS as error:

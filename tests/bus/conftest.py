@@ -19,6 +19,8 @@ from bus.memory import MemoryBus, Mishap
 from bus.port import DONE, Publisher, PublishError, Subscriber
 from bus.provision import ensure
 from bus.pubsub import PubsubPublisher, PubsubSubscriber
+from bus.pubsub_shelf import PubsubShelf
+from bus.shelf import OpenShelf
 from bus.topics import POLICIES, Names, Topic
 
 #: Seen on the wire with emulator 0.8.20: the client's nack is sent and answered OK, and nothing comes for 40 seconds.
@@ -51,6 +53,8 @@ class Bus:
     #: The next dead letter is not confirmed.
     refuse_a_dead_letter: Callable[[], None]
     has_reply_subscription: Callable[[str], Awaitable[bool]]
+    #: The dead letters for people.
+    shelf: Callable[[], OpenShelf]
 
 
 @asynccontextmanager
@@ -90,6 +94,7 @@ async def in_memory(monkeypatch):
         take_and_vanish=take_and_vanish,
         refuse_a_dead_letter=refuse_a_dead_letter,
         has_reply_subscription=has_reply_subscription,
+        shelf=bus.shelf,
     )
 
 
@@ -151,6 +156,7 @@ async def over_grpc(name, address, monkeypatch):
         take_and_vanish=take_and_vanish,
         refuse_a_dead_letter=refuse_a_dead_letter,
         has_reply_subscription=has_reply_subscription,
+        shelf=lambda: PubsubShelf(names=names, wait_s=1.0),
     )
     for one in made:
         await one.close()

@@ -97,6 +97,19 @@ async def test_a_message_too_large_is_an_error_within_the_limit(server):
             await publisher.publish(Topic.CAPTURE, b"x" * 11_000_000, {})
 
 
+async def test_the_largest_message_that_pubsub_takes_arrives_and_so_does_the_next(server):
+    names = Names(project="p", prefix="largest")
+    await asyncio.to_thread(ensure, names)
+    work = Inbox()
+    async with published(names) as publisher, subscribed(names) as subscriber:
+        consumption = await subscriber.consume(Topic.CAPTURE, work)
+        await publisher.publish(Topic.CAPTURE, b"x" * 9_900_000, {})
+        await publisher.publish(Topic.CAPTURE, b"next", {})
+        await eventually(lambda: _is(len(work.bodies) == 2))
+        await consumption.drain()
+    assert sorted(map(len, work.bodies)) == [4, 9_900_000]
+
+
 async def test_closing_waits_until_what_was_published_is_confirmed(server):
     names = Names(project="p", prefix="flush")
     await asyncio.to_thread(ensure, names)

@@ -1,0 +1,170 @@
+"""The dead letters in a person's hand, over the bus in memory, the Pub/Sub stand-in and Google's emulator."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from google.api_core.exceptions import ServiceUnavailable
+from structlog.testing import capture_logs
+from support.polling import eventually
+
+from bus.letters import FOR, PERSON, read
+from bus.port import DONE, Cause, dead
+from bus.pubsub_shelf import PubsubShelf
+from bus.shelf import ShelfError
+from bus.topics import Names, Topic
+
+
+async def bury(bus, *causes, data=b"1"):
+    """One letter by each cause, by a worker that can do nothing."""
+    waiting = list(causes)
+
+    async def worker(delivery):
+        return dead("it says no", waiting.pop()) if delivery.data == data else DONE
+
+    subscriber = await bus.subscriber()
+    consumption = await subscriber.consume(Topic.REFUND, worker)
+    for _ in causes:
+        await bus.publisher.publish(Topic.REFUND, data, {"type": "RefundPayment", "correlation_id": "c"})
+    await eventually(lambda: _is(not waiting), within_s=25)
+    await consumption.drain()
+
+
+async def all_on(shelf, count):
+    """Everything on the shelf, once there are so many."""
+    found = []
+    async with asyncio.timeout(25):
+        while len(found) < count:
+            found += await shelf.take()
+    assert not await shelf.take()
+    return found
+
+
+async def test_a_letter_for_a_person_is_taken_put_back_taken_again_and_removed(bus):
+    await bury(bus, Cause.POISON)
+    async with bus.shelf() as shelf:
+        (first,) = await all_on(shelf, 1)
+        letter = read(first)
+    assert (letter.data, letter.origin, letter.cause, letter.is_for_person) == (b"1", Topic.REFUND, Cause.POISON, True)
+    assert (letter.type, letter.correlation_id, letter.reason) == ("RefundPayment", "c", "it says no")
+    async with bus.shelf() as shelf:
+        (again,) = await all_on(shelf, 1)
+        assert again.message_id == first.message_id
+        await shelf.remove(again.message_id)
+    async with bus.shelf() as shelf:
+        assert not await shelf.take()
+
+
+async def test_what_time_may_heal_is_not_among_them(bus):
+    await bury(bus, Cause.OUTAGE, Cause.REFUSED, Cause.MISSING_PAYMENT)
+    async with bus.shelf() as shelf:
+        # Google's emulator gives out all of them, which is why whoever takes them looks himself.
+        found = await all_on(shelf, 3 if bus.name == "emulator" else 1)
+    assert [read(one).cause for one in found if one.attributes.get(FOR) == PERSON] == [Cause.REFUSED]
+
+
+async def test_a_letter_on_the_shelf_stays_there_though_its_worker_has_seen_it(bus):
+    seen = asyncio.Event()
+
+    async def worker(_delivery):
+        seen.set()
+        return DONE
+
+    await bury(bus, Cause.POISON)
+    subscriber = await bus.subscriber()
+    consumption = await subscriber.consume(Topic.DEAD_LETTERS, worker)
+    async with asyncio.timeout(25):
+        await seen.wait()
+    await consumption.drain()
+    async with bus.shelf() as shelf:
+        assert len(await all_on(shelf, 1)) == 1
+
+
+@asynccontextmanager
+async def pubsub_shelf():
+    async with PubsubShelf(names=Names(project="p", prefix="nowhere"), wait_s=0.5) as shelf:
+        yield shelf
+
+
+async def test_a_shelf_that_is_missing_says_what_to_do(server):
+    async with pubsub_shelf() as shelf:
+        with pytest.raises(ShelfError, match="ctpay setup"):
+            await shelf.take()
+
+
+class Client:
+    """The client's calls that a shelf needs, which fail as the test says."""
+
+    def __init__(self, *, fails):
+        self.fails = fails
+        self.calls = []
+
+    def __getattr__(self, name):
+        def call(*, request=None, **_more):
+            self.calls.append((name, request))
+            if name in self.fails:
+                raise ServiceUnavailable("down")
+
+        return call
+
+    def pull(self, **_more):
+        class Message:
+            message_id, data, attributes = "m-1", b"1", {}
+
+            class publish_time:  # noqa: N801 - the client's name
+                timestamp = staticmethod(lambda: 0.0)
+
+        class Received:
+            message, ack_id, delivery_attempt = Message, f"lease-{len(self.calls)}", 0
+
+        self.calls.append(("pull", None))
+
+        class Pulled:
+            received_messages = (Received,) if len(self.calls) <= 2 else ()
+
+        return Pulled
+
+
+async def test_a_letter_that_comes_twice_is_given_out_once_and_removed_by_its_newest_lease(monkeypatch):
+    client = Client(fails=())
+    monkeypatch.setattr("bus.pubsub_shelf.subscriber_client", lambda: client)
+    async with pubsub_shelf() as shelf:
+        assert [one.message_id for one in await shelf.take()] == ["m-1"]
+        assert list(await shelf.take()) == []
+        await shelf.remove("m-1")
+    (removed,) = [request for name, request in client.calls if name == "acknowledge"]
+    assert removed["ack_ids"] == ["lease-1"]
+
+
+async def test_while_the_shelf_is_open_its_leases_are_renewed_and_a_failure_of_that_ends_nothing(monkeypatch):
+    client = Client(fails=("modify_ack_deadline",))
+    monkeypatch.setattr("bus.pubsub_shelf.subscriber_client", lambda: client)
+    monkeypatch.setattr("bus.pubsub_shelf._RENEW_S", 0.01)
+    with capture_logs() as lines:
+        async with pubsub_shelf() as shelf:
+            await shelf.take()
+            await eventually(lambda: _is(len(lines) >= 2))
+            await shelf.remove("m-1")
+    assert {line["event"] for line in lines} == {"shelf.not_renewed"}
+    assert client.calls[1][1] == {
+        "subscription": "projects/p/subscriptions/nowhere-dead-letters-for-people",
+        "ack_ids": ["lease-0"],
+        "ack_deadline_seconds": 60,
+    }
+
+
+async def test_where_pubsub_goes_away_a_removal_says_so_and_closing_does_not_fail(monkeypatch):
+    client = Client(fails=("acknowledge", "modify_ack_deadline"))
+    monkeypatch.setattr("bus.pubsub_shelf.subscriber_client", lambda: client)
+    with capture_logs() as lines:
+        async with pubsub_shelf() as shelf:
+            await shelf.take()
+            with pytest.raises(ShelfError, match="try again"):
+                await shelf.remove("m-1")
+    assert [line["event"] for line in lines] == ["shelf.not_put_back"]
+
+
+async def _is(condition):
+    return condition
