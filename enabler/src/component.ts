@@ -1,8 +1,8 @@
 // A component: a source of payment, a message for the shopper, and a pay button where one is wanted. It knows when to
 // pay, when not to, and what to say; how it looks is `panel.ts`.
 
+import { perform } from "./actions.js";
 import type { Attempts } from "./attempts.js";
-import { challenge, redirect } from "./challenge.js";
 import type {
   CardState,
   DropinOptions,
@@ -38,8 +38,6 @@ export interface Wanted {
   /** At the server, too. */
   forget?: () => Promise<void>;
 }
-
-const ACTIONS = { challenge, redirect };
 
 export class Component implements PaymentComponent {
   readonly #setup: Setup;
@@ -159,16 +157,10 @@ export class Component implements PaymentComponent {
 
   async #perform(panel: Panel, action: Action, paymentReference: string | undefined): Promise<object> {
     const { on, psp, texts } = this.#setup;
-    const { type, url } = action;
-    if (!Object.hasOwn(ACTIONS, type)) {
-      throw new EnablerError("configuration", `There is no action ${type} here.`, { paymentReference });
-    }
-    await on.onActionRequired?.({ type });
-    if (this.#panel !== panel) throw new EnablerError("abandoned", "The component was removed.", { paymentReference });
-    if (type === "redirect") panel.say("status", texts.redirect);
     try {
-      const stage = { url, texts, root: panel.root, signal: panel.signal, parametersOf: psp.actionParameters };
-      return await ACTIONS[type as keyof typeof ACTIONS](stage);
+      await on.onActionRequired?.({ type: action.type });
+      if (this.#panel !== panel) throw new EnablerError("abandoned", "The component was removed.");
+      return await perform(action, { panel, psp, texts });
     } catch (error) {
       if (error instanceof EnablerError) error.paymentReference ??= paymentReference;
       throw error;

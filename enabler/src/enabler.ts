@@ -11,10 +11,12 @@ import type {
   ComponentBuilder,
   DropinBuilder,
   EnablerOptions,
+  ExpressBuilder,
   StoredComponentBuilder,
   StoredPaymentMethod,
 } from "./contract.js";
 import { EnablerError } from "./errors.js";
+import { Express } from "./express.js";
 import { invoice, purchaseOrder } from "./invoice.js";
 import { Memory } from "./memory.js";
 import { Processor } from "./processor.js";
@@ -91,6 +93,15 @@ export class Enabler {
         });
       },
     };
+  }
+
+  /** A wallet's button, with the shopper's address and card behind it. `isAvailable` tells whether there is one here. */
+  async createExpressBuilder(type: string): Promise<ExpressBuilder> {
+    const { psp, config, texts, on } = await this.#ready;
+    if (!psp.wallets.includes(type)) throw new EnablerError("configuration", `There is no express checkout of type ${type}.`);
+    const { processorUrl } = this.#options;
+    const wallet = config.paymentMethods.includes("card") ? psp.wallet(config.of) : null;
+    return { build: (shop) => new Express({ type, psp, wallet, texts, processorUrl, on }, shop) };
   }
 
   async isStoredPaymentMethodsEnabled(): Promise<boolean> {

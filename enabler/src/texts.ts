@@ -40,7 +40,7 @@ const en = {
   stay: "Go on paying",
   stop: "Stop the payment",
   redirect: "We are taking you to your bank …",
-  express: "Express checkout",
+  payWith: "Pay with {wallet}",
 };
 
 export type Texts = typeof en;
@@ -85,7 +85,7 @@ const de: Texts = {
   stay: "Weiter zahlen",
   stop: "Zahlung abbrechen",
   redirect: "Wir bringen Sie zu Ihrer Bank …",
-  express: "Direkt zur Kasse",
+  payWith: "Mit {wallet} zahlen",
 };
 
 const ALL: Readonly<Record<string, Texts>> = { en, de };

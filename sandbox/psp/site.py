@@ -1,4 +1,4 @@
-"""What people see of Sandbox Pay: the card fields, the challenge, the dashboard, the list of test cards.
+"""What people see of Sandbox Pay: the card fields, the wallet, the challenge, the dashboard, the list of test cards.
 
 Every page has a strict Content-Security-Policy without `unsafe-inline`: scripts and styles are files of ours, values
 reach them as attributes, and only the page that was named may put the fields or a challenge into a frame.
@@ -59,6 +59,7 @@ def routes() -> list[web.AbstractRouteDef]:
         web.get("/", dashboard),
         web.get("/cards", cards),
         web.get("/fields", fields),
+        web.get("/wallet", wallet),
         web.get("/challenge/{payment}", challenge),
         web.post("/challenge/{payment}", answer_challenge),
         web.static("/assets", PAGES / "assets"),
@@ -102,6 +103,15 @@ async def fields(request: web.Request) -> web.Response:
         "labels": json.dumps(LABELS[locale]),
     }
     return _page("fields", values, embedded_by=origin)
+
+
+async def wallet(request: web.Request) -> web.Response:
+    """A wallet for express checkout, for one page that names itself by `origin` and may embed us."""
+    house = request.app[HOUSE]
+    origin = origin_of(request.query.get("origin", ""))
+    if request.query.get("publishable_key") != house.publishable_key or not _may_embed(house, origin):
+        raise web.HTTPForbidden
+    return _page("wallet", {"origin": origin or "", "key": house.publishable_key}, embedded_by=origin)
 
 
 async def challenge(request: web.Request) -> web.Response:

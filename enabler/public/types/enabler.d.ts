@@ -1,4 +1,4 @@
-import type { ComponentBuilder, DropinBuilder, EnablerOptions, StoredComponentBuilder, StoredPaymentMethod } from "./contract.js";
+import type { ComponentBuilder, DropinBuilder, EnablerOptions, ExpressBuilder, StoredComponentBuilder, StoredPaymentMethod } from "./contract.js";
 export declare class Enabler {
     #private;
     /** Raises EnablerError("configuration") for options that are missing. Whatever else is wrong, the builders tell. */
@@ -9,6 +9,8 @@ export declare class Enabler {
     createDropinBuilder(type: string): Promise<DropinBuilder>;
     /** "card": one of the methods that `getStoredPaymentMethods` lists. */
     createStoredPaymentMethodBuilder(type: string): Promise<StoredComponentBuilder>;
+    /** A wallet's button, with the shopper's address and card behind it. `isAvailable` tells whether there is one here. */
+    createExpressBuilder(type: string): Promise<ExpressBuilder>;
     isStoredPaymentMethodsEnabled(): Promise<boolean>;
     getStoredPaymentMethods({ allowedMethodTypes }?: {
         allowedMethodTypes?: string[];

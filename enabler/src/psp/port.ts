@@ -1,6 +1,6 @@
 // What the library needs of a PSP. Another PSP gets another module beside this one, and a line in `registry.ts`.
 
-import type { CardState, ExpressAddress, ExpressOptions, ExpressShippingOption } from "../contract.js";
+import type { CardState, ExpressAddress, ExpressOptions } from "../contract.js";
 
 export interface FieldsOptions {
   /** Of `GET /operations/config`. */
@@ -30,24 +30,20 @@ export interface CardFields {
   remove(): void;
 }
 
-export interface WalletOptions {
-  config: Readonly<Record<string, unknown>>;
-  language: string;
-  title: string;
-  sheetTitle: string;
-  options: ExpressOptions;
-  /** The shopper agreed to pay; pay with this. Rejects where that did not work out. */
-  onPay: (paid: { token: string; shippingAddress: ExpressAddress; billingAddress: ExpressAddress }) => Promise<void>;
-  onError: (error: unknown) => void;
+/** What the shopper agreed to pay with, in a wallet. */
+export interface WalletPayment {
+  token: string;
+  shippingAddress: ExpressAddress;
+  billingAddress: ExpressAddress;
 }
 
+/** A wallet: a page of the PSP's in a dialog, which knows card and addresses of the shopper. */
 export interface Wallet {
-  element: HTMLElement;
-  ready: Promise<void>;
-  remove(): void;
+  label: string;
+  address: URL;
+  /** A message of the page, until the shopper has paid. */
+  hear(message: unknown, tell: (message: object) => void, shop: ExpressOptions): WalletPayment | null;
 }
-
-export type { ExpressShippingOption };
 
 export interface PspModule {
   /** Payment method types that it has fields for. */
@@ -55,4 +51,8 @@ export interface PspModule {
   cardFields(options: FieldsOptions): CardFields;
   /** What to complete a payment with, out of a message of its challenge page; or null. */
   actionParameters(message: unknown): object | null;
+  /** Express types that it knows. */
+  readonly wallets: readonly string[];
+  /** Null: not in this configuration. */
+  wallet(config: Readonly<Record<string, unknown>>): Wallet | null;
 }

@@ -1,4 +1,4 @@
-// The sandbox PSP's card fields and challenge.
+// The sandbox PSP's card fields, challenge and wallet.
 
 import type { CardState } from "../contract.js";
 import { webAddress } from "../element.js";
@@ -6,6 +6,7 @@ import { EnablerError } from "../errors.js";
 import { isObject } from "../wire.js";
 import type { CardFields, FieldsOptions, PspModule } from "./port.js";
 import { framed } from "./framed.js";
+import { wallet } from "./sandbox_wallet.js";
 
 const READY_S = 20;
 const TOKEN_S = 30;
@@ -111,4 +112,6 @@ export const sandbox: PspModule = {
     isObject(message) && message["type"] === "challenge" && typeof message["result"] === "string"
       ? { result: message["result"] }
       : null,
+  wallets: ["wallet"],
+  wallet,
 };

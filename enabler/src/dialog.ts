@@ -1,28 +1,32 @@
-// The bank's question to the shopper, in an iframe over the page. A native modal dialog keeps the focus in and the rest
-// of the page inert; Escape and the cross ask before they stop a payment.
+// A page of the PSP's over the shop's. A native modal dialog keeps the focus in and the rest of the page inert; Escape
+// and the cross ask before they stop a payment.
 
-import { element, webAddress } from "./element.js";
+import { element } from "./element.js";
 import { EnablerError } from "./errors.js";
 import type { Texts } from "./texts.js";
 
 export interface Stage {
-  url: string;
+  /** Of the page in the frame. */
+  address: URL;
+  title: string;
   texts: Texts;
   /** The dialog is put in here. */
   root: ShadowRoot;
   /** Aborted when the component leaves the page. */
   signal: AbortSignal;
-  parametersOf: (message: unknown) => object | null;
 }
 
-/** Gives what the PSP's module reads out of the challenge page's message. Raises EnablerError("abandoned"). */
-export function challenge({ url, parametersOf, texts, root, signal }: Stage): Promise<object> {
-  const address = webAddress(url);
-  if (address === null) throw new EnablerError("configuration", "The challenge has no web address.");
+export type Tell = (message: object) => void;
+
+/** What `hear` makes of the page's messages, once that is not null. Raises EnablerError("abandoned"). */
+export function inDialog<Result extends object>(
+  { address, title, texts, root, signal }: Stage,
+  hear: (message: unknown, tell: Tell) => Result | null,
+): Promise<Result> {
   const frame = element("iframe", {
     attributes: {
       src: address.href,
-      title: texts.challenge,
+      title,
       referrerpolicy: "origin",
       sandbox: "allow-scripts allow-same-origin allow-forms allow-popups",
     },
@@ -50,7 +54,7 @@ export function challenge({ url, parametersOf, texts, root, signal }: Stage): Pr
   const dialog = element(
     "dialog",
     { class: "challenge", attributes: { "aria-labelledby": "challenge-title" } },
-    element("header", {}, element("h2", { text: texts.challenge, attributes: { id: "challenge-title" } }), close),
+    element("header", {}, element("h2", { text: title, attributes: { id: "challenge-title" } }), close),
     element("div", { class: "stage" }, frame, question),
   );
 
@@ -70,12 +74,14 @@ export function challenge({ url, parametersOf, texts, root, signal }: Stage): Pr
     }
     const leave = (why: string) => end(() => reject(new EnablerError("abandoned", why)));
     const { signal: ended } = over;
+    const tell = (message: object) => frame.contentWindow?.postMessage(message, address.origin);
     window.addEventListener(
       "message",
       (event) => {
+        // Both: other frames share the origin, and the frame may have been led elsewhere.
         if (event.origin !== address.origin || event.source !== frame.contentWindow) return;
-        const parameters = parametersOf(event.data);
-        if (parameters !== null) end(() => resolve(parameters));
+        const result = hear(event.data, tell);
+        if (result !== null) end(() => resolve(result));
       },
       { signal: ended },
     );
@@ -98,18 +104,5 @@ export function challenge({ url, parametersOf, texts, root, signal }: Stage): Pr
     question.hidden = true;
     dialog.showModal();
     frame.focus();
-  });
-}
-
-/** The whole page goes to the PSP. Comes to an end only if the shopper steps back to a page that the browser kept. */
-export function redirect({ url, signal }: Stage): Promise<object> {
-  const address = webAddress(url);
-  if (address === null) throw new EnablerError("configuration", "The redirect has no web address.");
-  return new Promise((_, reject) => {
-    const back = ({ persisted }: PageTransitionEvent) => {
-      if (persisted) reject(new EnablerError("abandoned", "The shopper came back without an answer."));
-    };
-    window.addEventListener("pageshow", back, { signal });
-    window.location.assign(address.href);
   });
 }

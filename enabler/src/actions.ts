@@ -1,0 +1,36 @@
+// What the bank asks of the shopper: a question in a dialog, or a visit of the whole page.
+
+import { inDialog } from "./dialog.js";
+import { webAddress } from "./element.js";
+import { EnablerError } from "./errors.js";
+import type { Panel } from "./panel.js";
+import type { PspModule } from "./psp/port.js";
+import type { Texts } from "./texts.js";
+import type { Action } from "./wire.js";
+
+/** Gives the parameters of the completion. Raises EnablerError, "abandoned" where the shopper gave up. */
+export async function perform(action: Action, { panel, psp, texts }: { panel: Panel; psp: PspModule; texts: Texts }): Promise<object> {
+  const address = webAddress(action.url);
+  if (address === null) throw new EnablerError("configuration", "The action has no web address.");
+  const { root, signal } = panel;
+  switch (action.type) {
+    case "challenge":
+      return inDialog({ address, title: texts.challenge, texts, root, signal }, psp.actionParameters);
+    case "redirect":
+      panel.say("status", texts.redirect);
+      return redirect(address, signal);
+    default:
+      throw new EnablerError("configuration", `There is no action ${action.type} here.`);
+  }
+}
+
+/** Comes to an end only if the shopper steps back to a page that the browser kept. */
+function redirect(address: URL, signal: AbortSignal): Promise<object> {
+  return new Promise((_, reject) => {
+    const back = ({ persisted }: PageTransitionEvent) => {
+      if (persisted) reject(new EnablerError("abandoned", "The shopper came back without an answer."));
+    };
+    window.addEventListener("pageshow", back, { signal });
+    window.location.assign(address.href);
+  });
+}
