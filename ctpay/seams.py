@@ -4,10 +4,31 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from psp.seams import Draw
+import aiohttp
+
+from bus.port import Publisher, Subscriber
+from ctpay.settings import Settings
+from psp.seams import Clock, Draw, NewId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seams:
+    """Everything that the composition root takes from outside: whoever replaces these five replaces the world."""
+
+    clock: Clock
+    new_id: NewId
+    draw: Draw
+    #: Makes connections to whom HTTP is spoken with; given the most connections to one host.
+    connector: Callable[[int], aiohttp.BaseConnector]
+    #: Both ends of the bus, until the end of the block.
+    bus: Callable[[Settings], AbstractAsyncContextManager[tuple[Publisher, Subscriber]]]
+
 
 #: The jitter of retries; nothing secret hangs on it.
 draw: Final[Draw] = random.random

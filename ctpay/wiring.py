@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 import aiohttp
 from aiohttp import web
@@ -33,7 +34,7 @@ from ct.token import Tokens
 from ct.turns import Turns
 from ct.wire import Limits as WireLimits
 from ct.wire import Wire
-from ctpay.seams import draw, new_id, now
+from ctpay.seams import Seams, draw, new_id, now
 from ctpay.settings import IngressSettings, Settings
 from enabler import routes as enabler
 from handlers.app import create_app
@@ -77,13 +78,13 @@ class Workers:
 
 
 @contextlib.asynccontextmanager
-async def open_ingress(settings: IngressSettings) -> AsyncIterator[Ingress]:
+async def open_ingress(settings: IngressSettings, seams: Seams | None = None) -> AsyncIterator[Ingress]:
     """Everything an ingress needs, until the end of the block. Raises PublishError where there is no bus."""
-    common, web_settings = settings.common, settings.web
-    instance = new_id()
+    common, web_settings, seams = settings.common, settings.web, seams or REAL
+    instance = seams.new_id()
     replies, draining = Replies(instance=instance), Draining()
     origins = frozenset(web_settings.allowed_origins)
-    async with open_outside(common) as outside, _bus(common) as (publisher, subscriber):
+    async with open_outside(common, seams) as outside, seams.bus(common) as (publisher, subscriber):
         results = await subscriber.consume_replies(instance, replies.handle)
         reads = common.psp.reads(outside.psp_seams)
         known = Known(for_s=common.limits.caller_known_s)
@@ -96,7 +97,7 @@ async def open_ingress(settings: IngressSettings) -> AsyncIterator[Ingress]:
                     tokens=outside.tokens,
                     session_url=ct.session_url,
                     project_key=ct.project_key,
-                    clock=now,
+                    clock=seams.clock,
                     known=known,
                 ),
                 callers=Introspection(
@@ -105,15 +106,15 @@ async def open_ingress(settings: IngressSettings) -> AsyncIterator[Ingress]:
                     client_id=ct.client_id,
                     client_secret=ct.client_secret,
                     project_key=ct.project_key,
-                    clock=now,
+                    clock=seams.clock,
                     known=known,
                 ),
                 verifiers={reads.name: common.psp.verifier(outside.psp_seams)},
                 reads=reads,
                 replies=replies,
                 status=StatusReader(ledger=outside.ledger, project_key=ct.project_key),
-                clock=now,
-                new_id=new_id,
+                clock=seams.clock,
+                new_id=seams.new_id,
                 instance=instance,
                 public_url=web_settings.public_url.rstrip("/"),
                 return_secret=return_secret(ct.client_secret),
@@ -138,14 +139,15 @@ async def open_ingress(settings: IngressSettings) -> AsyncIterator[Ingress]:
 
 
 @contextlib.asynccontextmanager
-async def open_workers(settings: Settings, names: Sequence[str]) -> AsyncIterator[Workers]:
+async def open_workers(settings: Settings, names: Sequence[str], seams: Seams | None = None) -> AsyncIterator[Workers]:
     """These workers, taking messages until the end of the block, where they finish what they have in hand."""
-    async with open_outside(settings) as outside, _bus(settings) as (publisher, subscriber):
+    seams = seams or REAL
+    async with open_outside(settings, seams) as outside, seams.bus(settings) as (publisher, subscriber):
         work = Work(
             ledger=outside.ledger,
             psp=settings.psp.adapter(outside.psp_seams),
             publisher=publisher,
-            clock=now,
+            clock=seams.clock,
             project_key=settings.commercetools.project_key,
             limits=WorkLimits(
                 authorization_send_by=timedelta(seconds=settings.limits.authorization_send_by_s),
@@ -237,16 +239,18 @@ class Outside:
 
 
 @contextlib.asynccontextmanager
-async def open_outside(settings: Settings) -> AsyncIterator[Outside]:
-    ct, limits = settings.commercetools, settings.limits
+async def open_outside(settings: Settings, seams: Seams | None = None) -> AsyncIterator[Outside]:
+    ct, limits, seams = settings.commercetools, settings.limits, seams or REAL
     async with (
-        aiohttp.ClientSession(connector=_connector(settings)) as to_commercetools,
+        aiohttp.ClientSession(connector=seams.connector(limits.connections_max)) as to_commercetools,
         # No cookies: a PSP's answer to one payment has no business in another's request.
-        aiohttp.ClientSession(connector=_connector(settings), cookie_jar=aiohttp.DummyCookieJar()) as to_psp,
+        aiohttp.ClientSession(
+            connector=seams.connector(limits.connections_max), cookie_jar=aiohttp.DummyCookieJar()
+        ) as to_psp,
     ):
         wire = Wire(
             http=to_commercetools,
-            draw=draw,
+            draw=seams.draw,
             limits=WireLimits(timeout_s=limits.commercetools_s, tries=limits.commercetools_tries),
         )
         tokens = Tokens(wire=wire, auth_url=ct.auth_url, client_id=ct.client_id, client_secret=ct.client_secret)
@@ -259,12 +263,16 @@ async def open_outside(settings: Settings) -> AsyncIterator[Outside]:
                 client=client,
                 interface=f"ctpay-{settings.psp_name}",
                 turns=Turns(),
-                draw=draw,
+                draw=seams.draw,
                 conflicts_within_s=limits.conflicts_s,
             ),
-            psp_seams=PspSeams(session=to_psp, clock=now, draw=draw, project_key=ct.project_key),
+            psp_seams=PspSeams(session=to_psp, clock=seams.clock, draw=seams.draw, project_key=ct.project_key),
         )
 
 
-def _connector(settings: Settings) -> aiohttp.TCPConnector:
-    return aiohttp.TCPConnector(limit=0, limit_per_host=settings.limits.connections_max)
+def _connector(limit_per_host: int) -> aiohttp.TCPConnector:
+    return aiohttp.TCPConnector(limit=0, limit_per_host=limit_per_host)
+
+
+#: What `ctpay` runs on.
+REAL: Final = Seams(clock=now, new_id=new_id, draw=draw, connector=_connector, bus=_bus)
