@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from structlog.testing import capture_logs
 
 from bus.consumer import Consumer, Fate
-from bus.port import DONE, Delivery, PublishError, again, dead, ignored
-from bus.topics import Topic
+from bus.port import DONE, Cause, Delivery, PublishError, again, dead, ignored
+from bus.topics import POLICIES, Topic
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DELIVERY = Delivery(
@@ -29,21 +30,21 @@ class Graves:
         self.laid.append((topic, data, attributes))
 
 
-async def take(ending, graves=None):
+async def take(ending, graves=None, *, attempt=3, topic=Topic.REFUND):
     async def handler(_delivery):
         if isinstance(ending, Exception):
             raise ending
         return ending
 
     consumer = Consumer(
-        topic=Topic.REFUND,
+        topic=topic,
         handler=handler,
         dead_letters=graves or Graves(),
         clock=lambda: NOON,
         places=asyncio.Semaphore(),
     )
     with capture_logs() as lines:
-        fate = await consumer.take(DELIVERY)
+        fate = await consumer.take(replace(DELIVERY, attempt=attempt))
     return fate, lines
 
 
@@ -69,6 +70,38 @@ async def test_a_dead_letter_keeps_the_message_and_says_why_and_when():
     assert attributes["ctpay_message_id"] == "m-1"
     assert attributes["ctpay_published_at"] == attributes["ctpay_dead_at"] == "2026-03-01T12:00:00+00:00"
     assert attributes["ctpay_reason"] == "ä" * 512
+
+
+@pytest.mark.parametrize(
+    ("ending", "cause", "error"),
+    [
+        (again("down", error="UnavailableError"), "outage", "UnavailableError"),
+        (again("no Payment", Cause.MISSING_PAYMENT), "missing-payment", None),
+        (replace(again("x"), cause=None), "outage", None),
+        (ZeroDivisionError("a bug"), "fault", "ZeroDivisionError"),
+    ],
+)
+async def test_what_came_too_often_is_buried_with_the_last_reason_before_pubsub_moves_it_without_one(
+    ending, cause, error
+):
+    graves, most = Graves(), POLICIES[Topic.REFUND].attempts
+    assert (await take(ending, graves, attempt=most - 1))[0] is Fate.NACK
+    fate, lines = await take(ending, graves, attempt=most)
+    assert (fate, lines[-1]["event"], lines[-1]["cause"]) == (Fate.ACK, "message.dead", cause)
+    ((_, _, attributes),) = graves.laid
+    assert attributes["ctpay_reason"]
+    assert (attributes["ctpay_cause"], attributes.get("ctpay_error")) == (cause, error)
+
+
+async def test_what_is_done_at_the_last_attempt_is_done():
+    assert (await take(DONE, attempt=10_000))[0] is Fate.ACK
+
+
+@pytest.mark.parametrize("topic", [Topic.DEAD_LETTERS, Topic.RESULTS])
+async def test_a_dead_letter_waits_for_as_long_as_it_likes(topic):
+    graves = Graves()
+    assert (await take(again("not due"), graves, attempt=10_000, topic=topic))[0] is Fate.NACK
+    assert graves.laid == []
 
 
 async def test_a_dead_letter_that_is_not_confirmed_is_not_acknowledged():
