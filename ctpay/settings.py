@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final, TypeAlias
@@ -22,12 +23,16 @@ from psp.registry import SETTINGS as PSPS
 Required: TypeAlias = Annotated[str, Field(min_length=1)]
 RequiredSecret: TypeAlias = Annotated[SecretStr, Field(min_length=1)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
+Rate: TypeAlias = Annotated[float, Field(gt=0, le=1_000_000)]
+Burst: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000)]
 
 #: What people leave in a template. Compared in lower case.
 _PLACEHOLDERS: Final = frozenset(
     {"xxx", "changeme", "change-me", "change_me", "todo", "secret", "password", "none", "null", "undefined", "..."}
 )
 _MISSING: Final = "is missing: set it."
+#: RFC 6454, section 6.2, as browsers write it: they compare it letter by letter.
+_ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -97,13 +102,21 @@ class Web(BaseSettings):
     public_url: Required
     #: Where shoppers go after a redirect when their session does not say; absent: they see a page of ours.
     merchant_return_url: Required | None = None
-    #: Shops that may call us from a browser, separated by commas. Empty: none.
+    #: Origins of shops that may call us from a browser, separated by commas, or `*`. Empty: none.
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
     @field_validator("allowed_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if one != "*" and not _ORIGIN.fullmatch(one):
+                raise ValueError("an origin is https://host or https://host:port, in lower case, and nothing after it")
+        return value
 
 
 class Limits(BaseSettings):
@@ -140,6 +153,15 @@ class Limits(BaseSettings):
     connections_max: Annotated[int, Field(ge=1, le=10_000)] = 100
     #: How long a checked session or token counts as checked.
     caller_known_s: Seconds = 60
+    #: How long the keys that sign the Merchant Center's tokens are believed.
+    signing_keys_known_s: Seconds = 300
+    #: How often one session may call an ingress in the long run and at once; how often one program or person may.
+    session_rate_per_s: Rate = 10
+    session_burst_max: Burst = 60
+    caller_rate_per_s: Rate = 200
+    caller_burst_max: Burst = 1000
+    #: Of how many sessions, and of how many others, an ingress remembers that.
+    callers_max: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     #: How long a process may take to finish what it has in hand when it is told to stop.
     drain_s: Seconds = 25
 

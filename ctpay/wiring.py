@@ -10,9 +10,10 @@ import contextlib
 import hashlib
 import hmac
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Final
 
 import aiohttp
@@ -22,18 +23,15 @@ from pydantic import SecretStr
 from bus.port import Cause, Consumption
 from bus.pubsub import PubsubPublisher, PubsubSubscriber
 from bus.topics import Names
-from ct.callers import Known
 from ct.client import Commercetools
-from ct.errors import UnavailableError
-from ct.introspection import Introspection
 from ct.ledger import Ledger
-from ct.readiness import types_missing
-from ct.sessions import Sessions
 from ct.status import StatusReader
 from ct.token import Tokens
 from ct.turns import Turns
 from ct.wire import Limits as WireLimits
 from ct.wire import Wire
+from ctpay.callers import callers
+from ctpay.checks import TypesCheck, results_check, status_checks
 from ctpay.seams import Seams, draw, new_id, now
 from ctpay.settings import IngressSettings, Settings
 from enabler import routes as enabler
@@ -87,28 +85,16 @@ async def open_ingress(settings: IngressSettings, seams: Seams | None = None) ->
     async with open_outside(common, seams) as outside, seams.bus(common) as (publisher, subscriber):
         results = await subscriber.consume_replies(instance, replies.handle)
         reads = common.psp.reads(outside.psp_seams)
-        known = Known(for_s=common.limits.caller_known_s)
         ct = common.commercetools
+        known = callers(ct, common.limits, wire=outside.wire, tokens=outside.tokens, clock=seams.clock)
         app = create_app(
             Dependencies(
                 publisher=publisher,
-                sessions=Sessions(
-                    wire=outside.wire,
-                    tokens=outside.tokens,
-                    session_url=ct.session_url,
-                    project_key=ct.project_key,
-                    clock=seams.clock,
-                    known=known,
-                ),
-                callers=Introspection(
-                    wire=outside.wire,
-                    auth_url=ct.auth_url,
-                    client_id=ct.client_id,
-                    client_secret=ct.client_secret,
-                    project_key=ct.project_key,
-                    clock=seams.clock,
-                    known=known,
-                ),
+                sessions=known.sessions,
+                callers=known.programs,
+                merchants=known.merchants,
+                session_allowance=known.session_allowance,
+                caller_allowance=known.caller_allowance,
                 verifiers={reads.name: common.psp.verifier(outside.psp_seams)},
                 reads=reads,
                 replies=replies,
@@ -121,7 +107,9 @@ async def open_ingress(settings: IngressSettings, seams: Seams | None = None) ->
                 project_key=ct.project_key,
                 merchant_return_url=web_settings.merchant_return_url,
                 allowed_origins=origins,
-                checks={"types": TypesCheck(outside.client).check, "results": _is_read(results)},
+                version=version("ctpay"),
+                status_checks=status_checks(outside.client, outside.tokens, ct.project_key),
+                checks={"types": TypesCheck(outside.client).check, "results": results_check(results)},
                 draining=draining,
                 limits=IngressLimits(
                     payments_wait_s=common.limits.payments_wait_s,
@@ -170,33 +158,6 @@ def return_secret(client_secret: SecretStr) -> SecretStr:
     """Signs return URLs: derived, so that all ingress instances agree without one more setting."""
     key = client_secret.get_secret_value().encode()
     return SecretStr(hmac.new(key, b"ctpay return url", hashlib.sha256).hexdigest())
-
-
-class TypesCheck:
-    """Whether `ctpay setup` has been run. Once it has, commercetools is not asked again."""
-
-    def __init__(self, client: Commercetools) -> None:
-        self._client = client
-        self._complete = False
-
-    async def check(self) -> str | None:
-        """What is missing, for the log; None where nothing is, or where commercetools is down and cannot tell."""
-        if self._complete:
-            return None
-        try:
-            missing = await types_missing(self._client)
-        except UnavailableError:
-            # Its outage is no reason to refuse webhooks and payments, which wait on the bus.
-            return None
-        self._complete = not missing
-        return f"run `ctpay setup`, the project lacks {', '.join(missing)}" if missing else None
-
-
-def _is_read(results: Consumption) -> Callable[[], Awaitable[str | None]]:
-    async def check() -> str | None:
-        return None if results.healthy else "results are not read any more"
-
-    return check
 
 
 @contextlib.asynccontextmanager

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Generic, Literal, TypeAlias, TypeVar
 
 from handlers.errors import Fault, Problem, body_of
+from handlers.shapes import IntentReply, PaymentReply, Shape, Step, Why
 from psp.outcome import Outcome, Standing
+
+_PaymentWord: TypeAlias = Literal["approved", "rejected", "pending", "action"]
+_IntentWord: TypeAlias = Literal["approved", "rejected", "received"]
+_Outcome = TypeVar("_Outcome", _PaymentWord, _IntentWord)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,7 +24,8 @@ class Answer:
     """An HTTP reply, before it is one."""
 
     status: int
-    body: Mapping[str, object]
+    #: None: no body.
+    body: Shape | None
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def with_headers(self, headers: Mapping[str, str]) -> Answer:
@@ -28,11 +34,11 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Told:
+class _Told(Generic[_Outcome]):
     """The outcome is told, with a 200."""
 
     #: The contract's word for it.
-    outcome: str
+    outcome: _Outcome
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +61,7 @@ _KEY_REUSED: Final = _Refused(
 _FORBIDDEN: Final = _Refused(status=400, code="InvalidOperation", message="The payment does not allow this.")
 
 #: POST /payments, POST /payments/{operation}/complete and the status.
-_PAYMENTS: Final[Mapping[Outcome, _Told | _Refused]] = {
+_PAYMENTS: Final[Mapping[Outcome, _Told[_PaymentWord] | _Refused]] = {
     Outcome.APPROVED: _Told(outcome="approved"),
     Outcome.REJECTED: _Told(outcome="rejected"),
     Outcome.REFUSED: _FORBIDDEN,
@@ -66,7 +72,7 @@ _PAYMENTS: Final[Mapping[Outcome, _Told | _Refused]] = {
 }
 
 #: POST /operations/payment-intents/{id}.
-_INTENTS: Final[Mapping[Outcome, _Told | _Refused]] = {
+_INTENTS: Final[Mapping[Outcome, _Told[_IntentWord] | _Refused]] = {
     Outcome.APPROVED: _Told(outcome="approved"),
     Outcome.REJECTED: _Told(outcome="rejected"),
     Outcome.REFUSED: _Told(outcome="rejected"),
@@ -92,7 +98,7 @@ _RETURNS: Final[Mapping[Outcome, str]] = {
 def payment_answer(standing: Standing | None, *, operation: str, status_url: str) -> Answer:
     """To POST /payments and its completion. None: no result in time."""
     if standing is None:
-        body = {"paymentReference": None, "outcome": "pending", "operation": operation, "statusUrl": status_url}
+        body = PaymentReply(payment_reference=None, outcome="pending", operation=operation, status_url=status_url)
         return Answer(status=202, body=body, headers={"Location": status_url})
     answer = status_answer(standing, operation=operation)
     return Answer(status=answer.status, body=answer.body, headers={"Location": status_url})
@@ -104,28 +110,25 @@ def status_answer(standing: Standing | None, *, operation: str) -> Answer:
     The two cannot be told apart from one read, and a poll that comes early must not look like an error.
     """
     if standing is None:
-        return Answer(status=200, body={"paymentReference": None, "outcome": "pending", "operation": operation})
+        waiting = PaymentReply(payment_reference=None, outcome="pending", operation=operation)
+        return Answer(status=200, body=waiting)
     row = _PAYMENTS[standing.outcome]
     if isinstance(row, _Refused):
         return _error(row, standing)
-    body: dict[str, object] = {
-        "paymentReference": standing.payment_reference,
-        "outcome": row.outcome,
-        "operation": operation,
-    }
+    reply = PaymentReply(payment_reference=standing.payment_reference, outcome=row.outcome, operation=operation)
     if standing.action is not None:
-        body["action"] = {"type": standing.action.type.value, "url": standing.action.url}
-    return Answer(status=200, body=body | _reason(standing))
+        reply = reply.model_copy(update={"action": Step(type=standing.action.type.value, url=standing.action.url)})
+    return Answer(status=200, body=_with_reason(reply, standing))
 
 
 def intent_answer(standing: Standing | None) -> Answer:
     """To POST /operations/payment-intents/{id}. None: no result in time."""
     if standing is None:
-        return Answer(status=200, body={"outcome": "received"})
+        return Answer(status=200, body=IntentReply(outcome="received"))
     row = _INTENTS[standing.outcome]
     if isinstance(row, _Refused):
         return _error(row, standing)
-    return Answer(status=200, body={"outcome": row.outcome} | _reason(standing))
+    return Answer(status=200, body=_with_reason(IntentReply(outcome=row.outcome), standing))
 
 
 def return_outcome(standing: Standing | None) -> str:
@@ -133,14 +136,14 @@ def return_outcome(standing: Standing | None) -> str:
     return "pending" if standing is None else _RETURNS[standing.outcome]
 
 
-def _reason(standing: Standing) -> dict[str, object]:
-    if standing.reason is None:
-        return {}
-    return {"reason": {"code": standing.reason.code, "message": standing.reason.message}}
+def _with_reason(body: Shape, standing: Standing) -> Shape:
+    """The body with the reason, if there is one; every body that is passed here has a place for it."""
+    reason = standing.reason
+    return body if reason is None else body.model_copy(update={"reason": Why(code=reason.code, message=reason.message)})
 
 
 def _error(row: _Refused, standing: Standing) -> Answer:
     reason = standing.reason
     fault = Fault(code=row.code, message=reason.message if reason else row.message)
     problem = Problem(status=row.status, faults=(fault,), headers={})
-    return Answer(status=row.status, body=body_of(problem) | _reason(standing))
+    return Answer(status=row.status, body=_with_reason(body_of(problem), standing))

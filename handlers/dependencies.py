@@ -9,6 +9,7 @@ from typing import Final, Protocol, TypeAlias
 from pydantic import SecretStr
 
 from bus.port import Publisher
+from handlers.allowance import Allowance
 from handlers.body import BodyLimits
 from handlers.draining import Draining
 from handlers.replies import Replies
@@ -48,7 +49,7 @@ class Session(Protocol):
 class SessionCheck(Protocol):
     """Knows the shoppers."""
 
-    async def check(self, session_id: str) -> Session:
+    async def check(self, session_id: str, *, correlation_id: str) -> Session:
         """Raises UnknownCallerError, UnavailableError."""
         ...
 
@@ -67,7 +68,22 @@ class Caller(Protocol):
 class CallerCheck(Protocol):
     """Knows the programs."""
 
-    async def check(self, bearer: str) -> Caller:
+    async def check(self, bearer: str, *, correlation_id: str) -> Caller:
+        """Raises UnknownCallerError, UnavailableError."""
+        ...
+
+
+class Merchant(Protocol):
+    """A person in the Merchant Center."""
+
+    @property
+    def subject(self) -> str: ...
+
+
+class MerchantCheck(Protocol):
+    """Knows the people in the Merchant Center."""
+
+    async def check(self, bearer: str) -> Merchant:
         """Raises UnknownCallerError, UnavailableError."""
         ...
 
@@ -100,7 +116,7 @@ class Limits:
     return_wait_s: float = 5
     #: The most that a caller gets with `Prefer: wait=N`.
     wait_s_max: int = 30
-    #: For each check of /health/ready.
+    #: For each check of /health/ready and /operations/status.
     check_s_max: float = 3
 
 
@@ -111,6 +127,10 @@ class Dependencies:
     publisher: Publisher
     sessions: SessionCheck
     callers: CallerCheck
+    merchants: MerchantCheck
+    #: How often one session may call, and one program or person.
+    session_allowance: Allowance
+    caller_allowance: Allowance
     #: PSP name, as in its webhook's address -> its verifier.
     verifiers: Mapping[str, WebhookVerifier]
     reads: PspReads
@@ -129,6 +149,10 @@ class Dependencies:
     merchant_return_url: str | None = None
     #: Origins of storefronts whose pages may call us, or `*`.
     allowed_origins: frozenset[str] = frozenset()
+    #: Of the product, for whoever asks how it is.
+    version: str = "0"
+    #: What /operations/status looks at besides the PSP, by name.
+    status_checks: Mapping[str, Check] = field(default_factory=dict)
     #: What must be fine for this instance to get requests, by name.
     checks: Mapping[str, Check] = field(default_factory=dict)
     draining: Draining = field(default_factory=Draining)

@@ -12,6 +12,7 @@ from typing import Final
 from bus.port import PublishError
 from ct.callers import NotAllowedError, UnknownCallerError
 from ct.errors import ForbiddenError, UnavailableError
+from handlers.shapes import ErrorReply, FaultReply
 from psp.errors import UnverifiedWebhookError
 
 
@@ -40,10 +41,11 @@ class Problem:
 class RequestError(Exception):
     """The request is wrong in itself. Answer the status and the faults; publish nothing."""
 
-    def __init__(self, *faults: Fault, status: int = 400) -> None:
+    def __init__(self, *faults: Fault, status: int = 400, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(faults[0].message)
         self.faults = faults
         self.status = status
+        self.headers = dict(headers or {})
 
 
 def malformed(message: str) -> RequestError:
@@ -70,6 +72,13 @@ def too_large(bytes_max: int) -> RequestError:
     """The body has more bytes than this route takes."""
     message = f"The body is too large. Send at most {bytes_max} bytes."
     return RequestError(Fault(code="ContentTooLarge", message=message), status=413)
+
+
+def too_many(retry_after_s: int) -> RequestError:
+    """The caller calls more often than it may."""
+    message = f"There are too many requests. Try again in {retry_after_s} s, and then more slowly."
+    fault = Fault(code="RateLimitExceeded", message=message)
+    return RequestError(fault, status=429, headers={"Retry-After": str(retry_after_s)})
 
 
 def not_found(message: str) -> RequestError:
@@ -120,7 +129,7 @@ _AUTH_STATUSES: Final = frozenset({401, 403})
 def problem_of(error: Exception) -> Problem:
     """What is answered to an exception."""
     if isinstance(error, RequestError):
-        return Problem(status=error.status, faults=error.faults, headers={})
+        return Problem(status=error.status, faults=error.faults, headers=error.headers)
     row = next((row for kind, row in _ROWS.items() if isinstance(error, kind)), _UNEXPECTED)
     fault = Fault(code=row.code, message=row.message or str(error))
     headers = {} if row.retry_after_s is None else {"Retry-After": str(row.retry_after_s)}
@@ -132,23 +141,19 @@ def is_known(error: Exception) -> bool:
     return isinstance(error, (RequestError, *_ROWS))
 
 
-def body_of(problem: Problem) -> dict[str, object]:
+def body_of(problem: Problem) -> ErrorReply:
     """The contract's error body."""
     first = problem.faults[0]
-    body: dict[str, object] = {
-        "message": first.message,
-        "statusCode": problem.status,
-        "errors": [_entry(fault) for fault in problem.faults],
-    }
+    body = ErrorReply(message=first.message, status_code=problem.status, errors=[_entry(one) for one in problem.faults])
     if problem.status in _AUTH_STATUSES:
-        body |= {"error": first.code, "error_description": first.message}
+        return body.model_copy(update={"error": first.code, "error_description": first.message})
     return body
 
 
-def _entry(fault: Fault) -> dict[str, object]:
-    entry: dict[str, object] = {"code": fault.code, "message": fault.message}
+def _entry(fault: Fault) -> FaultReply:
+    told = FaultReply(code=fault.code, message=fault.message)
     if fault.field is not None:
-        entry["field"] = fault.field
+        told = told.model_copy(update={"field": fault.field})
     if fault.allowed_values is not None:
-        entry["allowedValues"] = list(fault.allowed_values)
-    return entry
+        told = told.model_copy(update={"allowed_values": list(fault.allowed_values)})
+    return told

@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import traceback
-from collections.abc import Awaitable, Callable
 from itertools import chain
-from typing import Final, TypeAlias
+from typing import Final
 
 import structlog
 from aiohttp import web
@@ -20,11 +19,9 @@ from handlers import cors, headers
 from handlers.answers import Answer
 from handlers.dependencies import Dependencies
 from handlers.errors import Fault, Problem, body_of, is_known, problem_of
+from handlers.routes import Handle
 
 _log = structlog.stdlib.get_logger(__name__)
-
-#: A handler of ours: from a request to an answer, or an exception from the table in `handlers.errors`.
-Handle: TypeAlias = Callable[[Dependencies, web.Request], Awaitable[Answer | web.Response]]
 
 _SECURITY: Final = {
     "Cache-Control": "no-store",
@@ -124,5 +121,7 @@ def _problem(problem: Problem) -> web.Response:
 
 
 def _response(answer: Answer) -> web.Response:
-    body = _JSON.encode(answer.body).encode()
+    if answer.body is None:
+        return web.Response(status=answer.status, headers=answer.headers)
+    body = _JSON.encode(answer.body.document()).encode()
     return web.Response(status=answer.status, body=body, content_type="application/json", headers=answer.headers)

@@ -13,12 +13,12 @@ from handlers.answers import Answer, intent_answer
 from handlers.dependencies import Dependencies
 
 #: Authorities of the contract, of which a caller needs one.
-_AUTHORITIES: Final = ("manage_project", "manage_checkout_payment_intents")
+AUTHORITIES: Final = ("manage_project", "manage_checkout_payment_intents")
 
 
 async def modify(dependencies: Dependencies, request: web.Request) -> Answer:
     """POST /operations/payment-intents/{id}."""
-    caller = await callers.program(dependencies, request, *_AUTHORITIES)
+    caller = await callers.program(dependencies, request, *AUTHORITIES)
     payment_id = requests.path_id("id", request.match_info["id"])
     key = headers.idempotency_key(request)
     limits = dependencies.limits

@@ -28,11 +28,13 @@ PARAMETER_NAME_MAX: Final = 128
 PARAMETER_VALUE_MAX: Final = 2048
 
 #: Ids of operations and of commercetools resources in a path. Nothing that changes the meaning of a URL.
-_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+ID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,128}$"
+_OPAQUE: Final = r"^[A-Za-z0-9_.-]+$"
+_ID: Final = re.compile(ID_PATTERN, re.ASCII)
 
 #: Text for people: everything but control characters.
 _Text: TypeAlias = Annotated[str, Field(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
-_Id: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
+_Id: TypeAlias = Annotated[str, Field(pattern=ID_PATTERN)]
 
 
 class _Body(BaseModel):
@@ -47,14 +49,14 @@ class PaymentMethod(_Body):
     #: A payment method type, for example `card`.
     type: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     #: What the PSP's hosted fields gave the browser.
-    token: Annotated[SecretStr, Field(min_length=1, max_length=512)]
+    token: Annotated[SecretStr, Field(min_length=1, max_length=512, json_schema_extra={"pattern": _OPAQUE})]
     #: The shopper's consent to have the method stored.
     store_payment_method: bool | None = None
 
     @field_validator("token")
     @classmethod
     def _conservative(cls, token: SecretStr) -> SecretStr:
-        if re.fullmatch(r"[A-Za-z0-9_.-]+", token.get_secret_value(), re.ASCII) is None:
+        if re.fullmatch(_OPAQUE, token.get_secret_value(), re.ASCII) is None:
             raise ValueError("A token has only letters, digits, dots, dashes and underscores.")
         return token
 
@@ -76,7 +78,7 @@ class Amount(_Body):
     """commercetools' Money, cent precision only."""
 
     cent_amount: Annotated[int, Field(gt=0, le=_INTEGER_MAX)]
-    currency_code: str
+    currency_code: Annotated[str, Field(json_schema_extra={"enum": sorted(FRACTION_DIGITS)})]
     type: Literal["centPrecision"] | None = None
     fraction_digits: int | None = None
 

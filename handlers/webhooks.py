@@ -14,6 +14,7 @@ from handlers import body, dispatch, headers
 from handlers.answers import Answer
 from handlers.dependencies import Dependencies
 from handlers.errors import not_found
+from handlers.shapes import AcceptedReply
 from psp.errors import UnverifiedWebhookError
 
 
@@ -38,4 +39,4 @@ async def receive(dependencies: Dependencies, request: web.Request) -> Answer:
         received_at=dependencies.clock(),
     )
     await dispatch.publish(dependencies, notification)
-    return Answer(status=200, body={"status": "accepted"})
+    return Answer(status=200, body=AcceptedReply(status="accepted"))

@@ -36,6 +36,15 @@ class RefundScope(enum.StrEnum):
     CAPTURE = "capture"
 
 
+class Dropin(enum.StrEnum):
+    """A form with every method in it that the browser library can show for this PSP."""
+
+    #: In the shop's own page.
+    EMBEDDED = "embedded"
+    #: On a page of the PSP's.
+    HOSTED = "hpp"
+
+
 class LookupBy(enum.StrEnum):
     """By what the PSP finds a payment again."""
 
@@ -61,3 +70,6 @@ class Capabilities:
     lookup_by: frozenset[LookupBy]
     #: Methods that take the money at once, without a separate capture.
     captured_at_once: frozenset[str] = frozenset()
+    dropins: frozenset[Dropin] = frozenset()
+    #: Methods that the browser library can offer before a checkout has begun.
+    express: frozenset[str] = frozenset()

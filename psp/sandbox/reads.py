@@ -8,7 +8,7 @@ from typing import Final
 
 import aiohttp
 
-from psp.capabilities import Capabilities, CaptureSupport, LookupBy, RefundScope, Remainder
+from psp.capabilities import Capabilities, CaptureSupport, Dropin, LookupBy, RefundScope, Remainder
 from psp.port import PspHealth
 
 NAME: Final = "sandbox"
@@ -21,6 +21,8 @@ CAPABILITIES: Final = Capabilities(
     key_lifetime=timedelta(hours=24),
     key_length_max=255,
     lookup_by=frozenset({LookupBy.PSP_REFERENCE, LookupBy.OUR_REFERENCE}),
+    dropins=frozenset({Dropin.EMBEDDED}),
+    express=frozenset({"wallet"}),
 )
 
 _HEALTH_TIMEOUT_S: Final = 2.0

@@ -7,8 +7,9 @@ from pydantic import SecretStr
 
 from ct.errors import ForbiddenError, NotFoundError, UnavailableError
 from ct.fields import INTERACTION_TYPE, TRANSACTION_TYPE
+from ctpay.checks import TypesCheck
 from ctpay.seams import draw, new_id, now
-from ctpay.wiring import TypesCheck, return_secret
+from ctpay.wiring import return_secret
 
 
 def test_all_instances_derive_one_return_secret_that_tells_nothing_of_the_client_secret():

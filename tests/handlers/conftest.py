@@ -17,7 +17,8 @@ from pydantic import SecretStr
 from bus.messages import Message, OperationResult, attributes, decode, encode
 from bus.port import Delivery, Ending, PublishError
 from bus.topics import Topic
-from ct.callers import Caller, Session, UnknownCallerError
+from ct.callers import Caller, Merchant, Session, UnknownCallerError
+from handlers.allowance import Allowance, Rate
 from handlers.app import create_app
 from handlers.dependencies import Dependencies, Limits
 from handlers.replies import Replies
@@ -65,6 +66,10 @@ class World:
     session: Session = SESSION
     caller: Caller = CALLER
     asked_of: list[str] = field(default_factory=list)
+    #: The correlation ids with which callers were asked after.
+    correlated: list[str] = field(default_factory=list)
+    #: How the PSP is.
+    health: PspHealth = field(default_factory=lambda: PspHealth(up=True, details="fine"))
     #: Raised by every check of a caller.
     callers_fault: Exception | None = None
     replies: Replies = field(default_factory=lambda: Replies(instance="ingress-1"))
@@ -102,7 +107,8 @@ class World:
 class Sessions:
     world: World
 
-    async def check(self, session_id: str) -> Session:
+    async def check(self, session_id: str, *, correlation_id: str) -> Session:
+        self.world.correlated.append(correlation_id)
         self.world.asked_of.append(session_id)
         if self.world.callers_fault:
             raise self.world.callers_fault
@@ -115,13 +121,27 @@ class Sessions:
 class Callers:
     world: World
 
-    async def check(self, bearer: str) -> Caller:
+    async def check(self, bearer: str, *, correlation_id: str) -> Caller:
+        self.world.correlated.append(correlation_id)
         self.world.asked_of.append(bearer)
         if self.world.callers_fault:
             raise self.world.callers_fault
         if bearer != "token-1":
             raise UnknownCallerError("The bearer token is not active. Ask commercetools for a new one.")
         return self.world.caller
+
+
+@dataclass
+class Merchants:
+    world: World
+
+    async def check(self, bearer: str) -> Merchant:
+        self.world.asked_of.append(bearer)
+        if self.world.callers_fault:
+            raise self.world.callers_fault
+        if bearer != "jwt-1":
+            raise UnknownCallerError("The bearer token is not valid for this connector.")
+        return Merchant(subject="merchant-1")
 
 
 class Verifier:
@@ -132,7 +152,9 @@ class Verifier:
             raise UnverifiedWebhookError("the digest differs from 0xdeadbeef")
 
 
+@dataclass
 class Reads:
+    world: World
     name = "sandbox"
     capabilities = Capabilities(
         methods=frozenset({"card", "invoice"}),
@@ -148,7 +170,7 @@ class Reads:
         return {"clientKey": "pk_1", "environment": "test"}
 
     async def health(self) -> PspHealth:
-        return PspHealth(up=True, details="fine")
+        return self.world.health
 
 
 @dataclass
@@ -182,6 +204,11 @@ class Ingress:
         return await self.ask("POST", f"/operations/payment-intents/{path}", headers=sent, **options)
 
 
+def plenty() -> Allowance:
+    """For tests that are about something else."""
+    return Allowance(rate=Rate(per_s=1000, burst=100_000), clock=lambda: NOW, size=1000)
+
+
 @pytest.fixture
 def world() -> World:
     return World()
@@ -194,8 +221,11 @@ def dependencies(world: World) -> Dependencies:
         publisher=world,
         sessions=Sessions(world),
         callers=Callers(world),
+        merchants=Merchants(world),
+        session_allowance=plenty(),
+        caller_allowance=plenty(),
         verifiers={"sandbox": Verifier()},
-        reads=Reads(),
+        reads=Reads(world),
         replies=world.replies,
         status=world,
         clock=lambda: NOW,
@@ -204,6 +234,7 @@ def dependencies(world: World) -> Dependencies:
         public_url=PUBLIC_URL,
         return_secret=SecretStr("return-secret"),
         project_key="shop-eu",
+        version="1.2.3",
         # No test waits for what will not come, unless it says so.
         limits=Limits(payments_wait_s=0, intents_wait_s=0, return_wait_s=0),
     )

@@ -1,0 +1,68 @@
+"""What is looked at to tell whether a process should get requests, and how the connector is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ct.errors import CommercetoolsError, UnavailableError
+from ct.permissions import scopes_missing
+from ct.readiness import types_missing
+
+if TYPE_CHECKING:
+    from bus.port import Consumption
+    from ct.client import Commercetools
+    from ct.token import Tokens
+    from handlers.dependencies import Check
+
+
+class TypesCheck:
+    """Whether `ctpay setup` has been run. Once it has, commercetools is not asked again."""
+
+    def __init__(self, client: Commercetools) -> None:
+        self._client = client
+        self._complete = False
+
+    async def check(self) -> str | None:
+        """What is missing, for the log; None where nothing is, or where commercetools is down and cannot tell."""
+        if self._complete:
+            return None
+        try:
+            missing = await types_missing(self._client)
+        except UnavailableError:
+            # Its outage is no reason to refuse webhooks and payments, which wait on the bus.
+            return None
+        self._complete = not missing
+        return _set_up(missing)
+
+
+def results_check(results: Consumption) -> Check:
+    """Whether this instance still hears what became of its commands."""
+
+    async def check() -> str | None:
+        return None if results.healthy else "results are not read any more"
+
+    return check
+
+
+def status_checks(client: Commercetools, tokens: Tokens, project_key: str) -> Mapping[str, Check]:
+    """What the connector's status looks at in commercetools, anew each time; an outage is told as one."""
+
+    async def permissions() -> str | None:
+        try:
+            missing = await scopes_missing(tokens, project_key)
+        except CommercetoolsError as error:
+            return str(error)
+        return f"give the API client {', '.join(missing)}" if missing else None
+
+    async def types() -> str | None:
+        try:
+            return _set_up(await types_missing(client))
+        except CommercetoolsError as error:
+            return str(error)
+
+    return {"commercetools permissions": permissions, "commercetools types": types}
+
+
+def _set_up(missing: tuple[str, ...]) -> str | None:
+    return f"run `ctpay setup`, the project lacks {', '.join(missing)}" if missing else None
