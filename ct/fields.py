@@ -82,8 +82,10 @@ class InteractionKind(enum.StrEnum):
     MISMATCH = "mismatch"
     #: A transaction that is not ours happened and was undone (ours bear a mark instead).
     REVERSED = "reversed"
-    #: The outcome at the PSP is not known. A person should look.
+    #: The outcome at the PSP is not known and the PSP cannot tell. A person should look.
     UNKNOWN = "unknown"
+    #: A person has ended what stayed unknown: who in the cause, why in the message.
+    RESOLVED = "resolved"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -63,6 +63,8 @@ class Transaction:
     slot: str | None
     cart_version: int | None
     charge_id: str | None
+    #: The merchant's own name for it, as it was sent to the PSP.
+    merchant_reference: str | None
     action: Action | None
     action_at: datetime | None
     superseded: bool
@@ -84,6 +86,8 @@ class Payment:
 
     id: str
     version: int
+    #: When anybody last changed it, by commercetools' clock.
+    modified_at: datetime | None
     key: str | None
     #: `paymentMethodInfo.paymentInterface`: whose Payment it is.
     interface: str | None
@@ -158,6 +162,7 @@ def _payment(document: Mapping[str, Any]) -> Payment:
     return Payment(
         id=document["id"],
         version=document["version"],
+        modified_at=_time(document, "lastModifiedAt"),
         key=document.get("key"),
         interface=info.get("paymentInterface"),
         interface_id=document.get("interfaceId"),
@@ -209,6 +214,7 @@ def _transaction(entry: Mapping[str, Any], interactions: tuple[Interaction, ...]
         slot=fields.get(TransactionField.SLOT),
         cart_version=fields.get(TransactionField.CART_VERSION),
         charge_id=fields.get(TransactionField.CHARGE_ID),
+        merchant_reference=fields.get(TransactionField.MERCHANT_REFERENCE),
         action=_action(fields.get(TransactionField.ACTION)),
         action_at=_time(fields, TransactionField.ACTION_AT),
         superseded=fields.get(TransactionField.SUPERSEDED) is True,

@@ -54,6 +54,15 @@ class LookupBy(enum.StrEnum):
     OUR_REFERENCE = "our-reference"
 
 
+class Listing(enum.StrEnum):
+    """Whether the PSP tells what it has, so that reconciliation can compare both ways."""
+
+    #: It has no such call: only what we ask about by name is told, if that.
+    NONE = "none"
+    #: Everything that was made in a span of time.
+    BY_TIME = "by-time"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Capabilities:
     """What this PSP can do. Asking for anything else is refused before anything is written."""
@@ -67,9 +76,11 @@ class Capabilities:
     key_lifetime: timedelta
     #: The most characters an idempotency key may have.
     key_length_max: int
+    #: Empty: the PSP cannot be asked what became of anything; its events are the only truth.
     lookup_by: frozenset[LookupBy]
     #: Methods that take the money at once, without a separate capture.
     captured_at_once: frozenset[str] = frozenset()
+    listing: Listing = Listing.NONE
     dropins: frozenset[Dropin] = frozenset()
     #: Methods that the browser library can offer before a checkout has begun.
     express: frozenset[str] = frozenset()

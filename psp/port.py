@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 import aiohttp
@@ -95,6 +96,29 @@ class LookupRequest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ListRequest:
+    """Ask for a page of everything that was made at the PSP in a span of time."""
+
+    #: Made at this moment or later, by the PSP's clock.
+    since: datetime
+    #: Made before this moment.
+    until: datetime
+    #: Where the page before ended; None: the first page.
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """A page of what the PSP has: payments, captures, cancels, refunds and rounds of disputes, each as it is now."""
+
+    facts: tuple[Fact, ...]
+    #: For the next page, also in another process and hours later; None: this was the last one.
+    cursor: str | None
+    #: What could not be read, each with its id and why, in words that may be shown.
+    unreadable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
     """What the PSP answered: facts, and for an authorization what the shopper must do and what they paid with."""
 
@@ -134,6 +158,10 @@ class PspAdapter(Protocol):
 
     async def lookup(self, request: LookupRequest) -> Answer:
         """Everything the PSP knows of the payment, as facts; no facts: it has never heard of it."""
+        ...
+
+    async def page(self, request: ListRequest) -> Page:
+        """One page of the PSP's list. Raises UnsupportedError where `Capabilities.listing` says that there is none."""
         ...
 
     def parse_webhook(self, body: bytes) -> tuple[Event, ...]:

@@ -98,25 +98,39 @@ async def _answer(work: Work, payment: Payment, transaction: Transaction, call: 
     known = await _look_up(work, payment, transaction)
     if known is not None:
         return known
-    if work.clock() > last_moment + work.limits.lease_max:
-        never = "It never reached the payment service provider in time and was not sent late."
-        return Answer(facts=(_failure(work, payment, transaction, EXPIRED, never),))
+    if is_over(work, payment, transaction):
+        return never_sent(work, payment, transaction)
     raise OutcomeUnknownError("The PSP may still be at it. The message comes again and asks again.")
 
 
+def is_over(work: Work, payment: Payment, transaction: Transaction) -> bool:
+    """Whether nobody can be sending the transaction any more, so that "nothing found" at the PSP proves something."""
+    return work.clock() > send_by(work, payment, transaction) + work.limits.lease_max
+
+
+def never_sent(work: Work, payment: Payment, transaction: Transaction) -> Answer:
+    """What it means that the PSP has heard nothing when it is over."""
+    never = "It never reached the payment service provider in time and was not sent late."
+    return Answer(facts=(_failure(work, payment, transaction, EXPIRED, never),))
+
+
 async def _look_up(work: Work, payment: Payment, transaction: Transaction) -> Answer | None:
-    """What the PSP knows of the payment, if that tells anything about the transaction."""
+    try:
+        return await look_up(work, payment, transaction)
+    except RefusedError as refused:
+        # That the PSP will not tell is no evidence of what it did.
+        raise OutcomeUnknownError(f"A look-up was refused: {refused}") from refused
+
+
+async def look_up(work: Work, payment: Payment, transaction: Transaction) -> Answer | None:
+    """What the PSP knows of the payment, if that tells anything about the transaction. Raises the kinds of PspError."""
     authorization = payment.authorization or transaction
     request = LookupRequest(
         reference=reference_to(work, payment, transaction),
         authorization=reference_to(work, payment, authorization),
         payment_reference=payment.interface_id,
     )
-    try:
-        answer = await work.psp.lookup(request)
-    except RefusedError as refused:
-        # That the PSP will not tell is no evidence of what it did.
-        raise OutcomeUnknownError(f"A look-up was refused: {refused}") from refused
+    answer = await work.psp.lookup(request)
     about = (target_of(payment, fact) for fact in answer.facts)
     return answer if any(found is not None and found.id == transaction.id for found in about) else None
 

@@ -17,7 +17,9 @@ from psp.port import (
     CaptureRequest,
     CompleteRequest,
     Event,
+    ListRequest,
     LookupRequest,
+    Page,
     RefundRequest,
 )
 from psp.sandbox import table
@@ -25,9 +27,11 @@ from psp.sandbox.api import DeclinedError, SandboxApi
 from psp.sandbox.facts import answer_of, authorization_fact, metadata_of, operation_facts
 from psp.sandbox.reads import CAPABILITIES, NAME
 from psp.sandbox.scrub import scrub
-from psp.sandbox.wire import EventJson, OperationJson, PaymentJson, PaymentListJson
+from psp.sandbox.wire import EventJson, LedgerJson, OperationJson, PaymentJson, PaymentListJson
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+#: Entries of one page of the list: with all that is nested in them well below what one answer may weigh.
+_PAGE_SIZE: Final = 100
 
 
 class SandboxAdapter:
@@ -105,6 +109,22 @@ class SandboxAdapter:
             found = several.data[-1] if several is not None and several.data else None
         return Answer(facts=()) if found is None else _readable(found)
 
+    async def page(self, request: ListRequest) -> Page:
+        """Of its ledger, which has everything in the order in which it was made."""
+        span = {"from": request.since.isoformat(), "to": request.until.isoformat(), "limit": str(_PAGE_SIZE)}
+        query = urlencode(span if request.cursor is None else {**span, "cursor": request.cursor})
+        found = await self._api.get(f"/v1/ledger?{query}", LedgerJson, asked="/v1/ledger")
+        if found is None:
+            raise RefusedError(code="no_ledger", message="There is no ledger at this address. Check SANDBOX_PSP_URL.")
+        facts: list[Fact] = []
+        unreadable: list[str] = []
+        for entry in found.data:
+            try:
+                facts += _entry_facts(entry)
+            except (UnknownVocabularyError, ValueError) as error:
+                unreadable.append(scrub(f"{str(entry.get('id'))[:64]}: {error}"))
+        return Page(facts=tuple(facts), cursor=found.next_cursor, unreadable=tuple(unreadable))
+
     def parse_webhook(self, body: bytes) -> tuple[Event, ...]:
         """One event per body. Raises UnknownVocabularyError or ValueError, as the port says."""
         event = EventJson.model_validate(json.loads(body))
@@ -121,6 +141,13 @@ class SandboxAdapter:
     ) -> Answer:
         path, asked = f"{_path(payment_reference)}/{what}", f"/v1/payments/{{id}}/{what}"
         return await _operation(self._api.post(path, body, OperationJson, asked=asked, key=_key(reference)))
+
+
+def _entry_facts(entry: Mapping[str, object]) -> tuple[Fact, ...]:
+    """What one entry of the ledger says. Raises UnknownVocabularyError or ValueError."""
+    if entry.get("object") == "payment":
+        return (authorization_fact(PaymentJson.model_validate(entry)),)
+    return operation_facts(OperationJson.model_validate(entry))
 
 
 def _event(event: EventJson, *facts: Fact) -> Event:

@@ -78,6 +78,13 @@ class PaymentListJson(Wire):
     data: tuple[PaymentJson, ...]
 
 
+class LedgerJson(Wire):
+    """A page of everything there is; each entry is read by itself, so that one nobody understands hides no other."""
+
+    data: tuple[dict[str, object], ...]
+    next_cursor: str | None
+
+
 class ErrorBodyJson(Wire):
     code: str
     message: str

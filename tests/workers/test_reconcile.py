@@ -1,0 +1,390 @@
+"""The stuck: what a lost message, a dead worker or a silent PSP left behind, and the pass that takes it up."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from support.house import Fault, with_psp
+
+from bus.messages import CapturePayment, ReversePayment, decode
+from bus.port import Verdict
+from ct.actions import set_transaction_custom_field
+from ct.errors import UnavailableError
+from ct.fields import InteractionKind, TransactionField
+from psp.capabilities import Capabilities
+from psp.errors import OutcomeUnknownError, RefusedError, RetryableError
+from psp.money import Money
+from psp.port import Answer
+from workers.reconcile import AwayError, Pass, Step, is_due, take_up
+
+RESTED = timedelta(minutes=5)
+
+
+def eur(amount):
+    return Money(amount=amount, currency="EUR")
+
+
+async def reconcile(house, work=None, since_last=None):
+    """One pass; each step with the transaction's kind."""
+    this = Pass(cause="reconcile-1", rested=RESTED, since_last=since_last)
+    return [
+        (taken.step, taken.transaction.kind.value if taken.transaction else None)
+        async for taken in take_up(work or house.work, this)
+    ]
+
+
+async def lost(_request):
+    raise OutcomeUnknownError("no reply")
+
+
+async def away(_request):
+    raise RetryableError("not there")
+
+
+async def nothing(_request):
+    return Answer(facts=())
+
+
+async def reserved(house, kind, payment_id, **more):
+    """A command that was reserved, and whose message was lost before the PSP was asked."""
+    await house.deliver(
+        house.ask(kind, payment_id, **more), work=with_psp(house, capture=away, cancel=away, refund=away)
+    )
+
+
+async def captured(house, amount=1000):
+    payment = await house.authorized()
+    await house.deliver(house.ask(CapturePayment, payment.id, amount=eur(amount)))
+    return await house.payment(payment.id)
+
+
+# Authorizations.
+
+
+async def test_an_authorization_that_the_psp_has_is_settled(house):
+    command = house.pay(await house.cart(), "tok_error_after")
+    await house.deliver(command, work=with_psp(house, lookup=lost))
+    (payment,) = house.payments()
+    assert house.rows(payment) == [("Authorization", "Initial", 4200)]
+    house.clock.pass_(minutes=6)
+    assert await reconcile(house) == [(Step.SETTLED, "Authorization")]
+    assert house.rows(house.payments()[0]) == [("Authorization", "Success", 4200)]
+    assert await reconcile(house) == []
+
+
+async def test_an_authorization_is_never_sent_and_closed_only_when_nobody_can_be_sending_it(house):
+    command = house.pay(await house.cart())
+    await house.deliver(command, work=with_psp(house, authorize=away, lookup=away))
+    house.clock.pass_(minutes=24)
+    assert await reconcile(house) == [(Step.WAITING, "Authorization")]
+    house.clock.pass_(minutes=2)
+    assert await reconcile(house) == [(Step.CLOSED, "Authorization")]
+    (payment,) = house.payments()
+    assert house.rows(payment) == [("Authorization", "Failure", 4200)]
+    assert house.effects() == []
+    assert not house.queue.waiting
+
+
+async def test_an_attempt_that_is_on_no_cart_is_closed(house):
+    cart = await house.cart()
+
+    def dies():
+        raise SystemExit
+
+    house.fault(Fault(), Fault(before=False), Fault(action=dies))
+    with pytest.raises(SystemExit):
+        await house.deliver(house.pay(cart))
+    (orphan,) = house.payments()
+    assert await house.work.ledger.find_cart(orphan.id) is None
+    house.clock.pass_(minutes=26)
+    assert await reconcile(house) == [(Step.CLOSED, "Authorization")]
+    assert house.rows(house.payments()[0]) == [("Authorization", "Failure", 4200)]
+
+
+async def test_a_late_word_of_the_psp_reaches_a_pending_authorization_although_its_webhook_was_lost(house):
+    command = house.pay(await house.cart(), "tok_pending")
+    await house.deliver(command)
+    (payment,) = house.payments()
+    house.clock.pass_(minutes=6)
+    assert await reconcile(house) == [(Step.WAITING, "Authorization")]
+    await house.control(f"/payments/{payment.interface_id}/settle", decision="approve")
+    assert await reconcile(house) == [(Step.SETTLED, "Authorization")]
+    assert house.rows(house.payments()[0]) == [("Authorization", "Success", 4200)]
+
+
+# Captures, cancels and refunds.
+
+
+async def test_a_capture_whose_message_was_lost_is_resumed_under_its_own_id_with_everything_it_had(house):
+    payment = await house.authorized()
+    await reserved(
+        house, CapturePayment, payment.id, amount=eur(1000), merchant_reference="Order 7", request_hash="hash-7"
+    )
+    house.clock.pass_(minutes=6)
+    assert await reconcile(house) == [(Step.RESUMED, "Charge")]
+    ((_, data),) = house.queue.waiting
+    command = decode(data)
+    (charge,) = [one for one in (await house.payment(payment.id)).transactions if one.kind == "Charge"]
+    assert command.command_id == charge.command_id
+    assert (command.merchant_reference, command.request_hash, command.amount) == ("Order 7", "hash-7", eur(1000))
+    assert [one.verdict for one in await house.pump()] == [Verdict.DONE]
+    assert house.effects("capture")[0]["merchant_reference"] == "Order 7"
+    assert [one["amount"] for one in house.effects("capture")] == [1000]
+
+
+async def test_resuming_what_is_not_lost_has_no_second_effect(house):
+    payment = await house.authorized()
+    capture = house.ask(CapturePayment, payment.id, amount=eur(1000))
+    await house.deliver(capture, work=with_psp(house, capture=away))
+    house.clock.pass_(minutes=6)
+    for _ in range(3):
+        assert await reconcile(house) == [(Step.RESUMED, "Charge")]
+    await house.deliver(capture)
+    await house.pump()
+    assert [one["amount"] for one in house.effects("capture")] == [1000]
+
+
+async def test_what_is_resumed_too_late_is_closed_by_its_worker(house):
+    payment = await house.authorized()
+    await reserved(house, CapturePayment, payment.id, amount=eur(1000))
+    house.clock.pass_(hours=24)
+    assert await reconcile(house) == [(Step.RESUMED, "Charge")]
+    await house.pump()
+    assert ("Charge", "Failure", 1000) in house.rows(await house.payment(payment.id))
+    assert house.effects("capture") == []
+
+
+async def test_a_capture_whose_reply_was_lost_is_settled_and_not_resumed(house):
+    payment = await house.authorized()
+    await house.deliver(
+        house.ask(CapturePayment, payment.id, amount=eur(1000)),
+        work=with_psp(house, capture=captures_and_is_lost(house), lookup=lost),
+    )
+    house.clock.pass_(minutes=6)
+    assert await reconcile(house) == [(Step.SETTLED, "Charge")]
+    assert ("Charge", "Success", 1000) in house.rows(await house.payment(payment.id))
+    assert not house.queue.waiting
+
+
+def captures_and_is_lost(house):
+    async def capture(request):
+        await house.work.psp.capture(request)
+        raise OutcomeUnknownError("the reply is lost")
+
+    return capture
+
+
+async def test_each_part_of_a_reversal_is_resumed_by_the_reversal(house):
+    payment = await captured(house)
+    await reserved(house, ReversePayment, payment.id)
+    house.clock.pass_(minutes=6)
+    assert await reconcile(house) == [(Step.RESUMED, "CancelAuthorization"), (Step.RESUMED, "Refund")]
+    commands = [decode(data) for _, data in house.queue.waiting]
+    assert {(type(one), one.command_id) for one in commands} == {(ReversePayment, commands[0].command_id)}
+    await house.pump()
+    assert [one["amount"] for one in house.effects("refund")] == [1000]
+    assert [one["amount"] for one in house.effects("cancel")] == [3200]
+
+
+@pytest.mark.parametrize("lost_when", ["before the claim", "after the claim"])
+async def test_a_merchants_own_transaction_is_resumed_as_a_merchants(house, lost_when):
+    payment = await house.authorized()
+    notice = await house.put(payment.id, "Charge", 700)
+    if lost_when == "after the claim":
+        await house.deliver(notice, "commercetools")
+        topic, data = house.queue.waiting.popleft()
+        await house.deliver(data, topic, work=with_psp(house, capture=away))
+    house.clock.pass_(minutes=6)
+    assert await reconcile(house) == [(Step.RESUMED, "Charge")]
+    ((_, data),) = house.queue.waiting
+    assert decode(data).command_id.startswith("merchant-")
+    await house.pump()
+    assert [one["amount"] for one in house.effects("capture")] == [700]
+
+
+async def test_what_a_merchant_may_not_ask_for_and_what_is_of_another_interface_is_left_alone(house):
+    payment = await house.authorized()
+    await house.put(payment.id, "Chargeback", 100)
+    await house.put(payment.id, "Charge", 100, state="Pending")
+    house.clock.pass_(minutes=6)
+    assert await reconcile(house) == []
+    theirs = {
+        "amountPlanned": {"centAmount": 1, "currencyCode": "EUR"},
+        "paymentMethodInfo": {"paymentInterface": "other"},
+        "transactions": [{"type": "Charge", "amount": {"centAmount": 1, "currencyCode": "EUR"}}],
+    }
+    await house.client.post("/payments", theirs)
+    house.clock.pass_(minutes=6)
+    assert await reconcile(house) == []
+
+
+async def test_what_was_touched_a_moment_ago_is_left_alone(house):
+    payment = await house.authorized()
+    await reserved(house, CapturePayment, payment.id, amount=eur(1000))
+    house.clock.pass_(minutes=4)
+    assert await reconcile(house) == []
+
+
+# Superseded attempts.
+
+
+async def test_money_on_a_superseded_attempt_goes_back_although_the_command_was_lost(house):
+    cart = await house.cart()
+    first = house.pay(cart, "tok_3ds")
+    await house.deliver(first)
+    house.clock.pass_(minutes=2)
+    await house.deliver(house.pay(cart))
+    house.queue.waiting.clear()
+    abandoned = await house.payment(house.standing(first).payment_reference)
+    house.clock.pass_(minutes=6)
+    assert (Step.WAITING, "Authorization") in await reconcile(house)
+    await house.pump()
+    assert house.rows(await house.payment(abandoned.id)) == [
+        ("Authorization", "Failure", 4200),
+        ("CancelAuthorization", "Success", 4200),
+    ]
+    house.clock.pass_(minutes=6)
+    await reconcile(house)
+    assert not house.queue.waiting
+
+
+# What nobody can tell.
+
+
+async def refuses(_request):
+    raise RefusedError(code="no", message="We do not tell.")
+
+
+@pytest.mark.parametrize("silence", ["refuses", "cannot be asked"])
+async def test_what_the_psp_will_not_tell_is_shown_to_a_person_once_and_sent_no_more(house, silence):
+    command = house.pay(await house.cart())
+    mute = with_psp(house, authorize=away, lookup=refuses)
+    if silence == "cannot be asked":
+        known = {name: getattr(mute.psp.capabilities, name) for name in Capabilities.__slots__}
+        mute.psp.__class__.capabilities = Capabilities(**(known | {"lookup_by": frozenset()}))
+    await house.deliver(command, work=mute)
+    house.clock.pass_(minutes=26)
+    assert await reconcile(house, mute) == [(Step.UNKNOWN, "Authorization")]
+    house.clock.pass_(minutes=6)
+    assert await reconcile(house, mute) == [(Step.UNKNOWN, "Authorization")]
+    (payment,) = house.payments()
+    assert house.rows(payment) == [("Authorization", "Pending", 4200)]
+    assert [one.kind for one in payment.interactions] == [InteractionKind.UNKNOWN]
+    # When it can tell again, its evidence ends it.
+    house.clock.pass_(minutes=6)
+    assert await reconcile(house) == [(Step.CLOSED, "Authorization")]
+
+
+async def test_what_the_psp_told_of_once_is_not_closed_because_it_has_forgotten(house):
+    await house.deliver(house.pay(await house.cart(), "tok_pending"))
+    house.clock.pass_(days=2)
+    assert await reconcile(house, with_psp(house, lookup=nothing)) == [(Step.UNKNOWN, "Authorization")]
+    (payment,) = house.payments()
+    assert house.rows(payment) == [("Authorization", "Pending", 4200)]
+
+
+# Failures, and two at once.
+
+
+async def test_one_payment_that_cannot_be_looked_at_hides_no_other(house):
+    payment = await house.authorized()
+    await reserved(house, CapturePayment, payment.id, amount=eur(1000))
+    other = await house.authorized()
+    await reserved(house, CapturePayment, other.id, amount=eur(2000))
+    lookups = []
+
+    async def lookup(request):
+        lookups.append(request.reference.payment_id)
+        if request.reference.payment_id == payment.id:
+            raise OutcomeUnknownError("The PSP's answer cannot be read.")
+        return await house.work.psp.lookup(request)
+
+    house.clock.pass_(minutes=6)
+    assert sorted(await reconcile(house, with_psp(house, lookup=lookup))) == [
+        (Step.FAILED, "Charge"),
+        (Step.RESUMED, "Charge"),
+    ]
+
+
+async def test_a_pass_ends_when_everything_fails(house):
+    for _ in range(7):
+        await house.deliver(house.pay(await house.cart()), work=with_psp(house, authorize=away))
+    house.clock.pass_(minutes=6)
+    with pytest.raises(AwayError, match="5 failures in a row"):
+        await reconcile(house, with_psp(house, lookup=away))
+
+
+async def test_an_outage_of_commercetools_ends_the_pass_and_one_of_the_bus_is_told(house):
+    payment = await house.authorized()
+    await reserved(house, CapturePayment, payment.id, amount=eur(1000))
+    house.clock.pass_(minutes=6)
+    house.queue.fails = 1
+    assert await reconcile(house) == [(Step.FAILED, "Charge")]
+    house.fault(Fault(error=UnavailableError("down")))
+    with pytest.raises(UnavailableError):
+        await reconcile(house)
+    assert await reconcile(house) == [(Step.RESUMED, "Charge")]
+
+
+async def test_two_passes_at_once_do_no_more_than_one(house):
+    command = house.pay(await house.cart(), "tok_error_after")
+    await house.deliver(command, work=with_psp(house, lookup=lost))
+    house.clock.pass_(minutes=6)
+    steps = await asyncio.gather(reconcile(house), reconcile(house))
+    assert [(Step.SETTLED, "Authorization")] in steps
+    (payment,) = house.payments()
+    assert house.rows(payment) == [("Authorization", "Success", 4200)]
+    assert [entry.kind for entry in payment.interactions] == [InteractionKind.FACT]
+
+
+async def test_a_pass_moves_no_money_itself(house):
+    payment = await captured(house)
+    await reserved(house, ReversePayment, payment.id)
+    await house.deliver(house.pay(await house.cart(), "tok_error_after"), work=with_psp(house, lookup=lost))
+    house.clock.pass_(minutes=26)
+    asked = len(house.psp.house.requests)
+    await reconcile(house)
+    assert {one["method"] for one in list(house.psp.house.requests)[asked:]} == {"GET"}
+
+
+@pytest.mark.parametrize(
+    ("age", "since_last", "due"),
+    [
+        (4, 100, False),
+        (5, 1, True),
+        (9, 4, False),
+        (10, 1, True),
+        (20, 5, True),
+        (25, 5, False),
+        (40, 1, True),
+        (80, 1, True),
+        (139, 50, False),
+        (140, 1, True),
+        (200, 1, True),
+        (60 * 24 + 20, 1, True),
+    ],
+)
+def test_rest_is_looked_at_after_once_twice_four_times_and_then_every_hour(age, since_last, due):
+    minutes = timedelta(minutes=1)
+    assert is_due(age * minutes, rested=RESTED, since_last=since_last * minutes) is due
+
+
+async def test_a_pass_takes_up_what_is_due_since_the_pass_before(house):
+    payment = await house.authorized()
+    await reserved(house, CapturePayment, payment.id, amount=eur(1000))
+    house.clock.pass_(minutes=7)
+    assert await reconcile(house, since_last=timedelta(minutes=1)) == []
+    assert await reconcile(house, since_last=timedelta(minutes=5)) == [(Step.RESUMED, "Charge")]
+
+
+async def test_a_payment_that_cannot_be_read_is_told_and_hides_no_other(house):
+    payments = [await house.authorized(), await house.authorized()]
+    for payment in payments:
+        await reserved(house, CapturePayment, payment.id, amount=eur(1000))
+    broken = await house.payment(payments[0].id)
+    nonsense = set_transaction_custom_field(broken.transactions[0].id, TransactionField.ACTION, value="{")
+    await house.client.post(f"/payments/{broken.id}", {"version": broken.version, "actions": [nonsense]})
+    house.clock.pass_(minutes=6)
+    assert sorted(await reconcile(house), key=str) == [(Step.FAILED, None), (Step.RESUMED, "Charge")]

@@ -1,0 +1,239 @@
+"""The reconcile worker: takes up what nobody is working on any more, and asks the PSP what became of it.
+
+Law: only evidence changes anything, by the same plan as everywhere. Nothing is sent to the PSP from here that moves
+money: a lost command is published again under its own id, and its worker resumes it by the law. Safe to run at any
+time, any number of times, beside the workers and beside itself.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from bus.port import PublishError
+from ct.errors import CommercetoolsError
+from ct.listing import page, unfinished
+from ct.payment import UnreadablePaymentError
+from ct.plan import Cause
+from ct.resolution import is_marked, mark_unknown
+from psp.errors import PspError, RefusedError
+from psp.facts import State
+from workers.perform import is_over, look_up, never_sent, settle
+from workers.resume import command_for
+from workers.superseded import CartMovedError, give_back_if_superseded
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ct.payment import Payment, Transaction
+    from psp.port import Answer
+    from workers.resume import Modification
+    from workers.work import Work
+
+#: Superseded attempts are looked after for this long after their Payment was last touched.
+_LOOK_BACK: Final = timedelta(days=31)
+#: A Payment that rests is taken up when its rest has lasted once, twice, four times as long as it must, and then each
+#: hour: a refund that a bank takes days for is not asked about every few minutes.
+_ASKED_EVERY: Final = timedelta(hours=1)
+#: After so many failures in a row the outside is away, and there is no use in asking on.
+_FAILURES_MAX: Final = 5
+
+#: What may go wrong with one Payment without being wrong with the others.
+FAILURES: Final = (PspError, CommercetoolsError, PublishError, UnreadablePaymentError, CartMovedError, TimeoutError)
+
+
+class Step(enum.StrEnum):
+    """What came of looking at one transaction, or at one Payment."""
+
+    #: The PSP knew something that commercetools did not; it is written.
+    SETTLED = "settled"
+    #: The PSP had not heard of it when it could not be sent any more; it is closed.
+    CLOSED = "closed"
+    #: Its command was published again.
+    RESUMED = "resumed"
+    #: Nothing new: the PSP has not decided yet, or it is too early to tell.
+    WAITING = "waiting"
+    #: Nobody can tell what became of it: a person has to, by `ctpay resolve`.
+    UNKNOWN = "unknown"
+    #: It could not be looked at, for a reason.
+    FAILED = "failed"
+
+
+#: What a person may be shown of each without being alarmed.
+QUIET: Final = frozenset({Step.SETTLED, Step.CLOSED, Step.RESUMED, Step.WAITING})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    """One step of a pass."""
+
+    step: Step
+    payment_id: str
+    #: None: about the Payment as a whole.
+    transaction: Transaction | None
+    #: Of WAITING, UNKNOWN and FAILED: why, in words that may be logged.
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pass:
+    """What one pass is about."""
+
+    #: Names the pass, in the Payments' logs and in ours.
+    cause: str
+    #: Leave alone what was touched within this.
+    rested: timedelta
+    #: How long ago the pass before began, so that each Payment is taken up as often as it should be; None: take up all.
+    since_last: timedelta | None
+
+
+class AwayError(Exception):
+    """Too much failed in a row: commercetools, the PSP or the bus is away. Run it again when it is back."""
+
+
+async def take_up(work: Work, this: Pass) -> AsyncIterator[Taken]:
+    """Go through everything that is unfinished.
+
+    Raises the errors of `ct.errors` where no list can be had, and AwayError where too much fails.
+    """
+    now = work.clock()
+    condition = unfinished(untouched_since=now - this.rested, superseded_since=now - _LOOK_BACK)
+    after: str | None = None
+    in_a_row = 0
+    while True:
+        found = await page(work.ledger, condition, after=after)
+        for reason in found.unreadable:
+            yield Taken(step=Step.FAILED, payment_id="", transaction=None, reason=reason)
+        for payment in found.payments:
+            if not _is_due(payment, now, this):
+                continue
+            async for taken in mend(work, payment, this.cause):
+                yield taken
+                in_a_row = in_a_row + 1 if taken.step is Step.FAILED else 0
+                if in_a_row >= _FAILURES_MAX:
+                    raise AwayError(f"{in_a_row} failures in a row, the last: {taken.reason}")
+        after = found.after
+        if after is None:
+            return
+
+
+def _is_due(payment: Payment, now: datetime, this: Pass) -> bool:
+    if payment.modified_at is None or this.since_last is None:
+        return True
+    return is_due(now - payment.modified_at, rested=this.rested, since_last=this.since_last)
+
+
+def is_due(age: timedelta, *, rested: timedelta, since_last: timedelta) -> bool:
+    """Whether one of the ages at which a Payment is taken up has come since the pass before."""
+    moment = gap = rested
+    while moment <= age - since_last:
+        moment += gap
+        gap = min(2 * gap, _ASKED_EVERY)
+    return moment <= age
+
+
+async def mend(work: Work, payment: Payment, cause: str) -> AsyncIterator[Taken]:
+    """Take up one Payment of ours: each open transaction on it, and money on it if it is superseded. Never raises."""
+    request = work.for_request(cause)
+    for transaction in payment.transactions:
+        if not transaction.open:
+            continue
+        try:
+            payment, taken = await _take_up_one(request, payment, transaction, cause)
+        except FAILURES as error:
+            yield _failed(work, payment, transaction, error)
+            continue
+        if taken is not None:
+            yield taken
+    try:
+        await give_back_if_superseded(request, payment, correlation_id=cause)
+    except FAILURES as error:
+        yield _failed(work, payment, None, error)
+
+
+def _failed(work: Work, payment: Payment, transaction: Transaction | None, error: Exception) -> Taken:
+    reason = work.psp.scrub(f"{type(error).__name__}: {error}")
+    return Taken(step=Step.FAILED, payment_id=payment.id, transaction=transaction, reason=reason)
+
+
+async def _take_up_one(
+    work: Work, payment: Payment, transaction: Transaction, cause: str
+) -> tuple[Payment, Taken | None]:
+    """The Payment after it, and what came of it; None: the transaction is nothing of ours."""
+    command = command_for(payment, transaction, correlation_id=cause, accepted_at=work.clock())
+    resumable = command if transaction.state is State.INITIAL else None
+    is_heard = transaction.interaction_id is not None
+    if not transaction.taken and not is_heard and resumable is None:
+        return payment, None
+    told = await _ask(work, payment, transaction) if transaction.taken or is_heard else _Told()
+    if told.answer is not None:
+        settled = await settle(work, payment, told.answer, cause=cause)
+        step = Step.SETTLED if settled.version != payment.version else Step.WAITING
+        return settled, _taken(step, settled, transaction, "the PSP has not decided yet")
+    step, reason = _without_evidence(work, payment, transaction, told, resumable)
+    if step is Step.RESUMED and resumable is not None:
+        await work.publish(resumable)
+    elif step is Step.CLOSED:
+        payment = await settle(work, payment, never_sent(work, payment, transaction), cause=cause)
+    elif step is Step.UNKNOWN:
+        payment = await _show(work, payment, transaction, cause, reason)
+    return payment, _taken(step, payment, transaction, reason)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Told:
+    """What the PSP said about a transaction."""
+
+    #: None: it knows nothing of it.
+    answer: Answer | None = None
+    #: Why it cannot be asked; empty: it can.
+    silence: str = ""
+
+
+async def _ask(work: Work, payment: Payment, transaction: Transaction) -> _Told:
+    if not work.psp.capabilities.lookup_by:
+        return _Told(silence=f"{work.psp.name} cannot be asked what became of it.")
+    try:
+        return _Told(answer=await look_up(work, payment, transaction))
+    except RefusedError as refused:
+        return _Told(silence=work.psp.scrub(f"The PSP will not tell: {refused}"))
+
+
+def _without_evidence(
+    work: Work, payment: Payment, transaction: Transaction, told: _Told, resumable: Modification | None
+) -> tuple[Step, str]:
+    """What to do where the PSP has nothing to say, and why."""
+    over = transaction.taken and is_over(work, payment, transaction)
+    is_heard = transaction.interaction_id is not None
+    if resumable is not None and not (told.silence and over):
+        # Its worker knows whether it may still be sent, and closes it if not.
+        return Step.RESUMED, ""
+    if told.silence:
+        # What it has told of once, its events will tell the end of.
+        return Step.UNKNOWN if over and not is_heard else Step.WAITING, told.silence
+    if is_heard:
+        # That it knows nothing now proves nothing.
+        return Step.UNKNOWN, "The PSP told of it once, and knows nothing of it any more."
+    if not over:
+        return Step.WAITING, "it may still be on its way to the PSP"
+    if transaction.state is State.INITIAL or is_marked(payment, transaction):
+        return Step.CLOSED, ""
+    return Step.UNKNOWN, "The PSP knows nothing of it, and somebody has set it to Pending."
+
+
+async def _show(work: Work, payment: Payment, transaction: Transaction, cause: str, reason: str) -> Payment:
+    """Mark it for a person, once."""
+    origin = Cause(id=cause, at=work.clock())
+    marked, _ = await work.ledger.change(
+        payment, lambda current: mark_unknown(current, transaction.id, reason=reason, cause=origin)
+    )
+    return marked
+
+
+def _taken(step: Step, payment: Payment, transaction: Transaction, reason: str = "") -> Taken:
+    current = payment.transaction(transaction.id) or transaction
+    told = reason if step in (Step.WAITING, Step.UNKNOWN) else ""
+    return Taken(step=step, payment_id=payment.id, transaction=current, reason=told)
