@@ -249,3 +249,9 @@ async def test_routes_that_others_add_keep_their_own_headers(dependencies):
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert response.headers["X-Correlation-ID"]
     await runner.cleanup()
+
+
+async def test_whoever_is_asked_about_the_caller_is_told_the_correlation_id(ingress, world):
+    await ingress.pay(headers={"X-Correlation-ID": "shop-1"})
+    await ingress.modify({"action": "cancelPayment"}, headers={"X-Correlation-ID": "oms-1"})
+    assert world.correlated == ["shop-1", "oms-1"]
