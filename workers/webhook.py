@@ -29,7 +29,7 @@ async def webhook(work: Work, notification: PspNotification) -> Ending:
         return dead(f"a notification of {notification.psp!r}, and this worker serves {work.psp.name!r}")
     try:
         events = work.psp.parse_webhook(notification.body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return dead(work.psp.scrub(f"not the PSP's format: {error}"))
     endings = [await _event(work, notification, event) for event in events]
     if not endings:

@@ -156,7 +156,7 @@ async def over_grpc(name, address, monkeypatch):
         take_and_vanish=take_and_vanish,
         refuse_a_dead_letter=refuse_a_dead_letter,
         has_reply_subscription=has_reply_subscription,
-        shelf=lambda: PubsubShelf(names=names, wait_s=1.0),
+        shelf=lambda: PubsubShelf(names=names, wait_s=0.5),
     )
     for one in made:
         await one.close()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
+from base64 import b64encode
 
 import pytest
 from support.house import PASS, Fault, open_house
 
 from bus.messages import CapturePayment, RefundPayment
-from bus.port import PublishError, Verdict
+from bus.port import Cause, PublishError, Verdict
 from bus.topics import Topic
 from ct.errors import DuplicateError, ForbiddenError, InvalidRequestError, UnavailableError
 from psp.errors import RefusedError
@@ -60,9 +61,11 @@ async def test_an_event_for_a_payment_that_is_not_there_waits_and_at_last_a_pers
     event = json.loads(house.events()[0].body)
     event["data"]["metadata"]["payment_id"] = "00000000-0000-4000-8000-999999999999"
     early = house.notification(event)
-    assert (await house.deliver(early)).verdict is Verdict.AGAIN
+    waits = await house.deliver(early)
+    assert (waits.verdict, waits.cause) == (Verdict.AGAIN, Cause.MISSING_PAYMENT)
     house.clock.pass_(days=2)
-    assert (await house.deliver(early)).verdict is Verdict.DEAD
+    gone = await house.deliver(early)
+    assert (gone.verdict, gone.cause) == (Verdict.DEAD, Cause.MISSING_PAYMENT)
 
 
 async def test_somebody_elses_events_are_ignored_with_a_reason(house):
@@ -98,7 +101,12 @@ async def test_an_unknown_event_is_dead_with_its_name_and_never_guessed(house):
     assert (ending.verdict, "payment.teleported" in ending.reason) == (Verdict.DEAD, True)
 
 
-@pytest.mark.parametrize("body", [b"bm9uc2Vuc2U=", b"e30=", b"W10="])
+DEEP, HALVED = b64encode(b"[" * 200_000), b64encode(b'{"id":"\\ud800","type":"payment.authorized","data":{}}')
+
+
+@pytest.mark.parametrize(
+    "body", [b"bm9uc2Vuc2U=", b"e30=", b"W10=", DEEP, HALVED], ids=["words", "object", "list", "deep", "surrogate"]
+)
 async def test_a_body_that_is_not_the_psps_is_dead(house, body):
     broken = house.notification({}, body=body)
     assert (await house.deliver(broken)).verdict is Verdict.DEAD

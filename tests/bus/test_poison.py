@@ -1,0 +1,199 @@
+"""Poison on every topic, through the real workers: it lies in the dead letters with a reason, and the next is served."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+
+import pytest
+from support.house import open_house
+from support.polling import eventually
+
+from bus.letters import read
+from bus.messages import CancelPayment, CapturePayment, OperationResult, RefundPayment, attributes, encode
+from bus.port import Cause, Verdict
+from bus.topics import Topic
+from handlers.replies import Replies
+from psp.money import Money
+from psp.outcome import Outcome, Standing
+from workers.runtime import handler
+
+INSTANCE = "instance-1"
+MEGABYTES_9 = 9_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Good:
+    """A message that its topic's reader is fine with."""
+
+    data: bytes
+    attributes: dict
+
+    @classmethod
+    def of(cls, message):
+        return cls(data=encode(message), attributes=attributes(message))
+
+    def but(self, **more):
+        """The same with other fields."""
+        return json.dumps(json.loads(self.data) | more).encode()
+
+
+NOTICE = {
+    "notificationType": "ResourceCreated",
+    "projectKey": "demo",
+    "resource": {"typeId": "subscription", "id": "s"},
+    "surprise": {"nobody": "knows"},
+}
+LETTER = {"ctpay_worker": "refund", "ctpay_for": "person"}
+
+
+def result(_house):
+    standing = Standing(outcome=Outcome.NOT_FOUND)
+    return OperationResult(correlation_id="c", command_id="o", reply_to=INSTANCE, standing=standing)
+
+
+def ask(kind, **more):
+    return lambda house: house.ask(kind, "no-such-payment", **more)
+
+
+#: Topic -> a message of ours that it is for.
+OURS = {
+    Topic.AUTHORIZE: lambda house: house.pay("no-such-cart"),
+    Topic.CAPTURE: ask(CapturePayment, amount=Money(amount=1, currency="EUR")),
+    Topic.CANCEL: ask(CancelPayment),
+    Topic.REFUND: ask(RefundPayment, amount=Money(amount=1, currency="EUR")),
+    Topic.WEBHOOK: lambda house: house.events()[0],
+    Topic.RESULTS: result,
+}
+
+
+async def good_for(topic, house):
+    if topic is Topic.WEBHOOK:
+        await house.authorized()
+    if topic in OURS:
+        return Good.of(OURS[topic](house))
+    if topic is Topic.COMMERCETOOLS:
+        return Good(data=json.dumps(NOTICE).encode(), attributes={})
+    return Good(data=b"", attributes=LETTER)
+
+
+#: What no reader of any topic can read.
+POISON_FOR_ALL = {
+    "nothing": lambda _good: b"",
+    "words": lambda _good: b"not json",
+    "no text": lambda _good: b"\xff\xfe\x00\xed\xa0\x80",
+    "null": lambda _good: b"null",
+    "a number": lambda _good: b"1",
+    "an empty object": lambda _good: b"{}",
+    "deep lists": lambda _good: b"[" * 200_000,
+    "deep objects": lambda _good: b'{"type":' * 100_000,
+    "half a surrogate pair": lambda good: good.but(id="x", correlation_id="y").replace(b'"y"', b'"\\ud800"'),
+    "9 MB": lambda _good: b"x" * MEGABYTES_9,
+    "9 MB of an object": lambda _good: b'{"type":"' + b"x" * MEGABYTES_9 + b'"}',
+}
+#: Of commercetools' notifications nobody promises a version, and what they have beyond the documented is no poison.
+POISON_FOR_OURS = {
+    "another version": lambda good: good.but(version=2),
+    "no version of ours": lambda good: good.but(version="1"),
+    "an unknown field": lambda good: good.but(surprise=1),
+    "an unknown type": lambda good: good.but(type="Surprise"),
+    "9 MB in a field": lambda good: good.but(correlation_id="x" * MEGABYTES_9),
+}
+
+
+def poisons_of(topic):
+    return POISON_FOR_ALL if topic is Topic.COMMERCETOOLS else POISON_FOR_ALL | POISON_FOR_OURS
+
+
+CASES = [
+    pytest.param(topic, name, id=f"{topic}-{name}")
+    for topic in Topic
+    if topic is not Topic.DEAD_LETTERS
+    for name in poisons_of(topic)
+]
+
+
+async def served(bus, topic, names):
+    """The letters that the poisons became, by their bytes' order, and how the good message after them ended."""
+    endings = asyncio.Queue()
+    async with open_house() as house, AsyncExitStack() as stack:
+        good = await good_for(topic, house)
+        worker = Replies(instance=INSTANCE).handle
+        if topic is not Topic.RESULTS:
+            # Dead letters hand over to the bus; the other workers' replies go nowhere.
+            publisher = bus.publisher if topic is Topic.DEAD_LETTERS else house.queue
+            _, worker = handler(topic.value, replace(house.work, publisher=publisher))
+
+        async def watched(delivery):
+            ending = await worker(delivery)
+            if delivery.data == good.data:
+                endings.put_nowait(ending)
+            return ending
+
+        subscriber = await bus.subscriber()
+        reading = (
+            await subscriber.consume_replies(INSTANCE, watched)
+            if topic is Topic.RESULTS
+            else await subscriber.consume(topic, watched)
+        )
+        stack.push_async_callback(reading.drain)
+        poisons = [poisons_of(topic)[name](good) for name in names]
+        # Pub/Sub takes nothing that has neither bytes nor attributes.
+        address = {"from": "nobody"} | ({"reply_to": INSTANCE} if topic is Topic.RESULTS else {})
+        for poison in poisons:
+            await bus.publisher.publish(topic, poison, address)
+        await bus.publisher.publish(topic, good.data, good.attributes)
+        async with asyncio.timeout(25):
+            ending = await endings.get()
+        letters = []
+
+        async def all_there():
+            async with bus.shelf() as shelf:
+                letters[:] = [read(one) for one in await shelf.take()]
+                while more := await shelf.take():
+                    letters.extend(map(read, more))
+            return len(letters) >= len(poisons)
+
+        await eventually(all_there, within_s=25)
+    return [next(one for one in letters if one.data == poison) for poison in poisons], ending
+
+
+def assert_buried(topic, letters, ending):
+    assert ending.verdict in {Verdict.DONE, Verdict.IGNORED}
+    for letter in letters:
+        assert letter.is_for_person
+        assert (letter.cause, letter.origin) == (Cause.POISON, topic)
+        # The first was the last; 0 where Pub/Sub does not count.
+        assert letter.attempts <= 1
+        assert letter.reason
+        assert letter.first_dead_at == letter.dead_at
+
+
+@pytest.mark.parametrize(("topic", "name"), CASES)
+@pytest.mark.parametrize("bus", ["memory"], indirect=True)
+async def test_poison_lies_in_the_dead_letters_with_a_reason_and_the_next_message_is_served(bus, topic, name):
+    assert_buried(topic, *await served(bus, topic, [name]))
+
+
+@pytest.mark.parametrize("topic", [one for one in Topic if one is not Topic.DEAD_LETTERS])
+@pytest.mark.parametrize("bus", ["stand-in"], indirect=True)
+async def test_all_poison_at_once_lies_in_the_dead_letters_and_the_next_message_is_served(bus, topic):
+    assert_buried(topic, *await served(bus, topic, poisons_of(topic)))
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("topic", [Topic.CAPTURE, Topic.COMMERCETOOLS])
+@pytest.mark.parametrize("bus", ["emulator"], indirect=True)
+async def test_over_googles_emulator_too(bus, topic):
+    assert_buried(topic, *await served(bus, topic, poisons_of(topic)))
+
+
+@pytest.mark.parametrize("bus", ["memory", "stand-in"], indirect=True)
+async def test_what_somebody_throws_into_the_dead_letters_themselves_waits_for_a_person(bus):
+    letters, ending = await served(bus, Topic.DEAD_LETTERS, ["words", "9 MB", "deep lists"])
+    assert ending.verdict is Verdict.IGNORED
+    assert {(one.cause, one.origin, one.reason, one.is_for_person) for one in letters} == {
+        (Cause.POISON, None, "nobody knows its topic", True)
+    }
