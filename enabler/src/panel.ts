@@ -46,6 +46,7 @@ export class Panel {
     this.root = this.#host.attachShadow({ mode: "open" });
     this.root.adoptedStyleSheets = [styleSheet()];
     const style = getComputedStyle(this.#host);
+    this.#host.dataset["direction"] = style.direction;
     try {
       this.source = make({ texts, direction: style.direction, style, submit: onPay });
     } catch (error) {
