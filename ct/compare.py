@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -120,15 +121,19 @@ def hold(payment: Payment, facts: Sequence[Fact], deadlines: Deadlines) -> tuple
     return (*findings.disagreements, *_unknown_to_psp(payment, findings.known, deadlines))
 
 
-def needs_asking(payment: Payment, known: frozenset[str], deadlines: Deadlines, *, since: datetime) -> bool:
-    """Whether something on the Payment, from `since` on, is not among what the PSP listed and should be there."""
-    return any(
-        one.transaction_id is not None and _is_since(payment.transaction(one.transaction_id), since)
-        for one in _unknown_to_psp(payment, known, deadlines)
-    )
+def needs_asking(
+    payment: Payment, known: AbstractSet[str], deadlines: Deadlines, *, since: datetime, until: datetime
+) -> bool:
+    """Whether something on the Payment, within the span, is not among what the PSP listed for it and should be there.
+
+    The PSP may have made it a moment before or after the span, so it has to be asked about the Payment by name.
+    """
+    found = (one.transaction_id for one in _unknown_to_psp(payment, known, deadlines))
+    moments = [one.timestamp for name in found if name and (one := payment.transaction(name))]
+    return any(moment is None or since <= moment < until for moment in moments)
 
 
-def _unknown_to_psp(payment: Payment, known: frozenset[str], deadlines: Deadlines) -> tuple[Disagreement, ...]:
+def _unknown_to_psp(payment: Payment, known: AbstractSet[str], deadlines: Deadlines) -> tuple[Disagreement, ...]:
     found = []
     for one in payment.transactions:
         if one.id in known:
@@ -150,10 +155,6 @@ def _is_stuck(payment: Payment, transaction: Transaction, deadlines: Deadlines) 
 
 def _is_before(moment: datetime | None, limit: datetime) -> bool:
     return moment is None or moment < limit
-
-
-def _is_since(transaction: Transaction | None, since: datetime) -> bool:
-    return transaction is not None and (transaction.timestamp is None or transaction.timestamp >= since)
 
 
 def _has_rested(transaction: Transaction, fact: Fact, deadlines: Deadlines) -> bool:

@@ -15,7 +15,7 @@ from ct.fields import TransactionField
 from ct.payment import Payment, UnreadablePaymentError, parse_payment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from ct.ledger import Ledger
@@ -36,8 +36,8 @@ class Listed:
     payments: tuple[Payment, ...]
     #: What `page` takes for the next one; None: this was the last.
     after: str | None
-    #: Why Payments could not be read, each with its id.
-    unreadable: tuple[str, ...]
+    #: Payment id -> why it could not be read.
+    unreadable: Mapping[str, str]
 
 
 def unfinished(*, untouched_since: datetime, superseded_since: datetime) -> str:
@@ -79,13 +79,13 @@ async def by_psp_reference(ledger: Ledger, names: Sequence[str]) -> Listed:
 
 async def _named(ledger: Ledger, field: str, values: Sequence[str]) -> Listed:
     payments: list[Payment] = []
-    unreadable: list[str] = []
+    unreadable: dict[str, str] = {}
     for start in range(0, len(values), _NAMED_MAX):
         names = ", ".join(quoted(value) for value in values[start : start + _NAMED_MAX])
         found = await _read(ledger, f"{field} in ({names})")
         payments += found.payments
-        unreadable += found.unreadable
-    return Listed(payments=tuple(payments), after=None, unreadable=tuple(unreadable))
+        unreadable |= found.unreadable
+    return Listed(payments=tuple(payments), after=None, unreadable=unreadable)
 
 
 async def _read(ledger: Ledger, where: str) -> Listed:
@@ -93,14 +93,14 @@ async def _read(ledger: Ledger, where: str) -> Listed:
     results = (await ledger.client.get("/payments", params=params))["results"]
     documents = [one for one in results if isinstance(one, dict)] if isinstance(results, list) else []
     payments: list[Payment] = []
-    unreadable: list[str] = []
+    unreadable: dict[str, str] = {}
     for document in documents:
         try:
             payments.append(parse_payment(document))
         except UnreadablePaymentError as error:
-            unreadable.append(str(error))
+            unreadable[str(document["id"])] = str(error)
     last = str(documents[-1]["id"]) if len(documents) == PAGE_SIZE else None
-    return Listed(payments=tuple(payments), after=last, unreadable=tuple(unreadable))
+    return Listed(payments=tuple(payments), after=last, unreadable=unreadable)
 
 
 def _ours(ledger: Ledger) -> str:

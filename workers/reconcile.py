@@ -39,7 +39,7 @@ _LOOK_BACK: Final = timedelta(days=31)
 #: hour: a refund that a bank takes days for is not asked about every few minutes.
 _ASKED_EVERY: Final = timedelta(hours=1)
 #: After so many failures in a row the outside is away, and there is no use in asking on.
-_FAILURES_MAX: Final = 5
+FAILURES_MAX: Final = 5
 
 #: What may go wrong with one Payment without being wrong with the others.
 FAILURES: Final = (PspError, CommercetoolsError, PublishError, UnreadablePaymentError, CartMovedError, TimeoutError)
@@ -105,15 +105,15 @@ async def take_up(work: Work, this: Pass) -> AsyncIterator[Taken]:
     in_a_row = 0
     while True:
         found = await page(work.ledger, condition, after=after)
-        for reason in found.unreadable:
-            yield Taken(step=Step.FAILED, payment_id="", transaction=None, reason=reason)
+        for payment_id, reason in found.unreadable.items():
+            yield Taken(step=Step.FAILED, payment_id=payment_id, transaction=None, reason=reason)
         for payment in found.payments:
             if not _is_due(payment, now, this):
                 continue
             async for taken in mend(work, payment, this.cause):
                 yield taken
                 in_a_row = in_a_row + 1 if taken.step is Step.FAILED else 0
-                if in_a_row >= _FAILURES_MAX:
+                if in_a_row >= FAILURES_MAX:
                     raise AwayError(f"{in_a_row} failures in a row, the last: {taken.reason}")
         after = found.after
         if after is None:
