@@ -21,6 +21,7 @@ CAPABILITIES: Final = Capabilities(
     key_lifetime=timedelta(hours=24),
     key_length_max=255,
     lookup_by=frozenset({LookupBy.PSP_REFERENCE, LookupBy.OUR_REFERENCE}),
+    listing=Listing.BY_TIME,
     dropins=frozenset({Dropin.EMBEDDED}),
     express=frozenset({"wallet"}),
 )
