@@ -8,7 +8,7 @@ from typing import Final
 
 import aiohttp
 
-from psp.capabilities import Capabilities, CaptureSupport, Dropin, LookupBy, RefundScope, Remainder
+from psp.capabilities import Capabilities, CaptureSupport, Dropin, Listing, LookupBy, RefundScope, Remainder
 from psp.port import PspHealth
 
 NAME: Final = "sandbox"
