@@ -47,6 +47,8 @@ def environment(ports: Ports, surroundings: Mapping[str, str]) -> dict[str, str]
         "CTP_AUTH_URL": commercetools,
         "CTP_API_URL": commercetools,
         "CTP_SESSION_URL": commercetools,
+        "CTP_JWKS_URL": f"{commercetools}/.well-known/jwks.json",
+        "CTP_JWT_ISSUER": commercetools,
         "GOOGLE_CLOUD_PROJECT": "ctpay-local",
         "PUBSUB_EMULATOR_HOST": f"{HOST}:{ports.pubsub}",
         "PSP": "sandbox",

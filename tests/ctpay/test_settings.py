@@ -70,6 +70,30 @@ def test_good_settings_are_read_and_cannot_be_changed(environment):
         settings.common.limits.drain_s = 8  # type: ignore[misc] # that it is frozen is what is tested
 
 
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://shop.example/",
+        "https://Shop.example",
+        "https://shop.example/path",
+        "shop.example",
+        "null",
+        "https://*.shop.example",
+        "https://user@shop.example",
+        "ftp://shop.example",
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_told_at_the_start(environment, origin):
+    environment({**GOOD, "ALLOWED_ORIGINS": f"https://shop.example,{origin}"})
+    assert set(faults()) == {"ALLOWED_ORIGINS"}
+
+
+@pytest.mark.parametrize("origin", ["*", "https://shop.example:8443", "http://localhost:8000", "https://[::1]:80"])
+def test_an_origin_as_browsers_write_it_is_taken(environment, origin):
+    environment({**GOOD, "ALLOWED_ORIGINS": origin})
+    assert load_ingress().web.allowed_origins == (origin,)
+
+
 def test_a_secret_never_shows_in_the_settings_text(environment):
     environment(GOOD)
     assert CANARY not in repr(load_ingress())
