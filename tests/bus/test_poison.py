@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import pytest
 from support.house import open_house
-from support.polling import eventually
 
 from bus.letters import read
 from bus.messages import CancelPayment, CapturePayment, OperationResult, RefundPayment, attributes, encode
@@ -148,15 +147,9 @@ async def served(bus, topic, names):
         async with asyncio.timeout(25):
             ending = await endings.get()
         letters = []
-
-        async def all_there():
-            async with bus.shelf() as shelf:
-                letters[:] = [read(one) for one in await shelf.take()]
-                while more := await shelf.take():
-                    letters.extend(map(read, more))
-            return len(letters) >= len(poisons)
-
-        await eventually(all_there, within_s=25)
+        async with asyncio.timeout(25), bus.shelf() as shelf:
+            while set(poisons) - {one.data for one in letters}:
+                letters += map(read, await shelf.take())
     return [next(one for one in letters if one.data == poison) for poison in poisons], ending
 
 
