@@ -1,0 +1,140 @@
+"""Whether what a message asked for, or told, is written down somewhere that survives: on the Payment, or as a letter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from simulation.projection import EVENT_TYPES, RANK, Row, fields_of, rows_of_event
+from simulation.reading import END, event_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simulation.reading import Message, Reading, Trail
+
+#: What a merchant can ask for by putting it on a Payment.
+ASKABLE: Final = frozenset({"Charge", "Refund", "CancelAuthorization"})
+
+
+def missing(reading: Reading, message: Message, n: int = END) -> str | None:
+    """What of a message is not durable just before `n`, in words; None: all of it is."""
+    match message.topic:
+        case "webhook":
+            return missing_news(reading, event_of(message.body), n)
+        case "commercetools":
+            return _missing_commands(reading, message, n)
+        case _:
+            return _missing_work(reading, message, n)
+
+
+def missing_news(reading: Reading, event: Mapping[str, Any], n: int = END) -> str | None:
+    """What of a PSP's event is not on our Payments just before `n`."""
+    if event.get("type") not in EVENT_TYPES:
+        return f"event {event.get('id')} is of the unknown type {event.get('type')!r}"
+    names = _names(event)
+    if names.get("project_key") not in (None, reading.history.rules.project_key):
+        return None
+    for row in rows_of_event(event):
+        if (payment := _payment_of(reading, row)) is None:
+            if row.payment is not None and row.payment not in reading.versions:
+                return f"event {event.get('id')} is about Payment {row.payment}, which is not there"
+            continue
+        info = reading.payment(payment) or {}
+        if info.get("paymentMethodInfo", {}).get("paymentInterface") != reading.history.rules.interface:
+            continue
+        if not reflects(reading, payment, row, n):
+            return f"event {event.get('id')} tells {row}, and Payment {payment} does not"
+    return None
+
+
+def reflects(reading: Reading, payment_id: str, row: Row, n: int = END) -> bool:
+    """Whether a Payment has, or once had, what was told of it, or more."""
+    for trail in reading.trails_of(payment_id):
+        same = trail.kind == row.kind and (trail.amount, trail.currency) == (row.amount, row.currency)
+        meant = trail.id == row.transaction or trail.reference == row.reference
+        meant = meant or (row.kind == "Authorization" and trail.reference is None)
+        best = trail.best(n)
+        if same and meant and best is not None and RANK[best] >= RANK[row.state]:
+            return True
+        if same and meant and trail.by_hand:
+            return True
+    return False
+
+
+def trails_of_command(reading: Reading, message: Message) -> list[Trail]:
+    """The transactions that a command reserved or took on: under its id, its children's, or by a claim."""
+    command = str(message.body.get("command_id", ""))
+    claiming = message.body.get("transaction_id")
+    return [
+        one
+        for one in reading.trails.values()
+        if one.ours is not None
+        and (
+            one.id == claiming
+            or (one.command_id is not None and (one.command_id == command or one.command_id.startswith(f"{command}:")))
+        )
+    ]
+
+
+def _missing_work(reading: Reading, message: Message, n: int) -> str | None:
+    if message.type == "CompleteAuthorization":
+        operation = message.body.get("operation")
+        found = [one for one in reading.trails.values() if one.command_id == operation]
+    else:
+        found = trails_of_command(reading, message)
+    for trail in found:
+        state = trail.best(n)
+        if state in (None, "Initial"):
+            return f"{trail} is still {state or 'not there'}"
+        heard = [one for one in reading.told_of.get(trail.id, ()) if one.n < n and not one.how.startswith("webhook")]
+        for one in heard:
+            if one.row.transaction == trail.id and not reflects(reading, trail.payment_id, one.row, n):
+                return f"the PSP told {one.row} ({one.how}), and {trail} was never more than {state}"
+    if found or _is_recorded(reading, message, n) or _ended_for_a_reason(reading, message):
+        return None
+    return "nothing of it is on any Payment, and no reason is given"
+
+
+def _is_recorded(reading: Reading, message: Message, n: int) -> bool:
+    """Whether a Payment's log names the command: it was refused there, or joined another."""
+    return reading.recorded.get(str(message.body.get("command_id")), END) < n
+
+
+def _ended_for_a_reason(reading: Reading, message: Message) -> bool:
+    """Whether the logs give a reason why there was nothing to do."""
+    lines = reading.outcomes.get(message.id, ())
+    return any(one.fields["event"] == "message.ignored" and one.fields.get("reason") for one in lines)
+
+
+def _missing_commands(reading: Reading, message: Message, n: int) -> str | None:
+    """A merchant's Initial transaction must have become a command, unless somebody has taken it on already."""
+    body = message.body.get("data") if "specversion" in message.body else message.body
+    if not isinstance(body, dict) or body.get("projectKey") != reading.history.rules.project_key:
+        return None
+    payment_id = (body.get("resource") or {}).get("id", "")
+    info = reading.payment(payment_id)
+    if info is None or info.get("paymentMethodInfo", {}).get("paymentInterface") != reading.history.rules.interface:
+        return None
+    added = [body["transaction"]] if body.get("type") == "PaymentTransactionAdded" and "transaction" in body else []
+    for one in added:
+        if one.get("state", "Initial") != "Initial" or one["type"] not in ASKABLE or "ctpayCommandId" in fields_of(one):
+            continue
+        commands = [
+            command
+            for command in reading.messages.values()
+            if command.body.get("transaction_id") == one["id"] and (command.confirmed_n or END) < n
+        ]
+        if not commands:
+            return f"nobody was commanded to carry out {one['type']} {one['id']}"
+    return None
+
+
+def _payment_of(reading: Reading, row: Row) -> str | None:
+    if row.payment is not None:
+        return row.payment if row.payment in reading.versions else None
+    return next((one.payment_id for one in reading.by_reference.get(row.reference or "", ())), None)
+
+
+def _names(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    thing = event.get("data") or {}
+    return thing.get("metadata") or thing.get("payment_metadata") or {}

@@ -1,0 +1,108 @@
+"""Messages: nothing is promised before the bus has it, nothing is let go before it is durable, and all of them end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from simulation.durable import missing
+from simulation.logs import Happening
+from simulation.reading import LASTING, Violation, event_of, has_published
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from simulation.logs import Exchange
+    from simulation.reading import Message, Reading
+
+#: Pub/Sub counts deliveries approximately, and those of readers that died are not ours to bury.
+_MORE_ATTEMPTS: Final = 10
+
+
+def s10_published_before_it_is_promised(reading: Reading) -> Iterator[Violation]:
+    """A 2xx to a webhook, a payment or a payment intent was preceded by the bus's confirmation of the message."""
+    for exchange in reading.history.exchanges:
+        if not promises(exchange):
+            continue
+        found = messages_of(reading, exchange)
+        if not has_published(found, between=(exchange.n, exchange.done_n or 0)):
+            told = "its publish was not confirmed" if found else "nothing was published"
+            text = f"{exchange.method} {exchange.path} was answered {exchange.status}, and {told}"
+            yield Violation(name="S10", text=text, n=exchange.n)
+
+
+def s11_durable_before_it_is_let_go(reading: Reading) -> Iterator[Violation]:
+    """When a message is acknowledged, its result is on the Payment, or it lies in the dead letters, or a reason is told."""
+    for message in reading.messages.values():
+        if message.topic not in LASTING:
+            continue
+        for ack in message.acks():
+            if _is_passed_on(reading, message, ack.n):
+                continue
+            what = (
+                _letter_left(reading, message) if message.topic == "dead-letters" else missing(reading, message, ack.n)
+            )
+            if what is not None:
+                yield Violation(name="S11", text=f"{message} was acknowledged, but {what}", n=ack.n)
+
+
+def s15_every_message_ends(reading: Reading) -> Iterator[Violation]:
+    """Every message is acknowledged or dead in the end, within its attempts."""
+    limits = reading.history.rules.attempts
+    for message in reading.messages.values():
+        if message.topic not in LASTING:
+            continue
+        ended = any(one.happening in (Happening.ACKED, Happening.DEAD) for one in message.entries)
+        if not ended:
+            yield Violation(name="S15", text=f"{message} has not ended", n=message.published.n)
+        most = limits.get(message.topic)
+        attempts = max((one.attempt for one in message.entries), default=0)
+        if most is not None and attempts > most + _MORE_ATTEMPTS:
+            text = f"{message} was delivered {attempts} times; {most} are the most"
+            yield Violation(name="S15", text=text, n=message.published.n)
+    if not reading.history.settled:
+        yield Violation(name="S15", text="the run did not come to rest: something is repeated without end")
+
+
+def promises(exchange: Exchange) -> bool:
+    """Whether the answer promises that something will be done."""
+    wanted = exchange.path.startswith(("/webhooks/", "/payments", "/operations/payment-intents/"))
+    return (
+        exchange.method == "POST"
+        and wanted
+        and exchange.status is not None
+        and 200 <= exchange.status < 300
+        and exchange.done_n is not None
+    )
+
+
+def messages_of(reading: Reading, exchange: Exchange) -> list[Message]:
+    """What the ingress published for a request."""
+    span = (exchange.n, exchange.done_n or 2**62)
+    near = [
+        one
+        for one in reading.messages.values()
+        if one.published.process == exchange.process and span[0] < one.published.n < span[1]
+    ]
+    if exchange.genuine is not None:
+        body = reading.body_of(exchange)
+        return [one for one in near if one.topic == "webhook" and event_of(one.body) == body]
+    parts = exchange.path.partition("?")[0].strip("/").split("/")
+    if parts[0] == "operations":
+        return [one for one in near if one.body.get("payment_id") == parts[-1]]
+    if len(parts) > 1:
+        return [one for one in near if one.body.get("operation") == parts[1]]
+    operation = exchange.answer.get("operation") if isinstance(exchange.answer, dict) else None
+    return [one for one in near if one.body.get("command_id") == operation]
+
+
+def _is_passed_on(reading: Reading, message: Message, n: int) -> bool:
+    """Whether the same bytes were confirmed elsewhere before: as a letter, or out of one."""
+    return any(
+        one.id != message.id and one.confirmed_n is not None and message.published.n < one.confirmed_n < n
+        for one in reading.copies[message.published.data]
+        if "dead-letters" in (one.topic, message.topic)
+    )
+
+
+def _letter_left(reading: Reading, letter: Message) -> str | None:
+    return None if reading.is_for_person(letter) else "it is neither replayed nor given to a person"

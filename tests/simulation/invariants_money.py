@@ -1,0 +1,268 @@
+"""Money: one effect, no more captured than held, no more returned than taken, the same amount everywhere."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any, Final
+
+from simulation.projection import fields_of, log_of, state_of
+from simulation.reading import Violation, is_completion, is_ours, named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from simulation.reading import Reading, Trail
+
+_ASKED: Final = ("authorization", "capture", "cancel", "refund")
+_UNDOES: Final = {"capture_reversed": "capture", "refund_reversed": "refund", "dispute_reversed": "dispute"}
+#: What the last part of a request's path asks for.
+KINDS: Final = {
+    "payments": "Authorization",
+    "captures": "Charge",
+    "cancel": "CancelAuthorization",
+    "cancels": "CancelAuthorization",
+    "refunds": "Refund",
+}
+
+
+def s1_one_effect(reading: Reading) -> Iterator[Violation]:
+    """No transaction, and no idempotency key, has more than one effect at the PSP."""
+    effects = [one for one in reading.history.effects if one.kind in _ASKED]
+    by_transaction = Counter(one.metadata["transaction_id"] for one in effects if "transaction_id" in one.metadata)
+    by_key = Counter(one.key for one in effects if one.key is not None)
+    for what, counts in (("transaction", by_transaction), ("key", by_key)):
+        for name, count in counts.items():
+            if count > 1:
+                kinds = ", ".join(
+                    f"{one.kind} {one.id} of {one.amount} at n={one.n}"
+                    for one in effects
+                    if name in (one.key, one.metadata.get("transaction_id"))
+                )
+                yield Violation(name="S1", text=f"{what} {name} had {count} effects at the PSP: {kinds}")
+
+
+def s2_captures_within_the_authorization(reading: Reading) -> Iterator[Violation]:
+    """Whenever a Charge is reserved or claimed, Charges that are used are no more than what is authorized.
+
+    Judged at that version, since a late reversal may shrink what was captured. At the PSP: always.
+    """
+    for trail in _admitted(reading, "Charge"):
+        document = trail.ours.document  # type: ignore[union-attr]  # `_admitted` gives those that are ours
+        held, used = _authorized(document), _used(document, "Charge")
+        if used > held:
+            yield _admission("S2", trail, f"{used} captured or being captured, {held} authorized")
+    yield from _psp_totals(reading, "S2", taken="capture", out_of="authorization")
+
+
+def s3_refunds_within_the_captures(reading: Reading) -> Iterator[Violation]:
+    """Whenever a Refund is reserved or claimed, Refunds that are used are no more than captures less chargebacks.
+
+    Judged at that version. At the PSP: always.
+    """
+    for trail in _admitted(reading, "Refund"):
+        document = trail.ours.document  # type: ignore[union-attr]  # `_admitted` gives those that are ours
+        log = log_of(document)
+        captured = _sum(
+            one for one in document["transactions"] if one["type"] == "Charge" and state_of(one, log) == "Success"
+        )
+        left = captured - _used(document, "Chargeback")
+        used = _used(document, "Refund")
+        if used > left:
+            yield _admission("S3", trail, f"{used} refunded or being refunded, {left} captured and not disputed")
+    yield from _psp_totals(reading, "S3", taken="refund", out_of="capture")
+
+
+def s9_no_capture_after_the_cancel(reading: Reading) -> Iterator[Violation]:
+    """No Charge is reserved while a cancel is under way or done, and at the PSP no capture follows a cancel."""
+    for trail in _admitted(reading, "Charge"):
+        if _used(trail.ours.document, "CancelAuthorization"):  # type: ignore[union-attr]  # see `_admitted`
+            yield _admission("S9", trail, "the authorization is cancelled or being cancelled")
+    cancelled: dict[str, str] = {}
+    for effect in reading.history.effects:
+        if effect.kind == "cancel":
+            cancelled[effect.payment] = effect.id
+        elif effect.kind == "capture" and effect.payment in cancelled:
+            text = f"capture {effect.id} of {effect.payment} after its cancel {cancelled[effect.payment]}"
+            yield Violation(name="S9", text=text, n=effect.n)
+
+
+def s14_one_amount_everywhere(reading: Reading) -> Iterator[Violation]:
+    """Amount and currency are the same in command, request, effect and transaction: integers of minor units.
+
+    A cancel is exempt at the PSP: it releases what is held there, which nobody else can know for certain.
+    """
+    for call in reading.asked:
+        trail = reading.trails.get(named(call))
+        if trail is not None and not is_completion(call) and "amount" in call.document:
+            yield from _unlike(trail, call.document.get("amount"), call.document.get("currency"), "the request", call.n)
+    for effect in reading.history.effects:
+        trail = reading.trails.get(effect.metadata.get("transaction_id", ""))
+        if trail is not None and effect.kind in ("authorization", "capture", "refund"):
+            yield from _unlike(trail, effect.amount, effect.currency, f"the PSP's {effect.kind} {effect.id}", effect.n)
+    commanded = {one.command_id: one for one in reading.trails.values() if one.command_id}
+    for message in reading.messages.values():
+        money = message.body.get("amount")
+        trail = commanded.get(message.body.get("command_id"))
+        if isinstance(money, dict) and trail is not None and message.topic in ("capture", "refund"):
+            name = f"the command {message.body['command_id']}"
+            yield from _unlike(trail, money.get("amount"), money.get("currency"), name, message.published.n)
+
+
+def m1_paid_once(reading: Reading) -> Iterator[Violation]:
+    """When all is at rest, the payments of one cart hold and have taken no more than the cart ever cost.
+
+    The promise itself. Attempts that the PSP refuses to give back, and of which the logs tell a person, are left out.
+    """
+    given_to_people = {
+        str(one.fields.get("payment_id"))
+        for one in reading.history.lines
+        if one.fields.get("event") == "superseded.kept"
+    }
+    cost: dict[str, int] = defaultdict(int)
+    cart_of: dict[str, str] = {}
+    for version in reading.history.carts:
+        cost[version.id] = max(cost[version.id], _total(version.document))
+        for reference in version.document.get("paymentInfo", {}).get("payments", ()):
+            cart_of[reference["id"]] = version.id
+    kept: dict[str, int] = defaultdict(int)
+    whose: dict[str, list[str]] = defaultdict(list)
+    for name, payment in reading.history.psp_payments.items():
+        ours = payment["metadata"].get("payment_id", "")
+        money = payment["amount_captured"] - payment["amount_refunded"] - payment["amount_disputed"]
+        money += payment["amount_capturable"]
+        if money <= 0 or name in reading.history.strangers or ours in given_to_people:
+            continue
+        cart = cart_of.get(ours)
+        if cart is None:
+            yield Violation(name="M1", text=f"{name} holds {money} for Payment {ours}, which is on no cart")
+            continue
+        kept[cart] += money
+        whose[cart].append(f"{name} {money}")
+    for cart, money in kept.items():
+        if money > cost[cart]:
+            yield Violation(
+                name="M1", text=f"cart {cart} cost {cost[cart]}, and {money} is held: {', '.join(whose[cart])}"
+            )
+
+
+def m2_weighed_before_it_is_asked(reading: Reading) -> Iterator[Violation]:
+    """The PSP is asked for an authorization only after its Payment was put on the cart, and only if there was room.
+
+    Room: what the cart's other payments covered ever since the version before, and it, are no more than the total.
+    """
+    attached = {}
+    before: dict[str, Any] = {}
+    for version in reading.history.carts:
+        present = {one["id"] for one in version.document.get("paymentInfo", {}).get("payments", ())}
+        earlier = before.get(version.id)
+        old = (
+            set()
+            if earlier is None
+            else {one["id"] for one in earlier.document.get("paymentInfo", {}).get("payments", ())}
+        )
+        for payment_id in present - old:
+            attached.setdefault(payment_id, (version, earlier, old))
+        before[version.id] = version
+    seen = set()
+    for call in reading.asked:
+        trail = reading.trails.get(named(call))
+        if trail is None or trail.kind != "Authorization" or trail.id in seen or is_completion(call):
+            continue
+        seen.add(trail.id)
+        found = attached.get(trail.payment_id)
+        if found is None or found[0].n > call.n:
+            text = f"the PSP was asked for {trail} before that Payment was on a cart"
+            yield Violation(name="M2", text=text, n=call.n)
+            continue
+        version, earlier, others = found
+        if earlier is None or not is_ours(version):
+            continue
+        covered = sum(
+            min(_covers(reading.payment_at(one, earlier.n + 1)), _covers(reading.payment_at(one, version.n)))
+            for one in others
+        )
+        total = _total(earlier.document)
+        if covered + trail.amount > total:
+            text = f"{trail} was put on cart {version.id}, which costs {total} and of which {covered} was covered"
+            yield Violation(name="M2", text=text, n=version.n)
+
+
+def _admitted(reading: Reading, kind: str) -> Iterator[Trail]:
+    """Transactions that we have reserved or claimed."""
+    return (one for one in reading.trails.values() if one.kind == kind and one.ours is not None)
+
+
+def _admission(name: str, trail: Trail, why: str) -> Violation:
+    version = trail.ours
+    assert version is not None
+    return Violation(name=name, text=f"{trail} was admitted in version {version.version}: {why}", n=version.n)
+
+
+def _authorized(document: Mapping[str, Any]) -> int:
+    """What the PSP holds as far as we know; beside an authorization of ours no other counts."""
+    log = log_of(document)
+    found = [one for one in document["transactions"] if one["type"] == "Authorization"]
+    ours = [one for one in found if "ctpayCommandId" in fields_of(one)]
+    return _sum(one for one in (ours[:1] or found) if state_of(one, log) == "Success")
+
+
+def _used(document: Mapping[str, Any], kind: str) -> int:
+    """Amounts that are taken up: Pending, Success, and what we have reserved or claimed."""
+    log = log_of(document)
+    claimed = {one.get("ctpayTransactionId") for one in log if one.get("ctpayKind") == "claim"}
+    return _sum(
+        one
+        for one in document["transactions"]
+        if one["type"] == kind
+        and (
+            state_of(one, log) in ("Pending", "Success")
+            or (_is_initial(one) and ("ctpayCommandId" in fields_of(one) or one["id"] in claimed))
+        )
+    )
+
+
+def _covers(document: Mapping[str, Any] | None) -> int:
+    """What a Payment pays for, or may pay for: the least that anybody could think."""
+    if document is None:
+        return 0
+    log = log_of(document)
+    ours = [one for one in document["transactions"] if one["type"] == "Authorization"]
+    held = _sum(
+        one
+        for one in ours
+        if fields_of(one).get("ctpaySuperseded") is not True
+        and (state_of(one, log) in ("Pending", "Success") or ("ctpayCommandId" in fields_of(one) and _is_initial(one)))
+    )
+    taken = _used(document, "Charge")
+    rest = 0 if _used(document, "CancelAuthorization") else max(held - taken, 0)
+    return max(taken + rest - _used(document, "Refund") - _used(document, "Chargeback"), 0)
+
+
+def _is_initial(transaction: Mapping[str, Any]) -> bool:
+    return transaction.get("state", "Initial") == "Initial"
+
+
+def _sum(transactions: Iterator[Mapping[str, Any]]) -> int:
+    return sum(one["amount"]["centAmount"] for one in transactions)
+
+
+def _total(cart: Mapping[str, Any]) -> int:
+    taxed = cart.get("taxedPrice")
+    total: int = (taxed["totalGross"] if taxed else cart["totalPrice"])["centAmount"]
+    return total
+
+
+def _psp_totals(reading: Reading, name: str, *, taken: str, out_of: str) -> Iterator[Violation]:
+    totals: dict[tuple[str, str], int] = defaultdict(int)
+    for effect in reading.history.effects:
+        undone = _UNDOES.get(effect.kind)
+        totals[effect.payment, undone or effect.kind] += -effect.amount if undone else effect.amount
+        used, held = totals[effect.payment, taken], totals[effect.payment, out_of]
+        if effect.kind == taken and used > held:
+            text = f"{taken} {effect.id} brings {effect.payment} to {used}, of {held} by {out_of}"
+            yield Violation(name=name, text=text, n=effect.n)
+
+
+def _unlike(trail: Trail, amount: object, currency: object, what: str, n: int) -> Iterator[Violation]:
+    if type(amount) is not int or amount != trail.amount or currency not in (trail.currency, None):
+        yield Violation(name="S14", text=f"{what} has {amount!r} {currency} for {trail}", n=n)

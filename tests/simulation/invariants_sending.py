@@ -1,0 +1,132 @@
+"""Sending: nothing is asked of the PSP that was not reserved, under another key, too late, or for a given-up attempt."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from simulation.invariants_money import KINDS
+from simulation.logs import Happening
+from simulation.reading import Violation, is_completion, named
+from simulation.sending import send_by
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from simulation.logs import Call
+    from simulation.reading import Reading
+
+#: The short retry loop inside one call may outlast send-by by this.
+_ONE_CALL: Final = timedelta(seconds=60)
+
+
+def s4_reserved_before_it_is_asked(reading: Reading) -> Iterator[Violation]:
+    """Every request that moves money names a transaction of its kind that was ours in an earlier version."""
+    for call in reading.asked:
+        if is_completion(call):
+            continue
+        trail = reading.trails.get(named(call))
+        kind = KINDS.get(call.path.partition("?")[0].rsplit("/", 1)[-1])
+        if trail is None or trail.ours is None or trail.ours.n > call.n:
+            text = f"POST {call.path} for transaction {named(call) or '(none named)'}, which was not reserved"
+            yield Violation(name="S4", text=text, n=call.n)
+        elif trail.kind != kind:
+            yield Violation(name="S4", text=f"POST {call.path} for {trail}, which is no {kind}", n=call.n)
+
+
+def s12_one_key_for_one_request(reading: Reading) -> Iterator[Violation]:
+    """A key is the transaction's for good: not too long, one for each transaction, and always with the same request.
+
+    The shopper's token is left out: the same attempt may come again with a new one.
+    """
+    longest = min(64, reading.history.rules.key_length_max)
+    keys: dict[str, set[str]] = defaultdict(set)
+    sent: dict[str, tuple[Call, str]] = {}
+    for call in reading.asked:
+        if is_completion(call):
+            continue
+        if call.key is None or not 0 < len(call.key) <= longest:
+            yield Violation(name="S12", text=f"POST {call.path} went out under the key {call.key!r}", n=call.n)
+            continue
+        keys[named(call)].add(call.key)
+        what = _without_token(call)
+        first, was = sent.setdefault(call.key, (call, what))
+        if was != what:
+            text = f"key {call.key} was used for POST {call.path} and for POST {first.path} with another body"
+            yield Violation(name="S12", text=text, n=call.n)
+    for transaction, used in keys.items():
+        if len(used) > 1:
+            text = f"transaction {transaction} went out under {len(used)} keys: {', '.join(sorted(used))}"
+            yield Violation(name="S12", text=text)
+
+
+def s13_not_sent_too_late(reading: Reading) -> Iterator[Violation]:
+    """No request after its send-by, and none under a key that the PSP may have forgotten."""
+    rules = reading.history.rules
+    honoured = rules.key_lifetime - rules.key_margin + rules.skew_max + _ONE_CALL
+    for name, calls in reading.asked_for.items():
+        trail = reading.trails.get(name)
+        last = None if trail is None else send_by(reading, trail)
+        for call in calls:
+            if is_completion(call):
+                continue
+            if last is not None and call.at > last + rules.skew_max + _ONE_CALL:
+                text = f"POST {call.path} for {trail} went out at {call.at}, after its send-by {last}"
+                yield Violation(name="S13", text=text, n=call.n)
+            elif call.at - calls[0].at > honoured:
+                text = f"POST {call.path} for {name} was repeated {call.at - calls[0].at} after it was first sent"
+                yield Violation(name="S13", text=text, n=call.n)
+
+
+def m3_given_up_is_not_completed(reading: Reading) -> Iterator[Violation]:
+    """An attempt that was superseded is not completed by a run that began after that."""
+    superseded = _superseded(reading)
+    deliveries = _completions(reading)
+    for call in reading.asked:
+        if not is_completion(call):
+            continue
+        payment_id = reading.payment_of_psp_payment.get(call.path.rsplit("/", 2)[-2])
+        given_up = superseded.get(payment_id or "")
+        if given_up is None or given_up[0] > call.n:
+            continue
+        began = [
+            start
+            for start, end, process, operation in deliveries
+            if start < call.n < end and process == call.process and operation == given_up[1]
+        ]
+        if began and min(began) > given_up[0]:
+            text = f"POST {call.path} completes an attempt that was given up before this run began"
+            yield Violation(name="M3", text=text, n=call.n)
+
+
+def _superseded(reading: Reading) -> dict[str, tuple[int, str | None]]:
+    """Payment id -> where its attempt was given up, and that attempt's command."""
+    found: dict[str, tuple[int, str | None]] = {}
+    for version, _ in reading.changes:
+        for one in version.document["transactions"]:
+            fields = (one.get("custom") or {}).get("fields") or {}
+            if fields.get("ctpaySuperseded") is True:
+                found.setdefault(version.id, (version.n, fields.get("ctpayCommandId")))
+    return found
+
+
+def _completions(reading: Reading) -> list[tuple[int, int, str, Any]]:
+    """(from, to, process, operation) of every delivery of a CompleteAuthorization."""
+    found = []
+    for message in reading.messages.values():
+        if message.type != "CompleteAuthorization":
+            continue
+        open_at: dict[str, int] = {}
+        for entry in message.entries:
+            if entry.happening is Happening.DELIVERED:
+                open_at[entry.process] = entry.n
+            elif entry.process in open_at:
+                found.append((open_at.pop(entry.process), entry.n, entry.process, message.body.get("operation")))
+        found += [(start, 2**62, process, message.body.get("operation")) for process, start in open_at.items()]
+    return found
+
+
+def _without_token(call: Call) -> str:
+    body = call.document if isinstance(call.document, dict) else {}
+    return call.path + repr(sorted((name, repr(value)) for name, value in body.items() if name != "token"))
