@@ -398,24 +398,28 @@ def standing(state, *, log=(), kind="Authorization", status=None, **fields):
 
 
 @pytest.mark.parametrize(
-    ("told", "reason"),
+    ("state", "more", "reason"),
     [
         (
-            standing("Success", ctpaySuperseded=True),
+            "Success",
+            {"ctpaySuperseded": True},
             Reason(code="superseded", message="The shopper has paid otherwise; this attempt was given up."),
         ),
         (
-            standing("Failure", log=[entry(Kind="refusal", TransactionId="t")]),
+            "Failure",
+            {"log": [entry(Kind="refusal", TransactionId="t")]},
             Reason(code="refused", message="Refused."),
         ),
-        (standing("Failure"), Reason(code="declined", message="The payment service provider declined.")),
+        ("Failure", {}, Reason(code="declined", message="The payment service provider declined.")),
         (
-            standing("Failure", kind="Charge", status={"interfaceText": "the authorization's own"}),
+            "Failure",
+            {"kind": "Charge", "status": {"interfaceText": "the authorization's own"}},
             Reason(code="declined", message="The payment service provider declined."),
         ),
     ],
 )
-def test_an_end_says_why_and_names_the_payment(told, reason):
+def test_an_end_says_why_and_names_the_payment(state, more, reason):
+    told = standing(state, **more)
     assert told == Standing(outcome=told.outcome, payment_reference="pay-1", reason=reason)
 
 
