@@ -144,6 +144,10 @@ class Limits(BaseSettings):
     #: How long one try of a call to commercetools may take, and how often it is tried.
     commercetools_s: Seconds = 10
     commercetools_tries: Annotated[int, Field(ge=1, le=10)] = 4
+    #: How long one try of a call to the PSP may take, how often it is tried, and how long all tries together may take.
+    psp_timeout_s: Seconds = 10
+    psp_tries: Annotated[int, Field(ge=1, le=10)] = 3
+    psp_total_s: Seconds = 25
     #: Messages that each worker of a process handles at the same time.
     in_flight_max: Annotated[int, Field(ge=1, le=10_000)] = 50
     #: The most seconds that a message of a killed process waits for another; the table of topics may say less. Pub/Sub

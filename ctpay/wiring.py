@@ -40,6 +40,7 @@ from handlers.dependencies import Dependencies
 from handlers.dependencies import Limits as IngressLimits
 from handlers.draining import Draining
 from handlers.replies import Replies
+from psp.http import Patience
 from psp.port import PspSeams
 from workers import runtime
 from workers.work import Limits as WorkLimits
@@ -227,7 +228,13 @@ async def open_outside(settings: Settings, seams: Seams | None = None) -> AsyncI
                 draw=seams.draw,
                 conflicts_within_s=limits.conflicts_s,
             ),
-            psp_seams=PspSeams(session=to_psp, clock=seams.clock, draw=seams.draw, project_key=ct.project_key),
+            psp_seams=PspSeams(
+                session=to_psp,
+                clock=seams.clock,
+                draw=seams.draw,
+                project_key=ct.project_key,
+                patience=Patience(try_s=limits.psp_timeout_s, tries=limits.psp_tries, total_s=limits.psp_total_s),
+            ),
         )
 
 

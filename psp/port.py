@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from psp.capabilities import Capabilities
 from psp.facts import Action, Fact, Instrument, Reference
+from psp.http import Patience
 from psp.money import Money
 from psp.seams import Clock, Draw
 
@@ -216,12 +217,14 @@ class PspReads(Protocol):
 class PspSeams:
     """What an adapter is built with. All of it is made, and closed, by the composition root."""
 
-    #: Pooled; an adapter sets its own time limit on every call.
+    #: Pooled; an adapter sets a time limit on every call.
     session: aiohttp.ClientSession
     clock: Clock
     draw: Draw
     #: The commercetools project, which every reference carries.
     project_key: str
+    #: How long and how often a call is tried.
+    patience: Patience = field(default_factory=Patience)
 
 
 class PspSettings(Protocol):

@@ -21,9 +21,9 @@ CAPABILITIES: Final = Capabilities(
     key_lifetime=timedelta(hours=24),
     key_length_max=255,
     lookup_by=frozenset({LookupBy.PSP_REFERENCE, LookupBy.OUR_REFERENCE}),
-    listing=Listing.BY_TIME,
     dropins=frozenset({Dropin.EMBEDDED}),
     express=frozenset({"wallet"}),
+    listing=Listing.BY_TIME,
 )
 
 _HEALTH_TIMEOUT_S: Final = 2.0
@@ -43,10 +43,11 @@ class SandboxReads:
         self._publishable_key = publishable_key
 
     def client_configuration(self) -> Mapping[str, str]:
-        """`fieldsUrl`, for the iframe with the card fields, and the `publishableKey` it asks for."""
+        """`fieldsUrl` and `walletUrl`, for the iframes with card fields and wallet; their `publishableKey`."""
         return {
             "environment": NAME,
             "fieldsUrl": f"{self._public_url}/fields",
+            "walletUrl": f"{self._public_url}/wallet",
             "publishableKey": self._publishable_key,
         }
 

@@ -45,7 +45,13 @@ class SandboxSettings(BaseSettings):
 
     def adapter(self, seams: PspSeams) -> SandboxAdapter:
         """For workers."""
-        api = SandboxApi(session=seams.session, draw=seams.draw, url=self.url, secret_key=self.secret_key)
+        api = SandboxApi(
+            session=seams.session,
+            draw=seams.draw,
+            url=self.url,
+            secret_key=self.secret_key,
+            patience=seams.patience,
+        )
         return SandboxAdapter(api)
 
     def reads(self, seams: PspSeams) -> SandboxReads:

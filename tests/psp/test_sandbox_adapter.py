@@ -15,6 +15,7 @@ from aiohttp import web
 from pydantic import SecretStr, ValidationError
 from support.adapter_suite import PROJECT, AdapterSuite, Order, Webhook, Wish, euros, only
 from support.psp_servers import PUBLISHABLE_KEY, SECRET_KEY, WEBHOOK_SECRET, running_psp, wall_clock
+from support.scripted_server import hanging, scripted
 
 from psp.errors import OutcomeUnknownError, RefusedError, RetryableError, UnknownVocabularyError
 from psp.facts import Action, ActionType, Kind, State
@@ -434,6 +435,7 @@ async def test_the_ingress_gets_reads_and_a_verifier_and_learns_whether_the_psp_
     assert reads.client_configuration() == {
         "environment": "sandbox",
         "fieldsUrl": "https://psp.test/fields",
+        "walletUrl": "https://psp.test/wallet",
         "publishableKey": PUBLISHABLE_KEY,
     }
     assert (await reads.health()).up
@@ -443,3 +445,16 @@ async def test_the_ingress_gets_reads_and_a_verifier_and_learns_whether_the_psp_
     down = block(monkeypatch, SANDBOX_PSP_URL="http://127.0.0.1:9").reads(seams)
     assert not (await down.health()).up
     assert isinstance(up.adapter(seams), SandboxAdapter)
+
+
+async def test_the_adapter_has_the_patience_that_it_is_given(rig, monkeypatch):
+    async with scripted() as silent:
+        silent.on("/v1/payments", hanging())
+        patience = Patience(try_s=0.05, tries=2, total_s=5.0, first_wait_s=0.0, longest_wait_s=0.0)
+        seams = PspSeams(
+            session=rig.session, clock=wall_clock, draw=lambda: 0.0, project_key=PROJECT, patience=patience
+        )
+        adapter = block(monkeypatch, SANDBOX_PSP_URL=silent.url).adapter(seams)
+        with pytest.raises(OutcomeUnknownError):
+            await Order(adapter).authorize(SecretStr("tok_approved"), euros(1))
+        assert len(silent.asked) == 2
