@@ -47,18 +47,20 @@ async def thanks(request: web.Request) -> web.Response:
 
 
 async def show_example(request: web.Request) -> web.StreamResponse:
-    """`/example/index.html` or `/example/spa.html`, with a cart and a session of its own."""
+    """`/example/index.html` or `/example/spa.html`, with the session that is named, or with a cart and a new one."""
     desk, name = request.app[DESK], request.match_info["name"]
     if name in example.FILES:
         return await example.file(request)
     if name not in example.PAGES:
         raise web.HTTPNotFound
-    cart = await desk.merchant.create_cart(cart_draft({"mug": 2}, anonymous_id=desk.new_id()))
-    session = await desk.merchant.create_session(str(cart["id"]), desk.session_metadata())
+    session = request.query.get("session")
+    if session is None:
+        cart = await desk.merchant.create_cart(cart_draft({"mug": 2}, anonymous_id=desk.new_id()))
+        session = str((await desk.merchant.create_session(str(cart["id"]), desk.session_metadata()))["id"])
     around = example.Around(
         processor_url=desk.processor_url,
         psp_url=desk.psp_url,
-        session=str(session["id"]),
+        session=session,
         language=request.query.get("lang", "en"),
         direction=request.query.get("dir", "ltr"),
     )

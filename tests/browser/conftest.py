@@ -353,6 +353,12 @@ def card():
     return type_card
 
 
+@pytest.fixture(scope="session")
+def card_():
+    """The same, for fixtures that live longer than a test."""
+    return type_card
+
+
 @pytest.fixture
 def shots():
     """Takes a screenshot where SCREENSHOTS names a folder for them, for a person to look at."""

@@ -1,0 +1,305 @@
+"""The example of the documentation over everything that `make run` starts: the network, the tab or the shopper goes away.
+
+What counts is what the PSP has done and what stands in commercetools, whatever the page has seen of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page, expect
+from support.polling import eventually
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
+
+APPROVED, DECLINED = "4242424242424242", "4000000000000002"
+CHALLENGE, REDIRECT = "4000000000003220", "4000002500003155"
+PATIENCE_S = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkout:
+    """A cart, its session, and the pages and facts about it."""
+
+    shop: str
+    page: Page
+    cart: str
+    session: str
+
+    @property
+    def url(self) -> str:
+        return f"{self.shop}/example/index.html?session={self.session}"
+
+    async def payments(self) -> list[dict]:
+        """In commercetools, the newest first."""
+        reply = await self.page.request.get(f"{self.shop}/api/checkouts/{self.cart}")
+        return [one["payment"] for one in (await reply.json())["payments"]]
+
+    async def authorizations(self) -> list[str]:
+        """The states of all authorizations on the cart's Payments, in order."""
+        return sorted(
+            one["state"] for payment in await self.payments() for one in payment["transactions"]
+            if one["type"] == "Authorization"
+        )  # fmt: skip
+
+    async def until(self, *states: str) -> None:
+        async def so():
+            return await self.authorizations() == sorted(states)
+
+        await eventually(so, within_s=PATIENCE_S, every_s=0.2)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def checkout(shop, open_tab):
+    """Opens the example page on a new cart."""
+
+    async def open_(**options) -> Checkout:
+        page = await open_tab("about:blank", **options)
+        reply = await page.request.post(f"{shop}/api/checkouts", data={"quantities": {"mug": 2}})
+        made = await reply.json()
+        found = Checkout(shop=shop, page=page, cart=made["cartId"], session=made["sessionId"])
+        await page.goto(found.url)
+        await expect(pay_button(page)).to_be_enabled()
+        return found
+
+    return open_
+
+
+def pay_button(page):
+    return page.get_by_role("button", name="Pay now")
+
+
+def approved(page):
+    return page.get_by_text("Thank you. The payment is approved.")
+
+
+async def walk_away(page):
+    """The server accepts what the page sends, and the page never hears how it ended."""
+
+    async def accepted(route):
+        reply = await route.fetch(headers={**route.request.headers, "prefer": "wait=0"})
+        accepted = {"paymentReference": None, "outcome": "pending", "operation": (await reply.json())["operation"]}
+        await route.fulfill(status=202, json=accepted, headers={"Access-Control-Allow-Origin": "*"})
+
+    async def deaf(route):
+        await route.abort()
+
+    await page.route("**/payments", accepted)
+    await page.route("**/payments/*", deaf)
+    async with page.expect_request("**/payments/*"):
+        await pay_button(page).click()
+
+
+async def come_back(page):
+    await page.unroute("**/payments")
+    await page.unroute("**/payments/*")
+    await page.reload()
+
+
+async def told(page, what="results", count=1):
+    async def enough():
+        return await page.evaluate(f"told.{what}.length") >= count
+
+    await eventually(enough, within_s=PATIENCE_S)
+    return await page.evaluate(f"told.{what}")
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def left_behind(chromium, shop, card_):
+    """A shopper who approved at the bank, and whose tab closed before it came back. The PSP finishes it by itself."""
+    context = await chromium.new_context()
+    page = await context.new_page()
+    reply = await page.request.post(f"{shop}/api/checkouts", data={"quantities": {"mug": 1}})
+    made = await reply.json()
+    await page.goto(f"{shop}/example/index.html?session={made['sessionId']}")
+    await card_(page, REDIRECT)
+    await pay_button(page).click()
+
+    async def never_back(route):
+        await route.abort()
+
+    approve = page.get_by_role("button", name="Approve")
+    await expect(approve).to_be_visible()
+    await page.route("**/payments/*/return**", never_back)
+    async with page.expect_event("requestfailed"):
+        await approve.click()
+    await page.close()
+    other = await context.new_page()
+    yield Checkout(shop=shop, page=other, cart=made["cartId"], session=made["sessionId"])
+    await context.close()
+
+
+async def test_the_example_of_the_documentation_pays(left_behind, checkout, card):
+    one = await checkout()
+    await card(one.page, APPROVED)
+    await pay_button(one.page).click()
+    await expect(approved(one.page)).to_be_visible()
+    (result,) = await told(one.page)
+    (payment,) = await one.payments()
+    assert result == {"isSuccess": True, "outcome": "approved", "paymentReference": payment["id"]}
+
+
+async def test_two_tabs_on_one_cart_pay_once(checkout, card):
+    one = await checkout()
+    other = await one.page.context.new_page()
+    await other.goto(one.url)
+    await expect(pay_button(other)).to_be_enabled()
+    for page in (one.page, other):
+        await card(page, APPROVED)
+    await asyncio.gather(*(pay_button(page).click() for page in (one.page, other)))
+
+    async def both_know():
+        return all([await page.evaluate("told.results.length + told.errors.length") for page in (one.page, other)])
+
+    await eventually(both_know, within_s=PATIENCE_S)
+    assert (await one.authorizations()).count("Success") == 1
+    results = [result for page in (one.page, other) for result in await page.evaluate("told.results")]
+    paid = [result["paymentReference"] for result in results if result["isSuccess"]]
+    assert len(paid) >= 1
+    assert len(set(paid)) == 1
+
+
+async def test_a_server_that_takes_longer_than_anybody_waits_is_asked_until_it_knows(checkout, card):
+    one = await checkout()
+    statuses = []
+
+    async def impatient(route):
+        reply = await route.fetch(headers={**route.request.headers, "prefer": "wait=0"})
+        statuses.append(reply.status)
+        await route.fulfill(response=reply)
+
+    await one.page.route("**/payments", impatient)
+    await card(one.page, APPROVED)
+    await pay_button(one.page).click()
+    await expect(approved(one.page)).to_be_visible()
+    assert statuses == [202]
+    assert await one.authorizations() == ["Success"]
+
+
+async def test_a_shopper_in_a_tunnel_pays_once_and_is_told(checkout, card):
+    one = await checkout()
+    keys = []
+
+    async def lose_the_first_reply(route):
+        keys.append(route.request.headers["idempotency-key"])
+        if len(keys) > 1:
+            await route.fallback()
+            return
+        await route.fetch()
+        await one.page.context.set_offline(True)
+        await route.abort("internetdisconnected")
+
+    await one.page.route("**/payments", lose_the_first_reply)
+    await card(one.page, APPROVED)
+    await pay_button(one.page).click()
+    await one.until("Success")
+    assert await one.page.evaluate("told.results") == []
+    await one.page.context.set_offline(False)
+    await expect(approved(one.page)).to_be_visible()
+    assert len(set(keys)) == 1
+    assert await one.authorizations() == ["Success"]
+
+
+async def test_a_tab_that_is_closed_after_paying_has_paid(checkout, card):
+    one = await checkout()
+    sent = asyncio.Event()
+
+    async def close_meanwhile(route):
+        fetching = asyncio.create_task(route.fetch())
+        sent.set()
+        with contextlib.suppress(Exception):
+            await fetching
+
+    await one.page.route("**/payments", close_meanwhile)
+    await card(one.page, APPROVED)
+    await pay_button(one.page).click()
+    await sent.wait()
+    later = Checkout(shop=one.shop, page=await one.page.context.new_page(), cart=one.cart, session=one.session)
+    await later.until("Success")
+    await one.page.close()
+    assert len(await later.payments()) == 1
+
+
+async def test_a_page_that_is_loaded_again_in_the_middle_of_a_payment_is_told_its_end(checkout, card):
+    one = await checkout()
+    await card(one.page, APPROVED)
+    await walk_away(one.page)
+    await come_back(one.page)
+    await expect(approved(one.page)).to_be_visible()
+    (result,) = await told(one.page)
+    (payment,) = await one.payments()
+    assert result["paymentReference"] == payment["id"]
+    assert await one.page.evaluate("sessionStorage.length") == 0
+
+
+async def test_a_payment_that_was_declined_while_the_page_was_away_can_be_tried_with_another_card(checkout, card):
+    one = await checkout()
+    await card(one.page, DECLINED)
+    await walk_away(one.page)
+    await one.until("Failure")
+    await come_back(one.page)
+    await card(one.page, APPROVED)
+    await pay_button(one.page).click()
+    await expect(approved(one.page)).to_be_visible()
+    assert await one.authorizations() == ["Failure", "Success"]
+
+
+async def test_a_challenge_in_a_dialog_and_a_visit_to_the_bank_both_end_in_one_authorization(checkout, card):
+    one = await checkout()
+    await card(one.page, CHALLENGE)
+    await pay_button(one.page).click()
+    await one.page.locator("dialog iframe").content_frame.get_by_role("button", name="Approve").click()
+    await expect(approved(one.page)).to_be_visible()
+    assert await one.authorizations() == ["Success"]
+    other = await checkout()
+    await card(other.page, REDIRECT)
+    await pay_button(other.page).click()
+    await other.page.get_by_role("button", name="Approve").click()
+    await other.page.wait_for_url(f"{other.shop}/payments/*")
+    await other.until("Success")
+    # Back in the shop, the page that began it hears how it ended.
+    await other.page.goto(other.url)
+    await expect(approved(other.page)).to_be_visible()
+    assert [one["outcome"] for one in await told(other.page)] == ["approved"]
+
+
+async def test_an_express_checkout_pays_for_the_cart_that_its_press_made(checkout, shop):
+    one = await checkout()
+    await one.page.evaluate(
+        """async (sessionId) => {
+          told.component.unmount();
+          const price = (centAmount) => ({ centAmount, currencyCode: "EUR", fractionDigits: 2 });
+          const component = (await enabler.createExpressBuilder("wallet")).build({
+            initialAmount: price(2980),
+            onPayButtonClick: async () => ({ sessionId }),
+            onShippingAddressSelected: async () => {},
+            getShippingMethods: async () => [{ id: "slow", name: "By ship", amount: price(0), isSelected: true }],
+            onShippingMethodSelected: async () => {},
+            onPaymentSubmit: async () => {},
+            onComplete: (result) => { told.results.push(result); },
+          });
+          told.isAvailable = await component.isAvailable();
+          await component.mount("#payment");
+        }""",
+        one.session,
+    )
+    assert await one.page.evaluate("told.isAvailable") is True
+    await one.page.get_by_role("button", name="Pay with Sandbox Wallet").click()
+    wallet = one.page.locator("dialog iframe").content_frame
+    await wallet.locator("#address").select_option(index=1)
+    await wallet.get_by_role("button", name="Pay").click()
+    await expect(approved(one.page)).to_be_visible()
+    (payment,) = await one.payments()
+    assert await told(one.page) == [
+        {"isSuccess": True, "paymentReference": payment["id"], "method": {"type": "wallet"}}
+    ]
+
+
+async def test_a_shopper_who_never_comes_back_from_the_bank_has_paid_all_the_same(left_behind):
+    """The webhook wins the race against a return that never happens. It began with the first test of this file."""
+    await left_behind.until("Success")
+    assert len(await left_behind.payments()) == 1
