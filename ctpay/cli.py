@@ -115,7 +115,10 @@ def ingress() -> None:
 @app.command()
 def worker(
     name: Annotated[
-        str, typer.Argument(help="authorize, capture, cancel, refund, webhook, commercetools, dead-letters, or all")
+        str,
+        typer.Argument(
+            help="authorize, capture, cancel, refund, webhook, commercetools, dead-letters, reconcile, or all"
+        ),
     ],
 ) -> None:
     """Take messages and do the work; any number of each may run anywhere.
@@ -123,13 +126,15 @@ def worker(
     Example: [bold]WORKER_PORT=8090 ctpay worker capture[/bold]
     """
     from ctpay.processes import workers as process
+    from workers.reconcile_schedule import NAME as RECONCILE
     from workers.runtime import WORKERS
 
-    if name != "all" and name not in WORKERS:
-        raise typer.BadParameter(f"there is no worker {name}: {', '.join(WORKERS)}, or all.", param_hint="NAME")
+    known = (*WORKERS, RECONCILE)
+    if name != "all" and name not in known:
+        raise typer.BadParameter(f"there is no worker {name}: {', '.join(known)}, or all.", param_hint="NAME")
     settings = load()
     logs.configure(settings.logs, secrets=settings.secrets())
-    _finish(process(settings, tuple(WORKERS) if name == "all" else (name,)))
+    _finish(process(settings, known if name == "all" else (name,)))
 
 
 @app.command()

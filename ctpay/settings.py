@@ -132,6 +132,9 @@ class Limits(BaseSettings):
     event_patience_s: Seconds = 24 * 3600
     #: The longest that one request can be under way in some process.
     lease_s: Seconds = 600
+    #: How often the reconcile worker looks for what nobody works on any more, and how long that must have been so.
+    reconcile_every_s: Seconds = 300
+    reconcile_rested_s: Seconds = 300
     #: How long a change is tried again after conflicts. Below the lease.
     conflicts_s: Seconds = 60
     #: How long a request waits for its result where the caller does not say so by `Prefer: wait`, and at the most.

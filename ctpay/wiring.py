@@ -42,7 +42,8 @@ from handlers.draining import Draining
 from handlers.replies import Replies
 from psp.http import Patience
 from psp.port import PspSeams
-from workers import runtime
+from workers import reconcile_schedule, runtime
+from workers.reconcile_schedule import Schedule
 from workers.work import Limits as WorkLimits
 from workers.work import Work
 
@@ -148,11 +149,26 @@ async def open_workers(settings: Settings, names: Sequence[str], seams: Seams | 
         workers = Workers(consumptions={}, letters=work.letters)
         try:
             for name in names:
+                if name == reconcile_schedule.NAME:
+                    workers.consumptions[name] = _reconciliation(settings, work)
+                    continue
                 topic, handle = runtime.handler(name, work)
                 workers.consumptions[name] = await subscriber.consume(topic, handle)
             yield workers
         finally:
             await workers.drain()
+
+
+def _reconciliation(settings: Settings, work: Work) -> Schedule:
+    limits = settings.limits
+    return Schedule(
+        work=work,
+        draw=draw,
+        new_id=new_id,
+        every_s=limits.reconcile_every_s,
+        rested_s=limits.reconcile_rested_s,
+        drain_within_s=limits.drain_s,
+    )
 
 
 def return_secret(client_secret: SecretStr) -> SecretStr:

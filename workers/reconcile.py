@@ -8,22 +8,19 @@ time, any number of times, beside the workers and beside itself.
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from bus.port import PublishError
-from ct.errors import CommercetoolsError
 from ct.listing import page, unfinished
-from ct.payment import UnreadablePaymentError
 from ct.plan import Cause
 from ct.resolution import is_marked, mark_unknown
-from psp.errors import PspError, RefusedError
+from psp.errors import RefusedError
 from psp.facts import State
 from workers.perform import is_over, look_up, never_sent, settle
 from workers.resume import command_for
-from workers.superseded import CartMovedError, give_back_if_superseded
+from workers.superseded import give_back_if_superseded
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,9 +38,6 @@ _ASKED_EVERY: Final = timedelta(hours=1)
 #: After so many failures in a row the outside is away, and there is no use in asking on.
 FAILURES_MAX: Final = 5
 
-#: What may go wrong with one Payment without being wrong with the others.
-FAILURES: Final = (PspError, CommercetoolsError, PublishError, UnreadablePaymentError, CartMovedError, TimeoutError)
-
 
 class Step(enum.StrEnum):
     """What came of looking at one transaction, or at one Payment."""
@@ -60,10 +54,6 @@ class Step(enum.StrEnum):
     UNKNOWN = "unknown"
     #: It could not be looked at, for a reason.
     FAILED = "failed"
-
-
-#: What a person may be shown of each without being alarmed.
-QUIET: Final = frozenset({Step.SETTLED, Step.CLOSED, Step.RESUMED, Step.WAITING})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +84,7 @@ class AwayError(Exception):
     """Too much failed in a row: commercetools, the PSP or the bus is away. Run it again when it is back."""
 
 
-async def take_up(work: Work, this: Pass) -> AsyncIterator[Taken]:
+async def take_up(work: Work, this: Pass) -> AsyncGenerator[Taken, None]:
     """Go through everything that is unfinished.
 
     Raises the errors of `ct.errors` where no list can be had, and AwayError where too much fails.
@@ -110,7 +100,7 @@ async def take_up(work: Work, this: Pass) -> AsyncIterator[Taken]:
         for payment in found.payments:
             if not _is_due(payment, now, this):
                 continue
-            async for taken in mend(work, payment, this.cause):
+            for taken in await mend(work, payment, this.cause):
                 yield taken
                 in_a_row = in_a_row + 1 if taken.step is Step.FAILED else 0
                 if in_a_row >= FAILURES_MAX:
@@ -135,23 +125,27 @@ def is_due(age: timedelta, *, rested: timedelta, since_last: timedelta) -> bool:
     return moment <= age
 
 
-async def mend(work: Work, payment: Payment, cause: str) -> AsyncIterator[Taken]:
-    """Take up one Payment of ours: each open transaction on it, and money on it if it is superseded. Never raises."""
+async def mend(work: Work, payment: Payment, cause: str) -> list[Taken]:
+    """Take up one Payment of ours: each open transaction on it, and money on it if it is superseded.
+
+    Never raises: whatever is wrong with one transaction must hide no other.
+    """
     request = work.for_request(cause)
+    steps: list[Taken] = []
     for transaction in payment.transactions:
         if not transaction.open:
             continue
         try:
             payment, taken = await _take_up_one(request, payment, transaction, cause)
-        except FAILURES as error:
-            yield _failed(work, payment, transaction, error)
+        except Exception as error:  # noqa: BLE001 - see above
+            steps.append(_failed(work, payment, transaction, error))
             continue
-        if taken is not None:
-            yield taken
+        steps += [taken] if taken is not None else []
     try:
         await give_back_if_superseded(request, payment, correlation_id=cause)
-    except FAILURES as error:
-        yield _failed(work, payment, None, error)
+    except Exception as error:  # noqa: BLE001 - see above
+        steps.append(_failed(work, payment, None, error))
+    return steps
 
 
 def _failed(work: Work, payment: Payment, transaction: Transaction | None, error: Exception) -> Taken:

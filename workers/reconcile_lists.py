@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ from psp.capabilities import Listing
 from psp.facts import Reference
 from psp.port import Answer, ListRequest, LookupRequest
 from workers.perform import settle
-from workers.reconcile import FAILURES, FAILURES_MAX, AwayError, Step, mend
+from workers.reconcile import FAILURES_MAX, AwayError, Step, mend
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -123,7 +123,7 @@ def is_comparable(capabilities: Capabilities) -> bool:
     return capabilities.listing is Listing.BY_TIME and bool(capabilities.lookup_by)
 
 
-async def compare(work: Work, job: Job, place: Place) -> AsyncIterator[Leaf]:
+async def compare(work: Work, job: Job, place: Place) -> AsyncGenerator[Leaf, None]:
     """The leaves from `place` on, which moves with them.
 
     Raises the kinds of PspError and the errors of `ct.errors` where a list cannot be read, and AwayError.
@@ -233,7 +233,8 @@ class _Run:
             facts = await self._facts(payment, listed)
             found = hold(payment, facts, self._deadlines())
             rest = await self._mended(payment, facts, found, failures)
-        except FAILURES as error:
+        except Exception as error:
+            # Whatever it is: what is wrong with one Payment must hide no other.
             failures.append(self._work.psp.scrub(f"{payment.id}: {type(error).__name__}: {error}"))
             self._failures_in_a_row += 1
             if self._failures_in_a_row >= FAILURES_MAX:
@@ -265,7 +266,7 @@ class _Run:
             return {_identity(one) for one in found}
         payment = await settle(self._work, payment, Answer(facts=tuple(facts)), cause=self._job.cause)
         if any(one.difference is Difference.STUCK for one in found):
-            steps = [taken async for taken in mend(self._work, payment, self._job.cause)]
+            steps = await mend(self._work, payment, self._job.cause)
             failures += [f"{payment.id}: {taken.reason}" for taken in steps if taken.step is Step.FAILED]
             payment = await self._work.ledger.load(payment.id)
         return {_identity(one) for one in hold(payment, facts, self._deadlines())}

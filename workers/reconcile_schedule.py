@@ -1,0 +1,120 @@
+"""The reconcile worker's clock: a pass every so often, with jitter, on the event loop's time, until it is drained.
+
+Several processes may each run one; that costs look-ups and does no harm. Between two Payments it can be stopped at any
+time, and what a killed pass leaves behind is what the next one finds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from workers.reconcile import AwayError, Pass, Step, Taken, take_up
+
+if TYPE_CHECKING:
+    from psp.seams import Draw, NewId
+    from workers.work import Work
+
+#: The worker's name on the command line.
+NAME: Final = "reconcile"
+
+#: Of the time between two passes, the part that is left to chance, so that many processes do not walk in step.
+_JITTER: Final = 0.5
+
+_log = structlog.get_logger(__name__)
+
+
+class Schedule:
+    """Passes at intervals; a `bus.port.Consumption`, so that it is watched and drained like every other worker."""
+
+    def __init__(
+        self, *, work: Work, draw: Draw, new_id: NewId, every_s: float, rested_s: float, drain_within_s: float
+    ) -> None:
+        """Seconds between two passes, that a Payment must have rested, and that the last pass may take to end."""
+        self._work = work
+        self._draw = draw
+        self._new_id = new_id
+        self._every_s = every_s
+        self._rested = timedelta(seconds=rested_s)
+        self._drain_within_s = drain_within_s
+        self._stopping = asyncio.Event()
+        self._task = asyncio.create_task(self._run())
+
+    @property
+    def healthy(self) -> bool:
+        """Whether there will be another pass."""
+        return not self._task.done()
+
+    async def drain(self) -> None:
+        """Finish the Payment in hand, within the configured time, and begin no other."""
+        self._stopping.set()
+        _, running = await asyncio.wait({self._task}, timeout=self._drain_within_s)
+        if running:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        # Anywhere in the first interval: processes that start together must not go together.
+        pause = self._draw() * self._every_s
+        before: float | None = None
+        while not await self._stopped_within(pause):
+            began = loop.time()
+            since_last = None if before is None else timedelta(seconds=began - before)
+            this = Pass(cause=f"reconcile-{self._new_id()}", rested=self._rested, since_last=since_last)
+            if await self._pass(this):
+                # What a pass did not get to is due in the next one.
+                before = began
+            pause = self._every_s * (1 - _JITTER / 2 + _JITTER * self._draw())
+
+    async def _stopped_within(self, pause: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), pause)
+        return self._stopping.is_set()
+
+    async def _pass(self, this: Pass) -> bool:
+        """One pass and its one outcome line, whatever happens; whether it got to the end."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        steps: Counter[Step] = Counter()
+        reason = ""
+        try:
+            with structlog.contextvars.bound_contextvars(correlation_id=this.cause):
+                # Closed by us, so that nothing of it runs on when it is left early.
+                async with contextlib.aclosing(take_up(self._work, this)) as found:
+                    async for taken in found:
+                        steps[taken.step] += 1
+                        tell(taken)
+                        if self._stopping.is_set():
+                            reason = "told to stop"
+                            break
+        except AwayError as away:
+            reason = str(away)
+        except Exception as error:  # noqa: BLE001 - whatever it is, there must be another pass
+            reason = self._work.psp.scrub(f"{type(error).__name__}: {error}")
+        log = _log.info if not reason or self._stopping.is_set() else _log.warning
+        log(
+            "reconcile.pass",
+            command_id=this.cause,
+            reason=reason or None,
+            duration_ms=round((loop.time() - began) * 1000),
+            **{step.value: steps[step] for step in Step},
+        )
+        return not reason
+
+
+def tell(taken: Taken) -> None:
+    """A log line for what a person must see; nothing for the rest, which the outcome line counts."""
+    if taken.step not in (Step.UNKNOWN, Step.FAILED):
+        return
+    _log.warning(
+        f"reconcile.{taken.step}",
+        payment_id=taken.payment_id,
+        transaction_id=taken.transaction.id if taken.transaction else None,
+        reason=taken.reason,
+    )
