@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -80,6 +81,8 @@ class MemoryReader:
         self._drain_within_s = drain_within_s
         self._after = after
         self._tasks: dict[asyncio.Task[None], Held] = {}
+        # Handlers run in their reader's context, as with a real bus: not in that of whoever published.
+        self._context = contextvars.copy_context()
 
     @property
     def busy(self) -> int:
@@ -98,9 +101,9 @@ class MemoryReader:
     def take(self, held: Held) -> None:
         """Begin with a message."""
         held.attempt += 1
-        task = asyncio.get_running_loop().create_task(self._handle(held))
+        task = asyncio.get_running_loop().create_task(self._handle(held), context=self._context.copy())
         self._tasks[task] = held
-        task.add_done_callback(self._finished)
+        task.add_done_callback(self._finished, context=self._context)
 
     async def drain(self) -> None:
         self._leave()

@@ -1,0 +1,347 @@
+"""Everybody who acts: shoppers, merchants, and people at the PSP's dashboard. What they do is the seed's choice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from sandbox.psp.model import OperationKind, OperationStatus, RefusalError
+from sandbox.psp.world import Decision
+from simulation.faults import FaultKind
+from simulation.logs import MERCHANT, SHOPPER, Wrote
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Awaitable, Callable
+
+    from simulation.faults import Bad
+    from simulation.outside import CommercetoolsServer, PspServer
+    from simulation.record import Recorder
+    from simulation.wire import Got, Street
+
+#: The shopper's cards by what they do, with how often they are used.
+_CARDS: Final = (
+    ("tok_approved", 10),
+    ("tok_declined", 3),
+    ("tok_insufficient_funds", 1),
+    ("tok_3ds", 4),
+    ("tok_3ds_redirect", 2),
+    ("tok_pending", 2),
+    ("tok_pending_declined", 1),
+    ("tok_timeout", 1),
+    ("tok_drop", 1),
+    ("tok_error_after", 1),
+    ("tok_capture_pending", 2),
+    ("tok_capture_fails_late", 1),
+    ("tok_refund_pending", 2),
+    ("tok_refund_fails_late", 1),
+)
+
+
+@dataclass(kw_only=True, slots=True)
+class Stage:
+    """What actors act with."""
+
+    dice: random.Random
+    bad: Bad
+    recorder: Recorder
+    street: Street
+    commercetools: CommercetoolsServer
+    psp: PspServer
+    new_id: Callable[[], str]
+    token: str
+    #: Card tokens that the PSP's fields gave: good once.
+    tokens: int = 0
+    acting: int = 0
+    payments: list[str] = field(default_factory=list)
+
+    def step(self, who: str, what: str) -> bool:
+        """Whether this step is still part of the run."""
+        if not self.bad.budget.take():
+            return False
+        self.recorder.say(f"{who} {what}")
+        return True
+
+    async def pause(self, *, short: bool = False) -> None:  # noqa: FBT001 # reads as a phrase
+        """People take seconds; now and then minutes, hours."""
+        draw = self.dice.random()
+        if short or draw < 0.7:
+            await asyncio.sleep(self.dice.uniform(0.0, 4.0))
+        elif draw < 0.95:
+            await asyncio.sleep(self.dice.uniform(5, 900))
+        else:
+            await asyncio.sleep(self.dice.uniform(0.5, 30) * 3600)
+
+    def card(self) -> str:
+        cards, weights = zip(*_CARDS, strict=True)
+        return str(self.dice.choices(cards, weights)[0])
+
+
+class Shopper:
+    """One shopper with one cart."""
+
+    def __init__(self, stage: Stage, *, number: int) -> None:
+        self._stage = stage
+        self.name = f"{SHOPPER}-{number}"
+        dice = stage.dice
+        self.total = dice.choice((1999, 4200, 100, 250_000))
+        currency = dice.choice(("EUR", "EUR", "USD", "JPY"))
+        line = {
+            "name": {"en": "shoes"},
+            "slug": f"shoes-{number}",
+            "quantity": 1,
+            "money": {"centAmount": self.total, "currencyCode": currency},
+        }
+        ct = stage.commercetools
+        self.cart = ct.act("POST", "/carts", {"currency": currency, "customLineItems": [line]}, author=SHOPPER)["id"]
+        session = ct.act("POST", "/sessions", {"cart": {"cartRef": {"id": self.cart}}}, author=SHOPPER)
+        self._headers = {"X-Session-Id": session["id"], "Content-Type": "application/json"}
+        stage.recorder.canaries.add(session["id"])
+
+    async def act(self) -> None:
+        """Pay, in one of the ways that people do."""
+        stage, dice = self._stage, self._stage.dice
+        style = dice.choices(("once", "twice", "tabs", "leaves"), (6, 3, 2, 2))[0]
+        card = stage.card()
+        key = stage.new_id() if dice.random() < 0.5 else None
+        if not stage.step(self.name, f"pays ({style}) with {card}, key {key}"):
+            return
+        first = self._pay(card, key)
+        if style == "once":
+            await self._go_on(await first)
+        elif style == "twice":
+            answers = await asyncio.gather(first, self._pay(card, key, after_s=dice.uniform(0, 0.6)))
+            await self._go_on(answers[-1] or answers[0])
+        elif style == "tabs":
+            other = stage.card()
+            pause_s = dice.uniform(0, 20)
+            await asyncio.gather(self._tab(first), self._tab(self._pay(other, None, after_s=pause_s)))
+        else:
+            got = await first
+            stage.recorder.say(f"{self.name} goes away, {got.status if got else 'unanswered'}")
+
+    async def _tab(self, paying: Awaitable[Got | None]) -> None:
+        await self._go_on(await paying)
+
+    async def _pay(self, card: str, key: str | None, *, after_s: float = 0.0) -> Got | None:
+        await asyncio.sleep(after_s)
+        stage = self._stage
+        headers = self._headers | ({} if key is None else {"Idempotency-Key": key})
+        body = json.dumps({"paymentMethod": {"type": "card", "token": card}}).encode()
+        got = None
+        for _ in range(3):
+            got = await stage.street.ask(self.name, "POST", "/payments", headers=headers, body=body)
+            if got is not None and got.status < 500:
+                break
+            await stage.pause(short=True)
+        return got
+
+    async def _go_on(self, got: Got | None) -> None:
+        """What follows an answer: a challenge, another try, waiting."""
+        stage, dice = self._stage, self._stage.dice
+        for _ in range(4):
+            outcome = (got.document or {}).get("outcome") if got is not None else None
+            self._seen(got)
+            if outcome == "approved":
+                return
+            if outcome == "action":
+                got = await self._challenged(got)
+                continue
+            if outcome == "pending" or (got is not None and got.status == 202):
+                got = await self._ask_again(got)
+                continue
+            if dice.random() < 0.3 or not stage.step(self.name, "tries again"):
+                return
+            await stage.pause(short=True)
+            got = await self._pay(stage.card(), stage.new_id() if dice.random() < 0.5 else None)
+
+    def _seen(self, got: Got | None) -> None:
+        reference = (got.document or {}).get("paymentReference") if got is not None else None
+        if isinstance(reference, str) and reference not in self._stage.payments:
+            self._stage.payments.append(reference)
+
+    async def _ask_again(self, got: Got | None) -> Got | None:
+        stage = self._stage
+        await stage.pause(short=True)
+        operation = (got.document or {}).get("operation") if got is not None else None
+        if not operation or not stage.step(self.name, "asks how it stands"):
+            return None
+        return await stage.street.ask(self.name, "GET", f"/payments/{operation}", headers=self._headers)
+
+    async def _challenged(self, got: Got | None) -> Got | None:
+        """The open challenge: passed, failed, left open, or answered late."""
+        stage, dice = self._stage, self._stage.dice
+        document = (got.document if got is not None else None) or {}
+        url = (document.get("action") or {}).get("url", "")
+        way = dice.choices(("passes", "fails", "leaves it", "other card", "late"), (6, 2, 2, 2, 2))[0]
+        if not url or not stage.step(self.name, f"sees a challenge: {way}"):
+            return None
+        if way == "leaves it":
+            return None
+        if way == "other card":
+            return await self._pay(stage.card(), None)
+        await stage.pause(short=way != "late")
+        if way == "late":
+            await asyncio.sleep(dice.uniform(60, 3000))
+        decision = Decision.REFUSE if way == "fails" else Decision.APPROVE
+        now = stage.recorder.now()
+        try:
+            payment = stage.psp.house.world.answer_challenge(url.rsplit("/", 1)[-1], decision, now)
+        except RefusalError:
+            return None
+        stage.psp.stir()
+        if dice.random() < 0.25:
+            # The tab is closed at the very moment: only a webhook can tell.
+            return None
+        operation = document.get("operation")
+        if "/3ds_redirect" in url or dice.random() < 0.3:
+            return await self._return(document, str(payment.result))
+        body = json.dumps({"parameters": {"result": payment.result}}).encode()
+        path = f"/payments/{operation}/complete"
+        got = await stage.street.ask(self.name, "POST", path, headers=self._headers, body=body)
+        if got is None or got.status >= 500:
+            got = await stage.street.ask(self.name, "POST", path, headers=self._headers, body=body)
+        return got
+
+    async def _return(self, document: dict[str, Any], result: str) -> Got | None:
+        """By the return page, as after a redirect."""
+        stage = self._stage
+        psp_payment = document["action"]["url"].rsplit("/", 1)[-1]
+        url = stage.psp.house.books.find(psp_payment).return_url
+        path = url.removeprefix("https://pay.example")
+        path += f"{'&' if '?' in path else '?'}result={result}"
+        await stage.street.ask(self.name, "GET", path, headers={})
+        return await stage.street.ask(self.name, "GET", f"/payments/{document.get('operation')}", headers=self._headers)
+
+
+class Merchant:
+    """An order system, or somebody in the Merchant Center: acts on what there is."""
+
+    def __init__(self, stage: Stage, *, cart: str, acts: int) -> None:
+        self._stage = stage
+        self._cart = cart
+        self._acts = acts
+
+    async def act(self) -> None:
+        stage, dice = self._stage, self._stage.dice
+        for _ in range(self._acts):
+            await stage.pause()
+            found = stage.commercetools.act("GET", f"/carts/{self._cart}")
+            references = found.get("paymentInfo", {}).get("payments", [])
+            what = dice.choices(
+                ("capture", "part", "twice", "refund", "cancel", "reverse", "by hand", "over", "cart", "delete"),
+                (6, 4, 2, 5, 3, 2, 5, 1, 1, 0),
+            )[0]
+            if not references or not stage.step(MERCHANT, what):
+                continue
+            payment_id = dice.choice(references)["id"]
+            await self._do(what, payment_id)
+
+    async def _do(self, what: str, payment_id: str) -> None:
+        stage, dice = self._stage, self._stage.dice
+        payment = stage.commercetools.act("GET", f"/payments/{payment_id}")
+        total = payment["amountPlanned"]["centAmount"]
+        part = max(1, total // dice.choice((2, 3, 4)))
+        match what:
+            case "capture":
+                await self._intend(payment, "capturePayment", total)
+            case "part":
+                await self._intend(payment, "capturePayment", part)
+            case "twice":
+                await asyncio.gather(
+                    self._intend(payment, "capturePayment", part), self._intend(payment, "capturePayment", part)
+                )
+            case "refund":
+                await self._intend(payment, "refundPayment", dice.choice((total, part)))
+            case "over":
+                await self._intend(payment, dice.choice(("capturePayment", "refundPayment")), total + 1)
+            case "cancel":
+                await self._intend(payment, "cancelPayment", None)
+            case "reverse":
+                await self._intend(payment, "reversePayment", None)
+            case "by hand":
+                kind = dice.choice(("Charge", "Charge", "Refund", "CancelAuthorization"))
+                self._put(payment, kind, dice.choice((total, part)))
+            case "cart":
+                self.edit_cart()
+
+    async def _intend(self, payment: dict[str, Any], action: str, amount: int | None) -> None:
+        stage = self._stage
+        wanted: dict[str, Any] = {"action": action}
+        if amount is not None:
+            money = payment["amountPlanned"]
+            wanted["amount"] = {"centAmount": amount, "currencyCode": money["currencyCode"]}
+        headers = {"Authorization": f"Bearer {stage.token}", "Content-Type": "application/json"}
+        if stage.dice.random() < 0.5:
+            headers["Idempotency-Key"] = stage.new_id()
+        body = json.dumps({"actions": [wanted]}).encode()
+        path = f"/operations/payment-intents/{payment['id']}"
+        for _ in range(2):
+            got = await stage.street.ask(MERCHANT, "POST", path, headers=headers, body=body)
+            # Without a key a repetition would be another order.
+            if (got is not None and got.status < 500) or "Idempotency-Key" not in headers:
+                return
+            await stage.pause(short=True)
+
+    def _put(self, payment: dict[str, Any], kind: str, amount: int) -> None:
+        """An Initial transaction, put on the Payment in the Merchant Center."""
+        stage = self._stage
+        money = {"centAmount": amount, "currencyCode": payment["amountPlanned"]["currencyCode"]}
+        action = {"action": "addTransaction", "transaction": {"type": kind, "amount": money, "state": "Initial"}}
+        path = f"/payments/{payment['id']}"
+        document = stage.commercetools.act("POST", path, {"version": payment["version"], "actions": [action]})
+        transaction = document["transactions"][-1]["id"]
+        stage.recorder.wrote.append(Wrote(payment_id=payment["id"], transaction_id=transaction))
+
+    def edit_cart(self) -> None:
+        """The cart's total changes under the shopper's hands."""
+        stage = self._stage
+        cart = stage.commercetools.act("GET", f"/carts/{self._cart}")
+        line = cart["customLineItems"][0]
+        action = {"action": "changeCustomLineItemQuantity", "customLineItemId": line["id"], "quantity": 2}
+        try:
+            stage.commercetools.act("POST", f"/carts/{self._cart}", {"version": cart["version"], "actions": [action]})
+        except ValueError as error:
+            stage.recorder.say(f"the cart stays as it is: {error}")
+            return
+        stage.bad.note(FaultKind.MERCHANT_EDITS_CART, self._cart)
+
+
+class Dashboard:
+    """Somebody at the PSP: disputes, refunds that come back, captures that fail days later."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    async def act(self) -> None:
+        stage, dice = self._stage, self._stage.dice
+        for _ in range(dice.choice((0, 0, 0, 1, 1, 2))):
+            await asyncio.sleep(dice.choice((5.0, 60.0, 3600.0, 3 * 86400.0)) * dice.uniform(0.5, 1.5))
+            payments = list(stage.psp.house.books.payments.values())
+            what = dice.choice(("dispute", "dispute", "won", "lost", "late", "settles"))
+            if not payments or not stage.step("dashboard", what):
+                continue
+            payment = dice.choice(payments)
+            world, now = stage.psp.house.world, stage.recorder.now()
+            try:
+                match what:
+                    case "dispute":
+                        world.open_dispute(payment.id, amount=None, reason="fraudulent", now=now)
+                    case "won" | "lost":
+                        outcome = OperationStatus.WON if what == "won" else OperationStatus.LOST
+                        for one in payment.of(OperationKind.DISPUTE):
+                            world.close_dispute(one.id, outcome, now)
+                    case "late":
+                        for one in payment.operations:
+                            if one.kind in {OperationKind.CAPTURE, OperationKind.REFUND}:
+                                world.fail_operation(one.kind, one.id, now)
+                                stage.bad.note(FaultKind.PSP_FAILS_LATE, one.id)
+                    case "settles":
+                        for one in payment.operations:
+                            if one.status is OperationStatus.PENDING:
+                                world.settle_operation(one.kind, one.id, now)
+            except RefusalError as error:
+                stage.recorder.say(f"dashboard is refused: {error}")
+            stage.psp.stir()

@@ -1,0 +1,238 @@
+"""Everything that goes wrong, as one table, and the seeded decisions about when.
+
+A run that has never met a kind of the table has not been tested for it, and fails.
+"""
+
+from __future__ import annotations
+
+import enum
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from simulation.logs import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from simulation.record import Recorder
+
+
+class FaultKind(enum.StrEnum):
+    """One kind each."""
+
+    # The bus.
+
+    #: A message is delivered twice.
+    BUS_DUPLICATE = "bus-duplicate"
+    #: Messages overtake each other by seconds.
+    BUS_REORDER = "bus-reorder"
+    #: A message is delivered hours later.
+    BUS_HOURS_LATE = "bus-hours-late"
+    #: A message is delivered days later: every idempotency key has ended.
+    BUS_DAYS_LATE = "bus-days-late"
+    #: A publish fails, and nothing was kept.
+    BUS_PUBLISH_FAILS = "bus-publish-fails"
+    #: A publish is kept, and its publisher is told that it failed.
+    BUS_CONFIRMATION_LOST = "bus-confirmation-lost"
+    #: An acknowledgement is lost.
+    BUS_ACK_LOST = "bus-ack-lost"
+    #: The lease ends while the work goes on: two workers have one message.
+    BUS_LEASE_EXPIRES = "bus-lease-expires"
+    #: Bytes that are no message of ours.
+    BUS_POISON = "bus-poison"
+    #: A message of a newer version of the product.
+    BUS_NEWER_VERSION = "bus-newer-version"
+    #: A dead letter cannot be published.
+    BUS_DEAD_LETTER_FAILS = "bus-dead-letter-fails"
+    #: A result never reaches the ingress that waits.
+    BUS_RESULT_LOST = "bus-result-lost"
+
+    # Processes.
+
+    #: Killed before any step at all, wherever it is.
+    PROCESS_KILLED = "process-killed"
+    #: Killed after the PSP has done something and before the answer is heard.
+    PROCESS_KILLED_AFTER_EFFECT = "process-killed-after-effect"
+    #: Killed after commercetools has stored something and before the answer is heard.
+    PROCESS_KILLED_AFTER_WRITE = "process-killed-after-write"
+    #: Told to stop, with work in hand.
+    PROCESS_STOPPED = "process-stopped"
+    #: Its clock is wrong.
+    PROCESS_CLOCK_SKEWED = "process-clock-skewed"
+
+    # The wire, to the PSP and to commercetools alike.
+
+    #: No connection.
+    WIRE_REFUSED = "wire-refused"
+    #: The request never arrives.
+    WIRE_REQUEST_LOST = "wire-request-lost"
+    #: The connection breaks before the request arrives.
+    WIRE_RESET_BEFORE = "wire-reset-before"
+    #: The request arrives after its sender has given up.
+    WIRE_REQUEST_LATE = "wire-request-late"
+    #: The effect happens and the reply never comes.
+    WIRE_REPLY_LOST = "wire-reply-lost"
+    #: The effect happens and the connection breaks.
+    WIRE_RESET_AFTER = "wire-reset-after"
+    #: The effect happens and the reply is slow.
+    WIRE_REPLY_LATE = "wire-reply-late"
+    #: Nobody there can be reached for minutes or hours.
+    WIRE_OUTAGE = "wire-outage"
+
+    # The PSP.
+
+    #: 5xx, and nothing happened.
+    PSP_ERROR_BEFORE = "psp-error-before"
+    #: 5xx after the effect, kept as the key's result.
+    PSP_ERROR_STORED = "psp-error-stored"
+    #: 429 with Retry-After.
+    PSP_RATE_LIMIT = "psp-rate-limit"
+    #: The first request with the key still runs: 409.
+    PSP_IN_PROGRESS = "psp-in-progress"
+    #: The key is forgotten before the request is sent again.
+    PSP_KEY_EXPIRED = "psp-key-expired"
+    #: A pending payment, capture or refund is decided much later.
+    PSP_SETTLES_LATE = "psp-settles-late"
+    #: A capture or refund fails after it succeeded.
+    PSP_FAILS_LATE = "psp-fails-late"
+
+    # Webhooks.
+
+    #: Arrives before the answer of the call that it is about.
+    WEBHOOK_EARLY = "webhook-early"
+    #: Arrives hours or days later.
+    WEBHOOK_LATE = "webhook-late"
+    #: Arrives more than once.
+    WEBHOOK_REPEATED = "webhook-repeated"
+    #: Arrives after a later one.
+    WEBHOOK_REORDERED = "webhook-reordered"
+    #: Never arrives.
+    WEBHOOK_NEVER = "webhook-never"
+    #: Is about a payment that nobody knows.
+    WEBHOOK_UNKNOWN_PAYMENT = "webhook-unknown-payment"
+    #: Is of a kind that nobody knows.
+    WEBHOOK_UNKNOWN_KIND = "webhook-unknown-kind"
+    #: Tells another amount or currency.
+    WEBHOOK_OTHER_AMOUNT = "webhook-other-amount"
+    #: Is not the PSP's: changed, signed with another secret, or too old.
+    WEBHOOK_FORGED = "webhook-forged"
+    #: The PSP's webhook secret is rotated.
+    WEBHOOK_SECRET_ROTATED = "webhook-secret-rotated"  # noqa: S105 # the name of a fault
+
+    # commercetools.
+
+    #: Somebody wrote in between: 409.
+    CT_CONFLICT = "ct-conflict"
+    #: Many in a row.
+    CT_CONFLICT_STORM = "ct-conflict-storm"
+    #: 5xx, and nothing happened.
+    CT_ERROR_BEFORE = "ct-error-before"
+    #: 5xx after the effect.
+    CT_ERROR_AFTER = "ct-error-after"
+    #: 429.
+    CT_RATE_LIMIT = "ct-rate-limit"
+    #: A read gives what was there before.
+    CT_STALE_READ = "ct-stale-read"
+    #: Our token ends between two calls.
+    CT_TOKEN_EXPIRED = "ct-token-expired"  # noqa: S105 # the name of a fault
+    #: A subscription message comes more than once.
+    CT_MESSAGE_REPEATED = "ct-message-repeated"
+    #: A subscription message never comes.
+    CT_MESSAGE_NEVER = "ct-message-never"
+
+    # People.
+
+    #: A merchant writes to a Payment by hand meanwhile.
+    MERCHANT_EDITS_PAYMENT = "merchant-edits-payment"
+    #: A merchant, or the shop, changes the cart meanwhile.
+    MERCHANT_EDITS_CART = "merchant-edits-cart"
+
+
+#: Kinds that come once in a seed where they are on at all, rather than by chance at every opportunity.
+_SELDOM: Final = frozenset(
+    {
+        FaultKind.BUS_POISON,
+        FaultKind.BUS_NEWER_VERSION,
+        FaultKind.BUS_DAYS_LATE,
+        FaultKind.BUS_HOURS_LATE,
+        FaultKind.WIRE_OUTAGE,
+        FaultKind.PROCESS_STOPPED,
+        FaultKind.PROCESS_CLOCK_SKEWED,
+        FaultKind.WEBHOOK_UNKNOWN_PAYMENT,
+        FaultKind.WEBHOOK_UNKNOWN_KIND,
+        FaultKind.WEBHOOK_OTHER_AMOUNT,
+        FaultKind.WEBHOOK_FORGED,
+        FaultKind.WEBHOOK_SECRET_ROTATED,
+        FaultKind.CT_CONFLICT_STORM,
+        FaultKind.CT_TOKEN_EXPIRED,
+        FaultKind.PSP_KEY_EXPIRED,
+        FaultKind.MERCHANT_EDITS_CART,
+    }
+)
+
+
+@dataclass(kw_only=True, slots=True)
+class Budget:
+    """How many steps of actors and how many faults there may be: a prefix of the run. None: all."""
+
+    until: int | None = None
+    taken: int = 0
+
+    def take(self) -> bool:
+        """Whether this one is still within the prefix."""
+        self.taken += 1
+        return self.until is None or self.taken <= self.until
+
+
+@dataclass(kw_only=True, slots=True)
+class Bad:
+    """The bad luck of one seed: a few kinds of fault, each with a rate. The same questions get the same answers."""
+
+    rates: dict[FaultKind, float]
+    dice: random.Random
+    budget: Budget
+    recorder: Recorder
+    #: No fault strikes any more.
+    over: bool = False
+    _seldom: set[FaultKind] = field(default_factory=set)
+
+    def on(self, kind: FaultKind) -> bool:
+        """Whether this seed has it at all."""
+        return kind in self.rates
+
+    def strikes(self, kind: FaultKind, what: str = "") -> bool:
+        """Whether it strikes here and now. Noted if so."""
+        rate = self.rates.get(kind)
+        if rate is None or self.over:
+            return False
+        if self.dice.random() >= rate or kind in self._seldom:
+            return False
+        if not self.budget.take():
+            return False
+        if kind in _SELDOM:
+            self._seldom.add(kind)
+        self.note(kind, what)
+        return True
+
+    def first(self, kinds: Sequence[FaultKind], what: str = "") -> FaultKind | None:
+        """The first of these that strikes."""
+        return next((kind for kind in kinds if self.strikes(kind, what)), None)
+
+    def note(self, kind: FaultKind, what: str = "") -> None:
+        n, at = self.recorder.stamp()
+        self.recorder.faults.append(Fault(n=n, at=at, kind=kind.value, on=what))
+
+
+def bad_luck(seed: int, *, budget: Budget, recorder: Recorder) -> Bad:
+    """Which kinds this seed has, and how often."""
+    dice = random.Random(f"faults {seed}")  # noqa: S311 # repeatable on purpose
+    kinds = list(FaultKind)
+    count = dice.choice((0, 1, 2, 3, 4, 6, 9, 14))
+    chosen = dice.sample(kinds, count)
+    return Bad(
+        rates={kind: dice.choice((0.03, 0.1, 0.3, 0.6)) for kind in chosen},
+        dice=random.Random(f"strikes {seed}"),  # noqa: S311 # repeatable on purpose
+        budget=budget,
+        recorder=recorder,
+    )

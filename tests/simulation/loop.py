@@ -1,0 +1,139 @@
+"""An event loop on virtual time, with processes in it that can be killed.
+
+Law: the loop never changes asyncio's own order; it is first in, first out, as always. Time moves only when nothing is
+left to do at this moment. A process is a context variable: what runs in its context belongs to it, and once it is dead
+none of its handles runs any more. What it left behind (frames that wait, `finally` blocks) is kept until the seed is
+over, so that nothing of it is ever run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import heapq
+import selectors
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class StalledError(Exception):
+    """Nothing is left that could ever happen, and somebody still waits."""
+
+
+class Life:
+    """The life of a process: one incarnation of it."""
+
+    __slots__ = ("alive", "dies_at", "id", "on_death", "steps")
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002 # it is one
+        self.id = id
+        self.alive = True
+        #: Steps taken: a step is what runs from one await to the next.
+        self.steps = 0
+        #: The step before which it dies; 0: none.
+        self.dies_at = 0
+        self.on_death: Callable[[Life], None] | None = None
+
+
+#: Whose code runs. None: somebody outside the product.
+PROCESS: ContextVar[Life | None] = ContextVar("simulation_process", default=None)
+
+
+class _NoSelector(selectors.BaseSelector):
+    """Nothing outside this process ever speaks to a simulated loop."""
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> Any:
+        raise NotImplementedError
+
+    def unregister(self, fileobj: Any) -> Any:
+        raise NotImplementedError
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        return []
+
+    def get_map(self) -> Mapping[Any, Any]:
+        return {}
+
+
+class SimulatedLoop(asyncio.SelectorEventLoop):
+    """Virtual time from zero, in seconds."""
+
+    def __init__(self) -> None:
+        super().__init__(_NoSelector())
+        self._now = 0.0
+        #: Handles and tasks of the dead: kept, so that their frames are not closed.
+        self.graveyard: list[object] = []
+        self.complaints: list[str] = []
+        self.set_exception_handler(self._complain)
+
+    def time(self) -> float:
+        return self._now
+
+    def create_task(self, coro: Any, *, name: Any = None, context: Any = None) -> Any:
+        task = super().create_task(coro, name=name, context=context)
+        # A task that waits in the context of the dead is garbage to everybody else.
+        self.graveyard.append(task)
+        return task
+
+    def outside(self) -> contextvars.Context:
+        """A context that belongs to no process."""
+        context = contextvars.copy_context()
+        context.run(PROCESS.set, None)
+        return context
+
+    def bury(self) -> None:
+        """The seed is over: what is left may be collected, and must not run."""
+        for task in self.graveyard:
+            if isinstance(task, asyncio.Task):
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+        self.call_soon = self.call_at = self._refuse  # type: ignore[method-assign,assignment]
+        self.graveyard.clear()
+        self._ready.clear()  # type: ignore[attr-defined]
+        self._scheduled.clear()  # type: ignore[attr-defined]
+        self.close()
+
+    def _refuse(self, *_: object, **__: object) -> asyncio.Handle:
+        return asyncio.Handle(lambda: None, (), self)
+
+    def _make_self_pipe(self) -> None:
+        """No signals and no threads here."""
+        self._ssock = self._csock = None
+
+    def _close_self_pipe(self) -> None:
+        """There is none."""
+
+    def _complain(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        self.complaints.append(f"{context.get('message')}: {type(error).__name__}: {error}")
+
+    def _run_once(self) -> None:
+        ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]
+        if not ready:
+            while scheduled and scheduled[0]._cancelled:
+                heapq.heappop(scheduled)
+            if not scheduled:
+                raise StalledError("Nothing is left to happen. Whoever still waits waits for ever.")
+            self._now = max(self._now, scheduled[0]._when)
+        while scheduled and scheduled[0]._when <= self._now:
+            handle = heapq.heappop(scheduled)
+            handle._scheduled = False
+            ready.append(handle)
+        process = PROCESS
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if handle._cancelled:
+                continue
+            life = handle._context.get(process)
+            if life is not None:
+                if not life.alive:
+                    self.graveyard.append(handle)
+                    continue
+                life.steps += 1
+                if life.steps == life.dies_at and life.on_death is not None:
+                    life.on_death(life)
+                    self.graveyard.append(handle)
+                    continue
+            handle._run()

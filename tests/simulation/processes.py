@@ -1,0 +1,212 @@
+"""The product's processes: the shipped composition root, started, killed and stopped in simulated processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import random
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import SecretStr
+
+from ctpay.seams import Seams
+from ctpay.settings import Bus, Commercetools, Health, IngressSettings, Limits, Logs, Settings, Web
+from ctpay.wiring import open_ingress, open_workers
+from handlers.serving import make_runner
+from psp.sandbox.settings import SandboxSettings
+from simulation.faults import FaultKind
+from simulation.logs import Crash
+from simulation.loop import PROCESS, Life
+from simulation.outside import PROJECT, PUBLISHABLE_KEY, SECRET_KEY
+from simulation.wire import Connector, Door
+from workers.runtime import WORKERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import timedelta
+
+    from simulation.faults import Bad
+    from simulation.loop import SimulatedLoop
+    from simulation.record import Recorder
+    from simulation.travel import Travel
+    from simulation.wire import Street, Wire
+
+#: The PSP signs with the first at first, and with the second after a rotation. Ours know both.
+WEBHOOK_SECRETS: Final = (
+    "whsec_c2ltdWxhdGVkLXNlY3JldC1udW1iZXItb25lLTAwMDE=",
+    "whsec_c2ltdWxhdGVkLXNlY3JldC1udW1iZXItdHdvLTAwMDI=",
+)
+CLIENT_SECRET: Final = "demo-secret"  # noqa: S105 # opens a stand-in
+SHOP: Final = "https://shop.example"
+
+
+@cache
+def settings() -> IngressSettings:
+    """The same in every seed: settings are frozen."""
+    common = Settings(
+        commercetools=Commercetools(
+            project_key=PROJECT,
+            client_id="demo-client",
+            client_secret=SecretStr(CLIENT_SECRET),
+            auth_url="http://commercetools.example",
+            api_url="http://commercetools.example",
+            session_url="http://commercetools.example",
+        ),
+        bus=Bus(google_cloud_project="simulated"),
+        psp_name="sandbox",
+        psp=SandboxSettings(
+            url="http://psp.example",
+            secret_key=SecretStr(SECRET_KEY),
+            publishable_key=PUBLISHABLE_KEY,
+            webhook_secrets=tuple(map(SecretStr, WEBHOOK_SECRETS)),
+        ),
+        # An event waits an hour for its Payment, and not a day: what follows is the same.
+        limits=Limits(event_patience_s=3600, drain_s=25),
+        logs=Logs(),
+        health=Health(),
+    )
+    return IngressSettings(
+        common=common, web=Web(public_url="https://pay.example", allowed_origins=(SHOP,), merchant_return_url=SHOP)
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Site:
+    """What all processes of a seed share."""
+
+    loop: SimulatedLoop
+    recorder: Recorder
+    bad: Bad
+    dice: random.Random
+    wire: Wire
+    street: Street
+    travel: Travel
+    new_id: Callable[[], str]
+
+
+class Machine:
+    """One place where a process runs: again and again, if it dies."""
+
+    def __init__(self, site: Site, *, name: str, workers: Sequence[str]) -> None:
+        self._site = site
+        self.name = name
+        #: None at all: an ingress.
+        self._workers = workers
+        self.life: Life | None = None
+        self._incarnation = 0
+        self._stop: asyncio.Event | None = None
+        self._door: Door | None = None
+        self._skew_s = 0.0
+
+    @property
+    def up(self) -> bool:
+        return self.life is not None and self.life.alive
+
+    def start(self) -> None:
+        """Begin an incarnation."""
+        site = self._site
+        self._incarnation += 1
+        life = self.life = Life(id=f"{self.name}#{self._incarnation}")
+        life.on_death = self._struck
+        if site.bad.strikes(FaultKind.PROCESS_KILLED, life.id):
+            life.dies_at = site.dice.choice((20, 60, 200, 600, 2000)) + site.dice.randrange(200)
+        if site.bad.strikes(FaultKind.PROCESS_CLOCK_SKEWED, life.id):
+            self._skew_s = site.dice.uniform(-120, 120)
+        context = site.loop.outside()
+        context.run(PROCESS.set, life)
+        stop = self._stop = asyncio.Event()
+        run = self._run_ingress if not self._workers else self._run_workers
+        site.loop.create_task(run(life, stop, context), context=context)
+
+    def kill(self, *, late_s: float = 0.0) -> None:
+        """As SIGKILL does. What it had in hand comes again at the deadline, or so much later."""
+        if not self.up or self.life is None:
+            return
+        site, life = self._site, self.life
+        life.alive = False
+        n, at = site.recorder.stamp()
+        site.recorder.crashes.append(Crash(n=n, at=at, process=life.id, orderly=False))
+        self._gone(life, late_s=late_s)
+
+    def stop(self) -> None:
+        """As SIGTERM does."""
+        if self.up and self.life is not None and self._stop is not None:
+            site = self._site
+            n, at = site.recorder.stamp()
+            site.recorder.crashes.append(Crash(n=n, at=at, process=self.life.id, orderly=True))
+            self._stop.set()
+
+    def _struck(self, _: Life) -> None:
+        self.kill()
+
+    def _gone(self, life: Life, *, late_s: float) -> None:
+        site = self._site
+        site.wire.died(life)
+        if self._door is not None:
+            self._door.died()
+            site.street.doors.remove(self._door)
+            self._door = None
+        site.travel.abandon(life, late_s=late_s)
+        site.wire.later(site.dice.choice((0.5, 3.0, 20.0, 300.0)), self.start)
+
+    def _seams(self, life: Life) -> Seams:
+        site, wire = self._site, self._site.wire
+        jitter = random.Random(f"{site.dice.random()} {life.id}")  # noqa: S311 # repeatable on purpose
+        return Seams(
+            clock=_clock(site.recorder.now, self._skew_s),
+            new_id=site.new_id,
+            draw=jitter.random,
+            connector=lambda limit: Connector(wire, limit_per_host=limit),
+            bus=site.travel.open,
+        )
+
+    async def _run_workers(self, life: Life, stop: asyncio.Event, _: contextvars.Context) -> None:
+        async with open_workers(settings().common, self._workers, self._seams(life)) as workers:
+            await stop.wait()
+            await workers.drain()
+        self._ended(life)
+
+    async def _run_ingress(self, life: Life, stop: asyncio.Event, context: contextvars.Context) -> None:
+        site, drain_s = self._site, settings().common.limits.drain_s
+        async with open_ingress(settings(), self._seams(life)) as parts:
+            runner = make_runner(parts.app, shutdown_s=drain_s)
+            await runner.setup()
+            assert runner.server is not None
+            self._door = Door(life=life, context=context, server=runner.server)
+            site.street.doors.append(self._door)
+            await stop.wait()
+            # The load balancer sends nobody any more.
+            site.street.doors.remove(self._door)
+            parts.draining.begin()
+            site.loop.call_later(drain_s / 2, parts.replies.close)
+            await runner.cleanup()
+        self._door = None
+        self._ended(life)
+
+    def _ended(self, life: Life) -> None:
+        """After an orderly stop."""
+        life.alive = False
+        site = self._site
+        site.wire.died(life)
+        site.wire.later(site.dice.choice((0.5, 5.0)), self.start)
+
+
+def _clock(now: Callable[[], Any], skew_s: float) -> Callable[[], Any]:
+    if not skew_s:
+        return now
+    from datetime import timedelta as delta  # noqa: PLC0415
+
+    skew: timedelta = delta(seconds=skew_s)
+    return lambda: now() + skew
+
+
+def machines(site: Site) -> list[Machine]:
+    """Two ingresses, and two or three processes of workers."""
+    names = list(WORKERS)
+    found = [Machine(site, name=f"ingress-{number}", workers=()) for number in (1, 2)]
+    found += [Machine(site, name=f"workers-{number}", workers=names) for number in (1, 2)]
+    if site.dice.random() < 0.3:
+        found.append(Machine(site, name="workers-3", workers=site.dice.sample(names, 4)))
+    return found

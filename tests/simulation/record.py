@@ -1,0 +1,106 @@
+"""Where everything of one seed is written down, in one order."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from simulation.logs import BusEntry, Call, Crash, Effect, Exchange, Fate, Fault, LogLine, Version, Wrote
+
+if TYPE_CHECKING:
+    from simulation.logs import Document, Peer
+    from simulation.loop import SimulatedLoop
+
+#: When every seed begins.
+START: Final = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+@dataclass(kw_only=True, slots=True)
+class Draft:
+    """A call that is under way."""
+
+    n: int
+    at: datetime
+    process: str
+    peer: Peer
+    method: str
+    path: str
+    key: str | None
+    body: bytes
+    body_hash: str
+    performed_n: int | None = None
+    performed_at: datetime | None = None
+    status: int | None = None
+    reply: bytes = b""
+    fate: Fate | None = None
+    done_n: int | None = None
+    done_at: datetime | None = None
+    fault: str | None = None
+
+    def call(self) -> Call:
+        return Call(
+            n=self.n,
+            at=self.at,
+            process=self.process,
+            peer=self.peer,
+            method=self.method,
+            path=self.path,
+            key=self.key,
+            body=self.body,
+            document=_parsed(self.body),
+            body_hash=self.body_hash,
+            performed_n=self.performed_n,
+            performed_at=self.performed_at,
+            status=self.status,
+            reply=_parsed(self.reply),
+            fate=self.fate or Fate.GONE,
+            done_n=self.done_n,
+            done_at=self.done_at,
+            fault=self.fault,
+        )
+
+
+@dataclass(kw_only=True, slots=True)
+class Recorder:
+    """One seed's logs while it runs."""
+
+    loop: SimulatedLoop
+    #: Who writes to commercetools at this moment.
+    author: str = ""
+    effects: list[Effect] = field(default_factory=list)
+    calls: list[Draft] = field(default_factory=list)
+    payments: list[Version] = field(default_factory=list)
+    carts: list[Version] = field(default_factory=list)
+    bus: list[BusEntry] = field(default_factory=list)
+    exchanges: list[Exchange] = field(default_factory=list)
+    lines: list[LogLine] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    crashes: list[Crash] = field(default_factory=list)
+    wrote: list[Wrote] = field(default_factory=list)
+    strangers: set[str] = field(default_factory=set)
+    untrue_events: set[str] = field(default_factory=set)
+    canaries: set[str] = field(default_factory=set)
+    #: What actors did, for the timeline: place, time, text.
+    notes: list[tuple[int, datetime, str]] = field(default_factory=list)
+    _n: int = 0
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.loop.time())
+
+    def stamp(self) -> tuple[int, datetime]:
+        """The next place in the order, and the time."""
+        self._n += 1
+        return self._n, self.now()
+
+    def say(self, text: str) -> None:
+        n, at = self.stamp()
+        self.notes.append((n, at, text))
+
+
+def _parsed(body: bytes) -> Document | Any:
+    try:
+        return json.loads(body) if body else None
+    except ValueError:
+        return None

@@ -1,0 +1,303 @@
+"""One seed: everything is put together, runs until nothing moves any more, and leaves its history.
+
+The same seed gives the same history, byte for byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+import sys
+import uuid
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from bus.topics import POLICIES, Topic
+from ctpay.logs import Masker, allow
+from psp.sandbox.reads import CAPABILITIES
+from psp.signature import TOLERANCE
+from sandbox.psp import views
+from sandbox.psp.model import Terms
+from simulation.actors import Dashboard, Merchant, Shopper, Stage
+from simulation.courier import Courier
+from simulation.faults import Budget, FaultKind, bad_luck
+from simulation.logs import History, LogLine, Peer, Rules
+from simulation.loop import PROCESS, SimulatedLoop
+from simulation.outside import PROJECT, SECRET_KEY, CommercetoolsServer, PspServer
+from simulation.processes import CLIENT_SECRET, WEBHOOK_SECRETS, Site, machines, settings
+from simulation.record import START, Recorder
+from simulation.travel import Travel
+from simulation.wire import Street, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simulation.faults import Bad
+    from simulation.processes import Machine
+
+#: A run that is not at rest by then never will be.
+LONGEST: Final = timedelta(days=20)
+#: Everything rests for so long before it is believed.
+_STILL_S: Final = 90.0
+_LOOK_S: Final = 45.0
+
+
+def run(seed: int, *, until: int | None = None) -> History:
+    """The history of a seed; `until`: only so many steps of actors and faults."""
+    loop = SimulatedLoop()
+    recorder = Recorder(loop=loop)
+    budget = Budget(until=until)
+    try:
+        _listen(recorder)
+        asyncio.set_event_loop(loop)
+        return loop.run_until_complete(_World(seed, loop, recorder, budget).play())
+    finally:
+        asyncio.set_event_loop(None)
+        loop.bury()
+
+
+class _World:
+    def __init__(self, seed: int, loop: SimulatedLoop, recorder: Recorder, budget: Budget) -> None:
+        self.seed = seed
+        self.loop = loop
+        self.recorder = recorder
+        self.bad = bad_luck(seed, budget=budget, recorder=recorder)
+
+    def _dice(self, name: str) -> random.Random:
+        return random.Random(f"{name} {self.seed}")  # noqa: S311 # repeatable on purpose
+
+    async def play(self) -> History:
+        loop, recorder, bad = self.loop, self.recorder, self.bad
+        ids = self._dice("ids")
+
+        def new_id() -> str:
+            return str(uuid.UUID(int=ids.getrandbits(128), version=4))
+
+        wire = Wire(loop=loop, recorder=recorder, bad=bad, dice=self._dice("wire"))
+        street = Street(wire)
+        travel = Travel(loop=loop, recorder=recorder, bad=bad, dice=self._dice("bus"))
+        commercetools = CommercetoolsServer(
+            recorder=recorder, bad=bad, dice=self._dice("ct"), new_id=new_id, wire=wire, travel=travel
+        )
+        psp = PspServer(
+            recorder=recorder,
+            bad=bad,
+            dice=self._dice("psp"),
+            new_id=lambda: new_id().replace("-", "")[:24],
+            wire=wire,
+            secrets=WEBHOOK_SECRETS[:1],
+            terms=self._terms(),
+        )
+        wire.servers = {Peer.PSP: psp, Peer.COMMERCETOOLS: commercetools}
+        courier = Courier(
+            psp=psp, street=street, recorder=recorder, bad=bad, dice=self._dice("webhooks"), secrets=WEBHOOK_SECRETS
+        )
+        site = Site(
+            loop=loop,
+            recorder=recorder,
+            bad=bad,
+            dice=self._dice("processes"),
+            wire=wire,
+            street=street,
+            travel=travel,
+            new_id=new_id,
+        )
+        found = machines(site)
+        wire.kill = _killer(found)
+        for machine in found:
+            machine.start()
+        courting = loop.create_task(courier.run())
+        await asyncio.sleep(1.0)
+        stage = Stage(
+            dice=self._dice("actors"),
+            bad=bad,
+            recorder=recorder,
+            street=street,
+            commercetools=commercetools,
+            psp=psp,
+            new_id=new_id,
+            token=self._merchants_token(commercetools),
+        )
+        acting = [loop.create_task(one) for one in self._cast(stage, found, travel)]
+        await asyncio.wait(acting)
+        for task in acting:
+            task.result()
+        settled = await self._rest(travel, courier, wire, found, psp)
+        courting.cancel()
+        return self._history(psp, settled=settled)
+
+    def _terms(self) -> Terms:
+        dice = self._dice("terms")
+        late = 2 * 86400.0 if self.bad.on(FaultKind.PSP_SETTLES_LATE) else 10.0
+        return Terms(
+            settles_after_s=late,
+            fails_late_after_s=dice.choice((10.0, 3 * 86400.0)),
+            authorization_lifetime_s=None,
+        )
+
+    def _merchants_token(self, commercetools: CommercetoolsServer) -> str:
+        import base64  # noqa: PLC0415
+
+        basic = base64.b64encode(b"merchant:demo-secret").decode()
+        form = b"grant_type=client_credentials"
+        token = commercetools.front.tokens.issue(f"Basic {basic}", form, "", self.recorder.now())["access_token"]
+        self.recorder.canaries |= {token, SECRET_KEY, *WEBHOOK_SECRETS, CLIENT_SECRET}
+        return str(token)
+
+    def _cast(self, stage: Stage, found: list[Machine], travel: Travel) -> list[Any]:
+        """Everybody who acts in this seed."""
+        dice = stage.dice
+        cast: list[Any] = []
+        for number in range(1, 3 if dice.random() < 0.25 else 2):
+            shopper = Shopper(stage, number=number)
+            cast += [shopper.act(), Merchant(stage, cart=shopper.cart, acts=dice.choice((0, 1, 2, 2, 3, 4))).act()]
+        cast.append(Dashboard(stage).act())
+        for kind, act in (
+            (FaultKind.PROCESS_STOPPED, lambda: dice.choice(found).stop()),
+            (FaultKind.BUS_POISON, lambda: _poison(travel, dice)),
+            (FaultKind.BUS_NEWER_VERSION, lambda: _newer(travel, dice)),
+        ):
+            if self.bad.on(kind):
+                cast.append(self._once(kind, act, dice))
+        return cast
+
+    async def _once(self, kind: FaultKind, act: Callable[[], None], dice: random.Random) -> None:
+        await asyncio.sleep(dice.uniform(0.1, 30))
+        if self.bad.budget.take():
+            self.bad.note(kind)
+            act()
+
+    async def _rest(
+        self, travel: Travel, courier: Courier, wire: Wire, found: list[Machine], psp: PspServer
+    ) -> bool:
+        """No more faults; let time pass until nothing moves any more. Whether that came to be."""
+        self.bad.over = True
+        still_s = 0.0
+        while still_s < _STILL_S:
+            await asyncio.sleep(_LOOK_S)
+            if self.loop.time() > LONGEST.total_seconds():
+                return False
+            moves = (
+                wire.under_way
+                or not courier.idle
+                or psp.house.books.next_due() is not None
+                or not all(machine.up for machine in found)
+                or travel.moves()
+            )
+            still_s = 0.0 if moves else still_s + _LOOK_S
+        return True
+
+    def _history(self, psp: PspServer, *, settled: bool) -> History:
+        recorder = self.recorder
+        books = psp.house.books
+        limits = settings().common.limits
+        now = recorder.now()
+        changed = [one.at for one in (*recorder.payments, *recorder.effects)]
+        return History(
+            seed=self.seed,
+            rules=Rules(
+                project_key=PROJECT,
+                interface="ctpay-sandbox",
+                key_lifetime=CAPABILITIES.key_lifetime,
+                key_length_max=CAPABILITIES.key_length_max,
+                key_margin=timedelta(seconds=limits.key_margin_s),
+                authorization_send_by=timedelta(seconds=limits.authorization_send_by_s),
+                lease_max=timedelta(seconds=limits.lease_s),
+                event_patience=timedelta(seconds=limits.event_patience_s),
+                skew_max=timedelta(seconds=240),
+                attempts={topic.value: POLICIES[topic].attempts for topic in Topic},
+                webhook_tolerance=TOLERANCE,
+            ),
+            effects=tuple(recorder.effects),
+            psp_payments={
+                payment.id: views.payment(payment, base_url=books.base_url) for payment in books.payments.values()
+            },
+            calls=tuple(draft.call() for draft in recorder.calls),
+            payments=tuple(recorder.payments),
+            carts=tuple(recorder.carts),
+            bus=tuple(recorder.bus),
+            exchanges=tuple(sorted(recorder.exchanges, key=lambda one: one.n)),
+            lines=_masked(recorder),
+            faults=tuple(recorder.faults),
+            crashes=tuple(recorder.crashes),
+            merchants_wrote=tuple(recorder.wrote),
+            strangers=frozenset(recorder.strangers),
+            untrue_events=frozenset(recorder.untrue_events),
+            canaries=frozenset(recorder.canaries),
+            started_at=START,
+            faults_end=max((fault.at for fault in recorder.faults), default=START),
+            converged_at=max(changed, default=START),
+            ended_at=now,
+            settled=settled,
+        )
+
+
+def _killer(found: list[Machine]) -> Callable[[Any, float], None]:
+    def kill(life: Any, late_s: float) -> None:
+        for machine in found:
+            if machine.life is life:
+                machine.kill(late_s=late_s)
+
+    return kill
+
+
+def _poison(travel: Travel, dice: random.Random) -> None:
+    topic = dice.choice([one for one in Topic if one not in {Topic.RESULTS, Topic.DEAD_LETTERS}])
+    travel.put(topic, dice.choice((b"", b"not json", b"[]", b'{"type":', b"\xff\xfe", b'{"version":1}')), {})
+
+
+def _newer(travel: Travel, dice: random.Random) -> None:
+    topic = dice.choice((Topic.CAPTURE, Topic.AUTHORIZE, Topic.WEBHOOK))
+    document = {"version": 2, "type": "CapturePayment", "correlation_id": "newer", "novelty": {}}
+    travel.put(topic, json.dumps(document).encode(), {"type": "CapturePayment", "correlation_id": "newer"})
+
+
+# The product's log.
+
+
+def _listen(recorder: Recorder) -> None:
+    """Every line of the product goes into this seed's log."""
+
+    def capture(_logger: object, method: str, line: Any) -> Any:
+        if line.pop("exc_info", None):
+            error = sys.exc_info()[1]
+            line["exception"] = f"{type(error).__name__}: {error}"
+        life = PROCESS.get()
+        n, at = recorder.stamp()
+        fields = allow(None, method, {"level": method, **line})
+        recorder.lines.append(LogLine(n=n, at=at, process=life.id if life else "", fields=fields))
+        raise structlog.DropEvent
+
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, capture],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.PrintLoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _masked(recorder: Recorder) -> tuple[LogLine, ...]:
+    """The lines as they would be written. The masks are put on where there is something to mask."""
+    masker = Masker(settings().common.secrets())
+    canaries = recorder.canaries
+    lines = []
+    for line in recorder.lines:
+        text = " ".join(value for value in line.fields.values() if isinstance(value, str))
+        if any(canary in text for canary in canaries):
+            line = LogLine(n=line.n, at=line.at, process=line.process, fields=masker(None, "", dict(line.fields)))  # noqa: PLW2901
+        lines.append(line)
+    for complaint in recorder.loop.complaints:
+        n, at = recorder.stamp()
+        lines.append(LogLine(n=n, at=at, process="", fields={"event": "loop.complained", "error": complaint}))
+    return tuple(lines)
+
+
+with contextlib.suppress(ImportError):
+    # A seed is short and leaves nothing that a collection in its middle would help with.
+    import gc
+
+    gc.disable()

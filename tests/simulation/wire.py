@@ -1,0 +1,449 @@
+"""The wire in memory: what our processes ask of others, and what others ask of our ingress.
+
+Our side is the real aiohttp, client and server, byte for byte. The other side is as little HTTP as possible. Latencies
+and faults are chosen here by the seed, and whatever is under way when a process dies goes its way without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import aiohttp
+
+from simulation.faults import FaultKind
+from simulation.logs import Exchange, Fate, Genuine, Peer
+from simulation.loop import PROCESS, Life
+from simulation.record import Draft
+
+if TYPE_CHECKING:
+    from aiohttp import ClientRequest, ClientTimeout
+    from aiohttp.client_proto import ResponseHandler
+
+    from simulation.faults import Bad
+    from simulation.loop import SimulatedLoop
+    from simulation.record import Recorder
+
+#: Host in the settings -> who answers there.
+PEERS: Final = {"psp.example": Peer.PSP, "commercetools.example": Peer.COMMERCETOOLS}
+#: How long somebody outside waits for our ingress.
+PATIENCE_S: Final = 40.0
+
+_PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
+_BEFORE: Final = (FaultKind.WIRE_REQUEST_LOST, FaultKind.WIRE_RESET_BEFORE, FaultKind.WIRE_REQUEST_LATE)
+_AFTER: Final = (FaultKind.WIRE_REPLY_LOST, FaultKind.WIRE_RESET_AFTER, FaultKind.WIRE_REPLY_LATE)
+_KILLS: Final = {Peer.PSP: FaultKind.PROCESS_KILLED_AFTER_EFFECT, Peer.COMMERCETOOLS: FaultKind.PROCESS_KILLED_AFTER_WRITE}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """One request as it arrives at a stand-in."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+#: Status, body, headers: the stand-in calls it once, now or later.
+Respond = Callable[[int, bytes, Mapping[str, str]], None]
+
+
+class Server(Protocol):
+    """A stand-in behind the wire."""
+
+    def serve(self, request: Request, draft: Draft, respond: Respond) -> None: ...
+
+
+class Wire:
+    """All connections of one seed."""
+
+    def __init__(self, *, loop: SimulatedLoop, recorder: Recorder, bad: Bad, dice: random.Random) -> None:
+        self.loop = loop
+        self.recorder = recorder
+        self.bad = bad
+        self.dice = dice
+        self.outside = loop.outside()
+        self.servers: dict[Peer, Server] = {}
+        #: Kills a process: set by whoever runs them.
+        self.kill: Callable[[Life, float], None] = lambda _life, _late_s: None
+        self.ends: dict[Life, list[Outgoing]] = {}
+        self.under_way = 0
+        self._outage_until = dict.fromkeys(Peer, -1.0)
+
+    def latency(self) -> float:
+        """Seconds one way: mostly milliseconds, seldom seconds."""
+        draw = self.dice.random()
+        return 0.002 + draw * 0.05 if draw < 0.9 else draw * 1.5
+
+    def later(self, after_s: float, callback: Callable[..., None], *args: object) -> None:
+        """In nobody's context: it happens whoever dies."""
+        self.loop.call_later(after_s, callback, *args, context=self.outside)
+
+    def away(self, peer: Peer) -> bool:
+        """Whether nobody can be reached there."""
+        now = self.loop.time()
+        if now < self._outage_until[peer]:
+            return True
+        if self.bad.strikes(FaultKind.WIRE_OUTAGE, peer):
+            self._outage_until[peer] = now + self.dice.choice((30.0, 300.0, 3600.0, 5 * 3600.0))
+            return True
+        return False
+
+    def connect(self, life: Life, peer: Peer, protocol: ResponseHandler) -> None:
+        """Raises ConnectionRefusedError."""
+        if self.away(peer) or self.bad.strikes(FaultKind.WIRE_REFUSED, peer):
+            raise ConnectionRefusedError("The simulated peer refuses.")
+        end = Outgoing(self, life, peer, protocol)
+        self.ends.setdefault(life, []).append(end)
+        protocol.connection_made(end)
+
+    def died(self, life: Life) -> None:
+        """Nobody hears what arrives for this process from now on."""
+        for end in self.ends.pop(life, []):
+            end.over(Fate.DIED)
+
+    def sent(self, end: Outgoing, request: Request) -> Draft:
+        """A whole request has left a process."""
+        n, at = self.recorder.stamp()
+        target = f"{request.path}?{request.query}" if request.query else request.path
+        digest = hashlib.sha256(f"{request.method} {target}\n".encode() + request.body).hexdigest()
+        draft = Draft(
+            n=n,
+            at=at,
+            process=end.life.id,
+            peer=end.peer,
+            method=request.method,
+            path=target,
+            key=request.headers.get("idempotency-key"),
+            body=request.body,
+            body_hash=digest,
+        )
+        self.recorder.calls.append(draft)
+        what = f"{end.peer} {request.method} {request.path}"
+        fault = self.bad.first(_BEFORE, what)
+        draft.fault = fault
+        wait_s = self.latency()
+        match fault:
+            case FaultKind.WIRE_REQUEST_LOST:
+                return draft
+            case FaultKind.WIRE_RESET_BEFORE:
+                self.later(wait_s, end.reset)
+                return draft
+            case FaultKind.WIRE_REQUEST_LATE:
+                wait_s += self.dice.choice((3.0, 15.0, 60.0, 400.0))
+        self.under_way += 1
+        self.later(wait_s, self._arrived, end, request, draft)
+        return draft
+
+    def _arrived(self, end: Outgoing, request: Request, draft: Draft) -> None:
+        draft.performed_n, draft.performed_at = self.recorder.stamp()
+        self.recorder.author = end.life.id
+
+        def respond(status: int, body: bytes, headers: Mapping[str, str]) -> None:
+            self.under_way -= 1
+            self._replied(end, draft, status, body, headers)
+
+        self.servers[end.peer].serve(request, draft, respond)
+
+    def _replied(self, end: Outgoing, draft: Draft, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        draft.status, draft.reply = status, body
+        what = f"{end.peer} {draft.method} {draft.path}"
+        wait_s = self.latency()
+        if draft.method == "POST" and "/oauth/" not in draft.path:
+            if end.life.alive and end.peer is Peer.PSP and self.bad.strikes(FaultKind.PSP_KEY_EXPIRED, what):
+                draft.fault = draft.fault or FaultKind.PSP_KEY_EXPIRED
+                self.kill(end.life, self.dice.uniform(22, 80) * 3600)
+                return
+            if end.life.alive and self.bad.strikes(_KILLS[end.peer], what):
+                draft.fault = draft.fault or _KILLS[end.peer]
+                self.kill(end.life, 0.0)
+                return
+        match self.bad.first(_AFTER, what):
+            case FaultKind.WIRE_REPLY_LOST:
+                draft.fault = draft.fault or FaultKind.WIRE_REPLY_LOST
+                return
+            case FaultKind.WIRE_RESET_AFTER:
+                draft.fault = draft.fault or FaultKind.WIRE_RESET_AFTER
+                self.later(wait_s, end.reset)
+                return
+            case FaultKind.WIRE_REPLY_LATE:
+                draft.fault = draft.fault or FaultKind.WIRE_REPLY_LATE
+                wait_s += self.dice.choice((1.0, 9.0, 30.0))
+        head = b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n" % (
+            status,
+            _PHRASES.get(status, b"Other"),
+            len(body),
+        )
+        more = b"".join(b"%s: %s\r\n" % (name.encode(), value.encode()) for name, value in headers.items())
+        self.later(wait_s, end.deliver, head + more + b"\r\n" + body)
+
+
+class Outgoing(asyncio.Transport):
+    """One connection of one of our processes to somebody else; our end of it."""
+
+    def __init__(self, wire: Wire, life: Life, peer: Peer, protocol: ResponseHandler) -> None:
+        super().__init__()
+        self._wire = wire
+        self.life = life
+        self.peer = peer
+        self._protocol = protocol
+        self._written = bytearray()
+        self._draft: Draft | None = None
+        self._closed = False
+
+    # What aiohttp does.
+
+    def write(self, data: Any) -> None:
+        self._written += data
+        request = _request(self._written)
+        if request is not None:
+            self._draft = self._wire.sent(self, request)
+
+    def is_closing(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        if not self._closed:
+            self.over(Fate.GONE)
+            self._wire.loop.call_soon(self._protocol.connection_lost, None)
+
+    def abort(self) -> None:
+        self.close()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
+
+    def pause_reading(self) -> None:
+        """Nothing is ever too fast here."""
+
+    def resume_reading(self) -> None:
+        """Nothing is ever too fast here."""
+
+    # What the world does.
+
+    def deliver(self, data: bytes) -> None:
+        if self._closed or self._draft is None:
+            return
+        self._finish(Fate.ANSWERED)
+        self._protocol.data_received(data)
+
+    def reset(self) -> None:
+        if not self._closed:
+            self.over(Fate.RESET)
+            self._protocol.connection_lost(ConnectionResetError("The simulated connection broke."))
+
+    def over(self, fate: Fate) -> None:
+        """Nothing comes through any more."""
+        self._closed = True
+        self._finish(fate)
+
+    def _finish(self, fate: Fate) -> None:
+        draft, self._draft = self._draft, None
+        if draft is not None:
+            draft.fate = fate
+            draft.done_n, draft.done_at = self._wire.recorder.stamp()
+
+
+class Connector(aiohttp.BaseConnector):
+    """What the composition root takes in place of TCP."""
+
+    def __init__(self, wire: Wire, *, limit_per_host: int) -> None:
+        super().__init__(limit=0, limit_per_host=limit_per_host, keepalive_timeout=3600)
+        self._wire = wire
+
+    async def _create_connection(self, req: ClientRequest, traces: Any, timeout: ClientTimeout) -> ResponseHandler:
+        life = PROCESS.get()
+        assert life is not None, "only processes connect"
+        protocol: ResponseHandler = self._factory()
+        try:
+            self._wire.connect(life, PEERS[req.url.host or ""], protocol)
+        except OSError as error:
+            raise aiohttp.ClientConnectorError(req.connection_key, error) from error
+        return protocol
+
+
+def _request(written: bytearray) -> Request | None:
+    """The whole request in these bytes, which are then empty; None: some of it is still to come."""
+    end = written.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    first, *lines = written[:end].decode("latin-1").split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    length = int(headers.get("content-length", "0"))
+    if len(written) < end + 4 + length:
+        return None
+    body = bytes(written[end + 4 : end + 4 + length])
+    written.clear()
+    method, target, _ = first.split(" ")
+    path, _, query = target.partition("?")
+    return Request(method=method, path=path, query=query, headers=headers, body=body)
+
+
+# Towards our ingress.
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Got:
+    """What our ingress answered."""
+
+    status: int
+    document: Any
+    headers: Mapping[str, str]
+
+
+class Incoming(asyncio.Transport):
+    """One connection of somebody to our ingress; the ingress's end of it."""
+
+    def __init__(self, loop: SimulatedLoop) -> None:
+        super().__init__()
+        self._loop = loop
+        self.protocol: Any = None
+        self._written = bytearray()
+        self._waits: asyncio.Future[Got | None] | None = None
+        self.closed = False
+
+    def ask(self, data: bytes, life: Life, context: Any) -> asyncio.Future[Got | None]:
+        """Send a request; what comes back, or None where the connection breaks first."""
+        self._waits = self._loop.create_future()
+        self._loop.call_soon(self.protocol.data_received, data, context=context)
+        return self._waits
+
+    def cut(self) -> None:
+        """The other side dies, or we go."""
+        self.closed = True
+        if self._waits is not None and not self._waits.done():
+            self._waits.set_result(None)
+
+    def write(self, data: Any) -> None:
+        self._written += data
+        got = _response(self._written)
+        if got is not None and self._waits is not None and not self._waits.done():
+            self._waits.set_result(got)
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        if not self.closed:
+            self.cut()
+            self._loop.call_soon(self.protocol.connection_lost, None)
+
+    def abort(self) -> None:
+        self.close()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return ("192.0.2.1", 50000) if name == "peername" else default
+
+    def pause_reading(self) -> None:
+        """Nothing is ever too fast here."""
+
+    def resume_reading(self) -> None:
+        """Nothing is ever too fast here."""
+
+
+class Door:
+    """One ingress process as others reach it."""
+
+    def __init__(self, *, life: Life, context: Any, server: Callable[[], Any]) -> None:
+        self.life = life
+        self._context = context
+        self._server = server
+        self._idle: list[Incoming] = []
+        self._all: list[Incoming] = []
+
+    def died(self) -> None:
+        for end in self._all:
+            end.cut()
+
+    async def ask(self, wire: Wire, data: bytes) -> Got | None:
+        """One request; None where no answer came in time."""
+        end = next((one for one in self._idle if not one.closed), None)
+        if end is None:
+            end = Incoming(wire.loop)
+            end.protocol = self._context.copy().run(self._server)
+            self._context.copy().run(end.protocol.connection_made, end)
+            self._all.append(end)
+        else:
+            self._idle.remove(end)
+        got = end.ask(data, self.life, self._context)
+        done, _ = await asyncio.wait({got}, timeout=PATIENCE_S)
+        if not done:
+            end.close()
+            return None
+        if not end.closed:
+            self._idle.append(end)
+        return got.result()
+
+
+class Street:
+    """The way from shoppers, merchants and the PSP to our ingress: whichever door is open."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.doors: list[Door] = []
+
+    async def ask(
+        self,
+        actor: str,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        genuine: Genuine | None = None,
+    ) -> Got | None:
+        """One request to some ingress. None: nobody was there, or no answer came."""
+        wire, recorder = self._wire, self._wire.recorder
+        await asyncio.sleep(wire.latency())
+        open_doors = [door for door in self.doors if door.life.alive]
+        if not open_doors:
+            return None
+        door = wire.dice.choice(open_doors)
+        n, at = recorder.stamp()
+        lines = [f"{method} {path} HTTP/1.1", "Host: ingress.example", f"Content-Length: {len(body)}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        got = await door.ask(wire, "\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        done_n, done_at = recorder.stamp()
+        recorder.exchanges.append(
+            Exchange(
+                n=n,
+                at=at,
+                actor=actor,
+                process=door.life.id,
+                method=method,
+                path=path,
+                headers=headers,
+                key=headers.get("Idempotency-Key"),
+                body=body,
+                status=got.status if got else None,
+                answer=got.document if got else None,
+                done_n=done_n if got else None,
+                done_at=done_at if got else None,
+                genuine=genuine,
+            )
+        )
+        await asyncio.sleep(wire.latency())
+        return got
+
+
+def _response(written: bytearray) -> Got | None:
+    end = written.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    first, *lines = written[:end].decode("latin-1").split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    length = int(headers.get("content-length", "0"))
+    if len(written) < end + 4 + length:
+        return None
+    body = bytes(written[end + 4 : end + 4 + length])
+    written.clear()
+    is_json = headers.get("content-type", "").startswith("application/json")
+    return Got(status=int(first.split(" ")[1]), document=json.loads(body) if is_json else None, headers=headers)
