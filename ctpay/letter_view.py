@@ -98,7 +98,10 @@ def _body(data: bytes, mask: Mask) -> dict[str, object]:
     except MalformedMessageError:
         return {"not_ours": _outline(data, mask)}
     shown: dict[str, object] = {}
-    for name, value in message.model_dump(mode="python", exclude_none=True).items():
+    for name in type(message).model_fields:
+        value = getattr(message, name)
+        if value is None:
+            continue
         if isinstance(value, bytes):
             shown[name] = _outline(value, mask)
         elif isinstance(value, datetime):

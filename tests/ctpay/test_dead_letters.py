@@ -1,0 +1,407 @@
+"""`ctpay dead-letters`: what a person sees, what he must not see, and what becomes of a letter."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import sys
+from base64 import b64encode
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import SecretStr
+from rich.console import Console
+from support.pubsub_servers import stand_in_server
+from typer.testing import CliRunner
+
+from bus.letters import epitaph, read
+from bus.memory import Happening, MemoryBus, Mishap
+from bus.messages import AuthorizePayment, CompleteAuthorization, PspNotification, attributes, encode
+from bus.port import Cause, Delivery, dead
+from bus.provision import ensure
+from bus.pubsub import PubsubPublisher
+from bus.shelf import ShelfError
+from bus.topics import Names, Topic
+from ctpay import letters as subject
+from ctpay import local, ports
+from ctpay.cli import app
+from ctpay.letter_filter import Wanted, age
+from ctpay.letter_view import whole
+from ctpay.letters import Desk
+from ctpay.logs import MASK, Masker
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+CANARY = "canary-4711"
+
+
+class Clock:
+    now = NOON
+
+    def __call__(self):
+        return self.now
+
+
+class Office:
+    """A desk over the bus in memory, and what was said at it."""
+
+    def __init__(self, *, as_json=False, count_max=100):
+        self.clock = Clock()
+        self.bus = MemoryBus(clock=self.clock)
+        self.out = io.StringIO()
+        self.desk = Desk(
+            open_shelf=self.bus.shelf,
+            publisher=self.bus,
+            clock=self.clock,
+            mask=Masker().text,
+            console=Console(file=self.out, width=200),
+            as_json=as_json,
+            count_max=count_max,
+        )
+
+    async def bury(self, data=b"?", *, topic=Topic.REFUND, cause=Cause.POISON, reason="it says no", **named):
+        delivery = Delivery(message_id="m", data=data, attributes=named, published_at=self.clock(), attempt=1)
+        written = epitaph(topic, delivery, dead(reason, cause), self.clock())
+        await self.bus.publish(Topic.DEAD_LETTERS, data, written)
+        return str(self.bus._count)
+
+    @property
+    def lines(self):
+        return [json.loads(line) for line in self.out.getvalue().splitlines()]
+
+    @property
+    def left(self):
+        return [one.message_id for one in self.bus.for_people]
+
+    def published(self, topic):
+        return [one for one in self.bus.log if one.happening is Happening.PUBLISHED and one.topic is topic]
+
+
+async def test_a_listing_has_every_letter_the_longest_dead_first_and_takes_none_away():
+    office = Office(as_json=True)
+    first = await office.bury(type="RefundPayment", correlation_id="c-1")
+    office.clock.now += timedelta(hours=1)
+    second = await office.bury(topic=Topic.WEBHOOK, cause=Cause.REFUSED, reason="no such thing")
+    await office.bury(cause=Cause.OUTAGE)
+    assert await office.desk.listing(Wanted()) == 0
+    assert [one["id"] for one in office.lines] == [first, second] == office.left
+    assert office.lines[0] == {
+        "id": first,
+        "worker": "refund",
+        "type": "RefundPayment",
+        "cause": "poison",
+        "reason": "it says no",
+        "error": None,
+        "correlation_id": "c-1",
+        "attempts": 1,
+        "replays": 0,
+        "published_at": "2026-03-01T12:00:00+00:00",
+        "first_dead_at": "2026-03-01T12:00:00+00:00",
+        "dead_at": "2026-03-01T12:00:00+00:00",
+        "bytes": 1,
+    }
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(5, "5s ago"), (300, "5m ago"), (7200, "2h ago"), (3 * 86400, "3d ago")])
+async def test_a_table_says_how_long_ago(seconds, told):
+    office = Office()
+    letter = await office.bury()
+    office.clock.now += timedelta(seconds=seconds)
+    assert await office.desk.listing(Wanted()) == 0
+    assert all(text in office.out.getvalue() for text in (letter, "refund", "poison", "it says no", told))
+
+
+async def test_no_letters_are_told_in_words():
+    office = Office()
+    assert await office.desk.listing(Wanted()) == 0
+    assert "No dead letter" in office.out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (Wanted(worker=Topic.WEBHOOK), [1]),
+        (Wanted(reason="SUCH"), [1]),
+        (Wanted(cause=Cause.POISON), [0]),
+        (Wanted(type="RefundPayment"), [0]),
+        (Wanted(correlation_id="c-2"), [1]),
+        (Wanted(older_than=timedelta(hours=1)), [0]),
+        (Wanted(newer_than=timedelta(hours=1)), [1]),
+        (Wanted(cause=Cause.POISON, worker=Topic.WEBHOOK), []),
+        (Wanted(), [0, 1]),
+    ],
+)
+async def test_a_filter_means_what_fits_all_of_it(wanted, found):
+    office = Office(as_json=True)
+    ids = [await office.bury(type="RefundPayment", correlation_id="c-1")]
+    office.clock.now += timedelta(hours=2)
+    named = {"type": "PspNotification", "correlation_id": "c-2"}
+    ids.append(await office.bury(topic=Topic.WEBHOOK, cause=Cause.REFUSED, reason="no such thing", **named))
+    office.clock.now += timedelta(minutes=1)
+    await office.desk.listing(wanted)
+    assert [one["id"] for one in office.lines] == [ids[index] for index in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("90s", timedelta(seconds=90)),
+        ("30m", timedelta(minutes=30)),
+        ("2h", timedelta(hours=2)),
+        ("7d", timedelta(days=7)),
+    ],
+)
+def test_an_age_has_a_unit(text, found):
+    assert age(text) == found
+    for wrong in ("", text[:-1], f" {text}", f"-{text}", "1w"):
+        with pytest.raises(ValueError, match="30m"):
+            age(wrong)
+
+
+async def test_a_replay_has_the_same_bytes_and_the_original_attributes_and_the_letter_goes():
+    office = Office(as_json=True)
+    letter = await office.bury(b"\x00 body", type="RefundPayment", correlation_id="c-1")
+    stays = await office.bury(topic=Topic.WEBHOOK)
+    assert await office.desk.replay(Wanted(worker=Topic.REFUND), per_s=1000) == 0
+    (sent,) = office.published(Topic.REFUND)
+    assert sent.data == b"\x00 body"
+    original = {name: value for name, value in sent.attributes.items() if not name.startswith("ctpay_")}
+    assert original == {"type": "RefundPayment", "correlation_id": "c-1"}
+    assert sent.attributes["ctpay_replays"] == "1"
+    assert office.left == [stays]
+    assert [(one["result"], one["id"]) for one in office.lines] == [("replayed", letter)]
+
+
+@pytest.mark.parametrize("mishap", [Mishap.PUBLISH_FAILS, Mishap.REPLY_LOST])
+async def test_a_letter_whose_replay_is_not_confirmed_stays(mishap, capsys):
+    office = Office()
+    await office.bury()
+    office.bus.mishaps = lambda topic, _: mishap if topic is Topic.REFUND else None
+    assert await office.desk.replay(Wanted(), per_s=1000) == 1
+    assert len(office.left) == 1
+    assert "The bus " in capsys.readouterr().err
+    office.bus.mishaps = lambda *_: None
+    assert await office.desk.replay(Wanted(), per_s=1000) == 0
+    assert office.left == []
+
+
+async def test_a_letter_that_dies_again_is_not_replayed_twice_in_one_run():
+    office = Office(as_json=True)
+
+    async def poisoned(_delivery):
+        return dead("again", Cause.POISON)
+
+    await office.bus.consume(Topic.REFUND, poisoned)
+    for _ in range(3):
+        await office.bury()
+    assert await office.desk.replay(Wanted(), per_s=1000) == 0
+    assert len(office.published(Topic.REFUND)) == 3
+
+
+@pytest.mark.parametrize("action", ["replay", "drop"])
+async def test_a_trial_tells_and_does_nothing(action):
+    office = Office()
+    letter = await office.bury()
+    assert await getattr(office.desk, action)(Wanted(), per_s=None) == 0
+    assert office.left == [letter]
+    assert office.published(Topic.REFUND) == []
+    assert f"would be {action}" in office.out.getvalue()
+
+
+async def test_what_is_dropped_is_gone_and_nothing_is_sent():
+    office = Office()
+    first, second = await office.bury(), await office.bury()
+    assert await office.desk.drop(Wanted(ids=frozenset({first})), per_s=1000) == 0
+    assert office.left == [second]
+    assert office.published(Topic.REFUND) == []
+    assert "1 dropped" in office.out.getvalue()
+
+
+async def test_letters_are_replayed_no_faster_than_asked():
+    office = Office()
+    for _ in range(4):
+        await office.bury()
+    started = asyncio.get_running_loop().time()
+    await office.desk.replay(Wanted(), per_s=50)
+    assert asyncio.get_running_loop().time() - started >= 3 / 50
+
+
+async def test_a_letter_from_nowhere_is_not_replayed_and_can_be_dropped(capsys):
+    office = Office()
+    await office.bus.publish(Topic.DEAD_LETTERS, b"?", {"ctpay_for": "person"})
+    assert await office.desk.replay(Wanted(), per_s=1000) == 1
+    assert "nobody knows its topic" in capsys.readouterr().err
+    assert len(office.left) == 1
+    assert await office.desk.drop(Wanted(), per_s=1000) == 0
+    assert office.left == []
+
+
+@pytest.mark.parametrize("limit", ["count", "bytes"])
+async def test_no_more_are_taken_in_hand_than_allowed_and_that_is_said(limit, capsys, monkeypatch):
+    office = Office(as_json=True, count_max=2 if limit == "count" else 100)
+    monkeypatch.setattr(subject, "_GATHERED_BYTES_MAX", 10**9 if limit == "count" else 25)
+    for _ in range(3):
+        await office.bury(b"0123456789")
+    assert await office.desk.listing(Wanted()) == 0
+    assert len(office.lines) == 2
+    assert "There are more" in capsys.readouterr().err
+    assert len(office.left) == 3
+
+
+async def test_an_id_that_is_not_there_is_told(capsys):
+    office = Office()
+    letter = await office.bury()
+    assert await office.desk.show(Wanted(ids=frozenset({letter, "4711"}))) == 1
+    assert "4711" in capsys.readouterr().err
+    assert letter in office.out.getvalue()
+
+
+async def test_where_the_bus_is_away_that_is_told_and_the_exit_code_is_1(capsys):
+    office = Office()
+
+    @asynccontextmanager
+    async def away():
+        raise ShelfError("Run `ctpay setup`.")
+        yield
+
+    assert await replace(office.desk, open_shelf=away).listing(Wanted()) == 1
+    assert "ctpay setup" in capsys.readouterr().err
+
+
+# What must not be seen.
+
+
+def shown(data, **named):
+    delivery = Delivery(message_id="1", data=data, attributes=named, published_at=NOON, attempt=0)
+    return whole(read(delivery), Masker([SecretStr("configured-secret")]).text)
+
+
+def message_with_secrets(kind):
+    common = {"correlation_id": "c-1"}
+    command = {"command_id": "o-1", "accepted_at": NOON, "cart_id": "cart-1", **common}
+    if kind is AuthorizePayment:
+        secret = {"owner": CANARY, "token": SecretStr(CANARY), "request_hash": CANARY, "return_url": CANARY}
+        return kind(method="card", merchant_reference=CANARY, attempt_key=CANARY, **secret, **command)
+    if kind is CompleteAuthorization:
+        return kind(operation="o-0", owner=CANARY, parameters={CANARY: CANARY}, **command)
+    body = b64encode(
+        json.dumps({"id": "evt_1", "type": "payment.captured", "name": CANARY, "data": {"x": CANARY}}).encode()
+    )
+    return PspNotification(
+        event_id="n-1", psp="sandbox", headers={CANARY: CANARY}, body=body, received_at=NOON, **common
+    )
+
+
+@pytest.mark.parametrize("kind", [AuthorizePayment, CompleteAuthorization, PspNotification])
+def test_of_a_message_of_ours_what_is_listed_is_shown_and_all_else_is_masked(kind):
+    message = message_with_secrets(kind)
+    found = shown(encode(message), **attributes(message))
+    assert CANARY not in json.dumps(found)
+    assert found["message"]["correlation_id"] == "c-1"
+    assert MASK in found["message"].values()
+
+
+def test_of_a_webhook_the_bodys_size_hash_and_plain_fields_are_shown():
+    body = shown(encode(message_with_secrets(PspNotification)))["message"]["body"]
+    assert body["fields"] == {"id": "evt_1", "type": "payment.captured", "data": {MASK: "1 more"}, MASK: "1 more"}
+    assert (len(body["sha256"]), body["bytes"] > 50) == (64, True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        CANARY.encode(),
+        b"\xff" + CANARY.encode(),
+        json.dumps([CANARY]).encode(),
+        json.dumps({CANARY: CANARY, "type": {CANARY: CANARY}, "data": [CANARY]}).encode(),
+        json.dumps({"type": "AuthorizePayment", "token": CANARY}).encode(),
+        json.dumps({"resource": {"data": {"resource": {"data": {"id": CANARY}}}}}).encode(),
+        json.dumps({"id": "configured-secret", "data": {"id": "tok_secret_of_a_shopper"}}).encode(),
+        b"[" * 200_000,
+        json.dumps({"id": CANARY, "x": "x" * 1_000_000}).encode(),
+    ],
+    ids=["words", "bytes", "list", "object", "half ours", "deep", "secrets", "abyss", "large"],
+)
+def test_bytes_that_are_none_of_our_messages_are_never_quoted(data):
+    found = json.dumps(shown(data))
+    assert not any(secret in found for secret in (CANARY, "configured-secret", "tok_secret"))
+    assert '"sha256"' in found
+
+
+async def test_nothing_on_a_letter_moves_the_cursor_or_is_taken_for_markup():
+    office = Office()
+    evil = "\x1b[2J[red]:smile:\u202e\r\n" + "x" * 2000
+    letter = await office.bury(evil.encode(), reason=evil, type=evil, correlation_id=evil)
+    await office.desk.listing(Wanted())
+    await office.desk.show(Wanted(ids=frozenset({letter})))
+    await office.desk.replay(Wanted(), per_s=1000)
+    said = office.out.getvalue()
+    assert not any(sign in said for sign in ("\x1b", "\u202e", "\r"))
+    assert "[red]:smile:" in said
+    assert "x" * 301 not in said
+
+
+# The command itself.
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["replay"],
+        ["drop"],
+        ["drop", "--yes"],
+        ["show"],
+        ["list", "--older-than", "long"],
+        ["list", "--cause", "bad luck"],
+        ["list", "--worker", "nobody"],
+        ["replay", "--all", "--rate", "0"],
+        ["list", "--limit", "0"],
+    ],
+)
+def test_arguments_that_cannot_be_used_end_with_2(arguments):
+    assert CliRunner().invoke(app, ["dead-letters", *arguments]).exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["list", "show", "replay", "drop"])
+def test_every_command_has_an_example(command):
+    said = CliRunner().invoke(app, ["dead-letters", command, "--help"], env={"COLUMNS": "200"}).output
+    assert f"ctpay dead-letters {command}" in said
+
+
+async def test_from_a_shell_letters_are_listed_shown_replayed_and_dropped(monkeypatch):
+    with stand_in_server() as address:
+        environment = local.environment(ports.free(), os.environ) | {"PUBSUB_EMULATOR_HOST": address}
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", address)
+        names = Names(project=environment["GOOGLE_CLOUD_PROJECT"])
+
+        async def ctpay(*arguments):
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "ctpay", "dead-letters", *arguments),
+                env=environment,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            out, err = await process.communicate()
+            return process.returncode, out.decode(), err.decode()
+
+        await asyncio.to_thread(ensure, names)
+        publisher = PubsubPublisher(names=names)
+        for topic in (Topic.REFUND, Topic.WEBHOOK):
+            delivery = Delivery(message_id="m", data=CANARY.encode(), attributes={}, published_at=NOON, attempt=1)
+            await publisher.publish(Topic.DEAD_LETTERS, delivery.data, epitaph(topic, delivery, dead("no"), NOON))
+        await publisher.close()
+        code, out, _ = await ctpay("list", "--json", "--wait", "0.3")
+        found = {one["worker"]: one["id"] for one in map(json.loads, out.splitlines())}
+        assert (code, set(found)) == (0, {"refund", "webhook"})
+        code, out, _ = await ctpay("show", found["refund"])
+        assert (code, json.loads(out)["id"], CANARY in out) == (0, found["refund"], False)
+        code, out, _ = await ctpay("replay", found["refund"])
+        assert (code, "1 replayed" in out) == (0, True)
+        code, out, said = await ctpay("drop", "--worker", "webhook", "--yes", "--json", "--wait", "0.3")
+        assert (code, json.loads(out)["result"]) == (0, "dropped")
+        assert '"dead_letter.dropped"' in said
+        code, out, _ = await ctpay("list", "--json", "--wait", "0.3")
+        assert (code, out) == (0, "")
