@@ -20,7 +20,7 @@ import aiohttp
 from aiohttp import web
 from pydantic import SecretStr
 
-from bus.port import Cause, Consumption
+from bus.port import Cause, Consumption, Publisher
 from bus.pubsub import PubsubPublisher, PubsubSubscriber
 from bus.topics import Names
 from ct.client import Commercetools
@@ -133,24 +133,12 @@ async def open_workers(settings: Settings, names: Sequence[str], seams: Seams | 
     """These workers, taking messages until the end of the block, where they finish what they have in hand."""
     seams = seams or REAL
     async with open_outside(settings, seams) as outside, seams.bus(settings) as (publisher, subscriber):
-        work = Work(
-            ledger=outside.ledger,
-            psp=settings.psp.adapter(outside.psp_seams),
-            publisher=publisher,
-            clock=seams.clock,
-            project_key=settings.commercetools.project_key,
-            limits=WorkLimits(
-                authorization_send_by=timedelta(seconds=settings.limits.authorization_send_by_s),
-                key_margin=timedelta(seconds=settings.limits.key_margin_s),
-                lease_max=timedelta(seconds=settings.limits.lease_s),
-                event_patience=timedelta(seconds=settings.limits.event_patience_s),
-            ),
-        )
+        work = _work(settings, outside, publisher, seams)
         workers = Workers(consumptions={}, letters=work.letters)
         try:
             for name in names:
                 if name == reconcile_schedule.NAME:
-                    workers.consumptions[name] = _reconciliation(settings, work)
+                    workers.consumptions[name] = _reconciliation(settings, work, seams)
                     continue
                 topic, handle = runtime.handler(name, work)
                 workers.consumptions[name] = await subscriber.consume(topic, handle)
@@ -159,12 +147,36 @@ async def open_workers(settings: Settings, names: Sequence[str], seams: Seams | 
             await workers.drain()
 
 
-def _reconciliation(settings: Settings, work: Work) -> Schedule:
+@contextlib.asynccontextmanager
+async def open_work(settings: Settings) -> AsyncIterator[Work]:
+    """What a command needs that does a worker's work by a person's wish."""
+    async with open_outside(settings, REAL) as outside, REAL.bus(settings) as (publisher, _):
+        yield _work(settings, outside, publisher, REAL)
+
+
+def _work(settings: Settings, outside: Outside, publisher: Publisher, seams: Seams) -> Work:
+    limits = settings.limits
+    return Work(
+        ledger=outside.ledger,
+        psp=settings.psp.adapter(outside.psp_seams),
+        publisher=publisher,
+        clock=seams.clock,
+        project_key=settings.commercetools.project_key,
+        limits=WorkLimits(
+            authorization_send_by=timedelta(seconds=limits.authorization_send_by_s),
+            key_margin=timedelta(seconds=limits.key_margin_s),
+            lease_max=timedelta(seconds=limits.lease_s),
+            event_patience=timedelta(seconds=limits.event_patience_s),
+        ),
+    )
+
+
+def _reconciliation(settings: Settings, work: Work, seams: Seams) -> Schedule:
     limits = settings.limits
     return Schedule(
         work=work,
-        draw=draw,
-        new_id=new_id,
+        draw=seams.draw,
+        new_id=seams.new_id,
         every_s=limits.reconcile_every_s,
         rested_s=limits.reconcile_rested_s,
         drain_within_s=limits.drain_s,

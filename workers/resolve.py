@@ -1,0 +1,106 @@
+"""Ending by a person's word what stayed unknown: the PSP is asked first, and what it says counts for more.
+
+Law: the same guarded write, the same order of states and the same plan as everywhere; who, when and how are written
+on the Payment.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ct.judge import Refusal
+from ct.plan import target_of
+from ct.resolution import NotResolved, Resolution, Resolved
+from ct.resolution import resolve as decide
+from ct.states import RANK
+from psp.errors import OutcomeUnknownError, RefusedError
+from workers.perform import look_up, settle
+from workers.superseded import give_back_if_superseded
+
+if TYPE_CHECKING:
+    from ct.payment import Payment, Transaction
+    from psp.facts import State
+    from psp.port import Answer
+    from workers.work import Work
+
+
+class End(enum.StrEnum):
+    """How it ended."""
+
+    #: The person's word is written.
+    WRITTEN = "written"
+    #: The PSP can tell after all, and says the same: its evidence is written.
+    AGREED = "agreed"
+    #: Nothing of the person's is written, for a reason.
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ended:
+    """What came of a person's word."""
+
+    end: End
+    #: The state that the transaction has now; None where there is none.
+    state: State | None
+    #: Of REFUSED: why.
+    refusal: Refusal | None = None
+
+
+async def resolve(work: Work, payment_id: str, resolution: Resolution) -> Ended:
+    """End the transaction, unless it is decided, not ours, or the PSP itself can tell.
+
+    Raises RetryableError where the PSP cannot be reached to be asked, NotFoundError and the others of `ct.errors`, and
+    PublishError where money on a superseded attempt could not be sent back; it can then be repeated.
+    """
+    ledger = work.ledger
+    payment = await ledger.load(payment_id)
+    verdict = _decided(work, payment, resolution)
+    transaction = payment.transaction(resolution.transaction_id)
+    if isinstance(verdict, NotResolved) or transaction is None:
+        refusal = verdict.refusal if isinstance(verdict, NotResolved) else None
+        return Ended(end=End.REFUSED, state=transaction.state if transaction else None, refusal=refusal)
+    known = await _known(work, payment, transaction)
+    if known is not None:
+        return await _believe(work, payment, transaction, resolution, known)
+    payment, verdict = await ledger.change(payment, lambda current: _decided(work, current, resolution))
+    if isinstance(verdict, Resolved):
+        await give_back_if_superseded(work, payment, correlation_id=resolution.cause)
+    state = _state(payment, transaction)
+    if isinstance(verdict, NotResolved):
+        return Ended(end=End.REFUSED, state=state, refusal=verdict.refusal)
+    return Ended(end=End.WRITTEN, state=state)
+
+
+def _decided(work: Work, payment: Payment, resolution: Resolution) -> Resolved | NotResolved:
+    return decide(payment, resolution, interface=work.ledger.interface, project_key=work.project_key)
+
+
+def _state(payment: Payment, transaction: Transaction) -> State:
+    return (payment.transaction(transaction.id) or transaction).state
+
+
+async def _known(work: Work, payment: Payment, transaction: Transaction) -> Answer | None:
+    """What the PSP says of it; None where it knows nothing, cannot be asked, or cannot be understood."""
+    if not work.psp.capabilities.lookup_by:
+        return None
+    try:
+        return await look_up(work, payment, transaction)
+    except (RefusedError, OutcomeUnknownError):
+        return None
+
+
+async def _believe(
+    work: Work, payment: Payment, transaction: Transaction, resolution: Resolution, known: Answer
+) -> Ended:
+    """The PSP's own word goes before a person's."""
+    about = [fact for fact in known.facts if target_of(payment, fact) == transaction]
+    told = max(about, key=lambda fact: RANK[fact.state])
+    payment = await settle(work, payment, known, cause=resolution.cause)
+    state = _state(payment, transaction)
+    if state is resolution.state:
+        return Ended(end=End.AGREED, state=state)
+    said = f"{told.kind} {told.state} of {told.amount}"
+    message = f"The PSP itself says: {said}. What it says is written; ask the PSP if it is wrong."
+    return Ended(end=End.REFUSED, state=state, refusal=Refusal(code="psp-says-otherwise", message=message))
