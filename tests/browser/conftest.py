@@ -290,12 +290,12 @@ async def processor(psp):
 async def open_payment(processor, open_tab):
     """Opens a page of `docs/example`, on an origin of its own, with a component in it that can be typed into.
 
-    `builder`: instead of the drop-in, with `build` for its options. `isolate` False: the same origin again.
+    `builder`: instead of the drop-in, with `build` for its options. `edit`: makes another text of the page's.
     """
     servers = []
 
     async def open_(
-        *, builder=None, build="{}", page="index.html", language="en", direction="ltr", path="/", **options
+        *, builder=None, build="{}", page="index.html", language="en", direction="ltr", path="/", edit=None, **options
     ) -> Page:
         around = Around(
             processor_url=processor.url,
@@ -306,7 +306,10 @@ async def open_payment(processor, open_tab):
         )
 
         async def show(request: web.Request) -> web.StreamResponse:
-            return example.page(page, around)
+            shown = example.page(page, around)
+            if edit is not None:
+                shown.text = edit(shown.text)
+            return shown
 
         app = web.Application()
         app.router.add_get("/", show)
