@@ -87,13 +87,13 @@ class Book:
 
     # commercetools.
 
-    def cart(self, *payments: str, total: int = 4200, author: str = "merchant", id: str = "cart") -> Book:
+    def cart(self, *payments: str, total: int = 4200, author: str = "merchant", name: str = "cart") -> Book:
         document = {
             "totalPrice": {"centAmount": total, "currencyCode": "EUR"},
             "paymentInfo": {"payments": [{"typeId": "payment", "id": one} for one in payments]},
         }
-        versions = sum(one.id == id for one in self.logs["carts"])
-        entry = Version(**self._line(), id=id, version=versions + 1, document=document, author=author)
+        versions = sum(one.id == name for one in self.logs["carts"])
+        entry = Version(**self._line(), id=name, version=versions + 1, document=document, author=author)
         self.logs["carts"].append(entry)
         return self
 
@@ -116,7 +116,7 @@ class Book:
         for one in note.split("; ") if note else ():
             kind, cause, about = one.split(" ")
             entry = {"ctpayKind": kind, "ctpayCause": cause, "ctpayTransactionId": about, "ctpayAt": START.isoformat()}
-            document["interfaceInteractions"].append({"fields": entry | {"ctpayMessage": f"v{self.n}"}})
+            document["interfaceInteractions"].append({"fields": entry | {"ctpayMessage": "told"}})
         self.documents[payment] = document
         versions = sum(one.id == payment for one in self.logs["payments"])
         entry = Version(**self._line(), id=payment, version=versions + 1, document=document, author=author)
@@ -164,32 +164,32 @@ class Book:
 
     # The bus.
 
-    def publish(self, id: str, topic: str, body: dict[str, Any], process: str = "i", **values: Any) -> Book:
+    def publish(self, name: str, topic: str, body: dict[str, Any], process: str = "i", **values: Any) -> Book:
         confirmed = values.pop("confirmed", True)
         data = values.pop("data", None) or json.dumps(body).encode()
-        self._bus(Happening.PUBLISHED, id, topic, data, process=process, **values)
+        self._bus(Happening.PUBLISHED, name, topic, data, process=process, **values)
         if confirmed:
-            self._bus(Happening.CONFIRMED, id, topic, data, process=process)
+            self._bus(Happening.CONFIRMED, name, topic, data, process=process)
         return self
 
-    def deliver(self, id: str, process: str = "w") -> Book:
-        return self._again(Happening.DELIVERED, id, process)
+    def deliver(self, name: str, process: str = "w") -> Book:
+        return self._again(Happening.DELIVERED, name, process)
 
-    def ack(self, id: str, event: str = "message.done", process: str = "w", **fields: Any) -> Book:
+    def ack(self, name: str, event: str = "message.done", process: str = "w", **fields: Any) -> Book:
         """The outcome line, and the acknowledgement."""
-        self.log(process=process, event=event, message_id=id, attempt=1, **fields)
-        return self._again(Happening.ACKED, id, process)
+        self.log(process=process, event=event, message_id=name, attempt=1, **fields)
+        return self._again(Happening.ACKED, name, process)
 
-    def _again(self, happening: Happening, id: str, process: str) -> Book:
-        first = next(one for one in self.logs["bus"] if one.message_id == id)
+    def _again(self, happening: Happening, name: str, process: str) -> Book:
+        first = next(one for one in self.logs["bus"] if one.message_id == name)
         return self._bus(
-            happening, id, first.topic, first.data, process=process, attempt=1, attributes=first.attributes
+            happening, name, first.topic, first.data, process=process, attempt=1, attributes=first.attributes
         )
 
-    def _bus(self, happening: Happening, id: str, topic: str, data: bytes, **values: Any) -> Book:
+    def _bus(self, happening: Happening, name: str, topic: str, data: bytes, **values: Any) -> Book:
         given = {"attributes": {}, "attempt": 0} | values
         self.logs["bus"].append(
-            BusEntry(**self._line(), happening=happening, message_id=id, topic=topic, data=data, **given)
+            BusEntry(**self._line(), happening=happening, message_id=name, topic=topic, data=data, **given)
         )
         return self
 
@@ -218,12 +218,12 @@ class Book:
         self.logs["exchanges"].append(Exchange(**line, method=method, path=path, **(given | {"done_n": done} | values)))
         return self
 
-    def webhook(self, id: str, event: dict[str, Any], inside: Any = "publishes", **values: Any) -> Book:
-        """The PSP sends an event, which becomes message `id`."""
+    def webhook(self, name: str, event: dict[str, Any], inside: Any = "publishes", **values: Any) -> Book:
+        """The PSP sends an event, which becomes message `name`."""
 
         def publishes(book: Book) -> None:
             body = base64.b64encode(json.dumps(event).encode()).decode()
-            book.publish(id, "webhook", {"type": "PspNotification", "event_id": f"n-{id}", "body": body})
+            book.publish(name, "webhook", {"type": "PspNotification", "event_id": f"n-{name}", "body": body})
 
         given = {"actor": "psp", "genuine": Genuine.YES, "body": json.dumps(event).encode()}
         act = publishes if inside == "publishes" else inside
@@ -238,24 +238,26 @@ class Book:
         return self
 
 
-def row(id: str, kind: str, amount: int = 4200, state: str = "Initial", command: str | None = None, **more: Any) -> Any:
+def row(
+    name: str, kind: str, amount: int = 4200, state: str = "Initial", command: str | None = None, **more: Any
+) -> Any:
     """A transaction of commercetools'."""
     fields = {} if command is None else {"ctpayCommandId": command, "ctpaySendBy": (START + _SEND_BY).isoformat()}
     custom = {"custom": {"fields": fields | more.pop("fields", {})}} if fields or "fields" in more else {}
     money = {"centAmount": amount, "currencyCode": "EUR"}
-    return {"id": id, "type": kind, "amount": money, "state": state} | custom | more
+    return {"id": name, "type": kind, "amount": money, "state": state} | custom | more
 
 
 _SEND_BY = timedelta(minutes=15)
 
 
-def payment_json(status: str = "authorized", id: str = "pay", amount: int = 4200, **more: Any) -> dict[str, Any]:
+def payment_json(status: str = "authorized", name: str = "pay", amount: int = 4200, **more: Any) -> dict[str, Any]:
     """A payment as the PSP shows it, about transaction `A` of Payment `P`."""
     held = amount if status == "authorized" else 0
     lists: dict[str, Any] = {"captures": [], "cancels": [], "refunds": [], "disputes": []}
     given = {
         "object": "payment",
-        "id": id,
+        "id": name,
         "amount": amount,
         "currency": "EUR",
         "status": status,
@@ -269,12 +271,12 @@ def payment_json(status: str = "authorized", id: str = "pay", amount: int = 4200
     return given | lists | more
 
 
-def operation_json(kind: str, status: str, id: str, amount: int, transaction: str | None = None, **more: Any) -> Any:
+def operation_json(kind: str, status: str, name: str, amount: int, transaction: str | None = None, **more: Any) -> Any:
     """A capture, cancel, refund or dispute as the PSP shows it."""
     names = {"project_key": "demo", "payment_id": "P"}
     given = {
         "object": kind,
-        "id": id,
+        "id": name,
         "payment": "pay",
         "amount": amount,
         "currency": "EUR",
@@ -328,24 +330,22 @@ def authorized(book: Book) -> Book:
     return settle(authorize_call(reserved(book))).ack("m1")
 
 
-def capture(
-    book: Book, id: str = "C", amount: int = 4200, cap: str = "cap", rest: tuple[Any, ...] = (), **values: Any
-) -> Book:
+def capture(book: Book, name: str = "C", amount: int = 4200, cap: str = "cap", **values: Any) -> Book:
     """A capture by payment intent, from the request to the acknowledgement."""
-    command, message = f"ask-{id}", f"m-{id}"
+    command, message = f"ask-{name}", f"m-{name}"
     money = {"amount": amount, "currency": "EUR"}
     body = {"type": "CapturePayment", "command_id": command, "payment_id": "P", "amount": money}
     book.ask("POST", "/operations/payment-intents/P", lambda b: b.publish(message, "capture", body))
-    book.deliver(message).put("P", row(id, "Charge", amount, command=command))
-    done = operation_json("capture", "succeeded", cap, amount, id)
+    book.deliver(message).put("P", row(name, "Charge", amount, command=command))
+    done = operation_json("capture", "succeeded", cap, amount, name)
     book.psp["pay"]["captures"].append(done)
     book.psp["pay"]["amount_captured"] += amount
     book.psp["pay"]["amount_capturable"] -= amount
     given = {
-        "key": id,
+        "key": name,
         "reply": done,
         "effect": {"kind": "capture", "id": cap, "payment": "pay", "amount": amount},
     }
-    book.call("/v1/payments/pay/captures", money | {"metadata": names(id)}, **(given | values))
-    book.put("P", {"id": id, "state": "Success", "interactionId": cap}, note=f"fact {command} {id}")
+    book.call("/v1/payments/pay/captures", money | {"metadata": names(name)}, **(given | values))
+    book.put("P", {"id": name, "state": "Success", "interactionId": cap}, note=f"fact {command} {name}")
     return book.ack(message)

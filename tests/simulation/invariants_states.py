@@ -103,13 +103,14 @@ def why_failed(reading: Reading, trail: Trail, version: Version) -> str | None:
 
 
 def _was_told(reading: Reading, trail: Trail, version: Version, state: str) -> bool:
+    # What we did not ask for was added because it was told, by whatever name: then the reference and the amount count.
     names = (trail.id, trail.reference, version.document.get("interfaceId"))
     return any(
         one.n < version.n
         and one.row.kind == trail.kind
         and one.row.state == state
         and (one.row.amount, one.row.currency) == (trail.amount, trail.currency)
-        and one.row.transaction in (trail.id, None)
+        and (one.row.transaction in (trail.id, None) or trail.ours is None)
         for name in names
         if name is not None
         for one in reading.told_of.get(name, ())

@@ -1,0 +1,307 @@
+"""Histories that keep, and histories that break, the invariants about messages, liveness, audit and secrets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from simulation.book import (
+    Book,
+    authorize_call,
+    authorized,
+    commanded,
+    operation_json,
+    payment_json,
+    reserved,
+    row,
+    settle,
+)
+from simulation.cases_money import usual
+from simulation.cases_states import disputed_and_won, failed_event, look_up, told_twice
+from simulation.logs import Genuine, Happening
+
+AUTHORIZED = {"id": "evt", "type": "payment.authorized", "data": payment_json()}
+
+
+def waiting_unanswered():
+    """The bus fails and the caller is told so."""
+    return authorized(Book()).ask("POST", "/operations/payment-intents/P", status=503)
+
+
+def promised_without_a_message():
+    return authorized(Book()).ask("POST", "/operations/payment-intents/P", answer={"outcome": "received"})
+
+
+def promised_before_the_bus_had_it():
+    book = authorized(Book())
+    body = {"type": "CancelPayment", "command_id": "ask-X", "payment_id": "P"}
+    return book.ask(
+        "POST", "/operations/payment-intents/P", lambda one: one.publish("m-X", "cancel", body, confirmed=False)
+    )
+
+
+def webhook_swallowed():
+    return authorized(Book()).webhook("w1", AUTHORIZED, inside=None)
+
+
+def letter(book, name, of, cause="outage", *, worker="webhook", person=False, **more):
+    """The message `of` goes into the dead letters as `name`."""
+    first = next(one for one in book.logs["bus"] if one.message_id == of)
+    found = {"ctpay_worker": worker, "ctpay_cause": cause, "ctpay_reason": "down"} | more
+    if person:
+        found["ctpay_for"] = "person"
+    return book.publish(name, "dead-letters", {}, process="w", data=first.data, attributes=found)
+
+
+def replayed():
+    """An outage buries a webhook; it replays and is done."""
+    book = letter(settle(authorize_call(reserved(Book()))).webhook("w1", AUTHORIZED).deliver("w1"), "d1", "w1")
+    book.ack("w1", "message.dead").deliver("d1", "d")
+    data = book.logs["bus"][-1].data
+    book.publish("w2", "webhook", {}, process="d", data=data).ack("d1", process="d")
+    return book.deliver("w2").ack("w2").ack("m1")
+
+
+def given_to_a_person():
+    """Nobody can read it: a person has it."""
+    book = authorized(Book()).webhook("w1", {"id": "evt", "type": "payment.exploded", "data": {}}).deliver("w1")
+    letter(book, "d1", "w1", "poison", person=True).ack("w1", "message.dead")
+    return book.deliver("d1", "d").ack("d1", "message.ignored", process="d", reason="for a person")
+
+
+def acknowledged_before_it_was_settled():
+    return settle(authorize_call(reserved(Book()).ack("m1")))
+
+
+def acknowledged_and_forgotten():
+    return commanded(Book()).ack("m1")
+
+
+def unknown_webhook_dropped():
+    book = authorized(Book()).webhook("w1", {"id": "evt", "type": "payment.exploded", "data": {}}).deliver("w1")
+    return book.ack("w1", "message.ignored", reason="nobody knows it")
+
+
+def webhook_for_a_missing_payment_dropped():
+    data = payment_json(metadata={"project_key": "demo", "payment_id": "gone", "transaction_id": "x"})
+    book = authorized(Book()).webhook("w1", {"id": "evt", "type": "payment.authorized", "data": data}).deliver("w1")
+    return book.ack("w1", "message.ignored", reason="not there")
+
+
+def somebody_elses_webhook():
+    data = payment_json(name="theirs", metadata={"project_key": "other", "payment_id": "x", "transaction_id": "y"})
+    book = authorized(Book()).webhook("w1", {"id": "evt", "type": "payment.authorized", "data": data}).deliver("w1")
+    return book.ack("w1", "message.ignored", reason="another project's")
+
+
+def letter_never_read():
+    """A dead letter is acknowledged, and neither replayed nor given to a person."""
+    book = letter(authorized(Book()).webhook("w1", AUTHORIZED).deliver("w1"), "d1", "w1")
+    return book.ack("w1", "message.dead").deliver("d1", "d").ack("d1", process="d")
+
+
+def letter_without_a_reason():
+    book = authorized(Book()).webhook("w1", AUTHORIZED).deliver("w1")
+    return letter(book, "d1", "w1", "poison", person=True, ctpay_reason="").ack("w1", "message.dead")
+
+
+def refused_command():
+    """The law refuses a command; the Payment's log says so."""
+    book = usual()
+    body = {"type": "CancelPayment", "command_id": "ask-X", "payment_id": "P"}
+    book.ask("POST", "/operations/payment-intents/P", lambda one: one.publish("m-X", "cancel", body))
+    return book.deliver("m-X").put("P", note="refusal ask-X -").ack("m-X", "message.ignored", reason="refused")
+
+
+def notice(book, name="n1"):
+    """commercetools tells of a Charge that a merchant has put there."""
+    charge = row("C", "Charge", 1000)
+    book.put("P", charge, author="merchant").merchant_wrote("P", "C")
+    body = {"notificationType": "Message", "type": "PaymentTransactionAdded", "projectKey": "demo"}
+    return book.publish(
+        name, "commercetools", body | {"resource": {"typeId": "payment", "id": "P"}, "transaction": charge}, "merchant"
+    )
+
+
+def charge_by_hand():
+    book = notice(authorized(Book())).deliver("n1")
+    body = {"type": "CapturePayment", "command_id": "merchant-C", "payment_id": "P", "transaction_id": "C"}
+    book.publish("m-C", "capture", body, process="w").ack("n1").deliver("m-C")
+    book.put("P", {"id": "C", "state": "Failure"}, note="refusal merchant-C C")
+    return book.ack("m-C", "message.ignored", reason="refused")
+
+
+def charge_by_hand_not_commanded():
+    return notice(authorized(Book())).deliver("n1").ack("n1", "message.ignored", reason="asks nothing")
+
+
+def never_delivered():
+    return authorized(Book()).webhook("w1", AUTHORIZED)
+
+
+def delivered_without_end():
+    book = authorized(Book()).webhook("w1", AUTHORIZED).deliver("w1").ack("w1")
+    book.logs["bus"].append(replace(book.logs["bus"][-1], n=book.n + 1, attempt=200, happening=Happening.RETURNED))
+    return book
+
+
+def no_rest():
+    book = usual()
+    book.more["settled"] = False
+    return book
+
+
+def psp_knows_more():
+    book = usual()
+    book.psp["pay"]["captures"].append(operation_json("capture", "succeeded", "cap2", 100))
+    return book
+
+
+def psp_knows_nothing():
+    book = settle(authorize_call(reserved(Book()))).ack("m1")
+    del book.psp["pay"]
+    return book
+
+
+def left_initial():
+    return authorized(Book()).put("P", row("C", "Charge", 1000, command="ask-C"))
+
+
+def other_state_at_the_psp():
+    book = usual()
+    book.psp["pay"]["captures"] = [operation_json("capture", "failed", "cap", 4200, "C")]
+    return book
+
+
+def untrue_event():
+    """An event with an amount that is not true is written beside, flagged, and changes nothing else."""
+    data = payment_json(amount=42)
+    book = authorized(Book()).webhook("w1", {"id": "evt", "type": "payment.authorized", "data": data}).deliver("w1")
+    beside = row("A2", "Authorization", 42, "Success", interactionId="pay")
+    book.more["untrue_events"] = frozenset({"evt"})
+    return book.put("P", beside, note="mismatch evt A").ack("w1")
+
+
+def excused_by_a_letter():
+    """A difference about which a dead letter waits for a person."""
+    book = usual()
+    more = operation_json("capture", "succeeded", "cap2", 100)
+    book.psp["pay"]["captures"].append(more)
+    book.webhook("w1", {"id": "evt", "type": "capture.succeeded", "data": more}).deliver("w1")
+    letter(book, "d1", "w1", "refused", person=True).ack("w1", "message.dead")
+    return book.deliver("d1", "d").ack("d1", "message.ignored", process="d", reason="for a person")
+
+
+def promised_and_left():
+    book = commanded(Book()).put("P", row("A", "Authorization", command="pay-1")).cart("P", author="w")
+    return book.ack("m1")
+
+
+def webhook_lost_after_its_answer():
+    """The message was published and let go, and the Payment does not say what it told."""
+    book = authorized(Book())
+    lost = operation_json("capture", "succeeded", "cap2", 100)
+    event = {"id": "evt", "type": "capture.succeeded", "data": lost}
+    return book.webhook("w1", event).deliver("w1").ack("w1", "message.ignored", reason="no")
+
+
+def reconciled():
+    return look_up(usual(), {"data": []})
+
+
+def reconciled_and_different():
+    book = excused_by_a_letter()
+    return book.call("/v1/payments?merchant_reference=P.A", reply={"data": []}, process="reconcile")
+
+
+def forged_and_refused():
+    return usual().webhook("w1", failed_event(), inside=None, genuine=Genuine.NO, status=401)
+
+
+def forged_and_taken():
+    book = usual().webhook("w1", failed_event(), genuine=Genuine.NO).deliver("w1")
+    return book.ack("w1", "message.ignored", reason="no")
+
+
+def genuine_and_turned_away():
+    return usual().webhook("w1", AUTHORIZED, inside=None, status=401)
+
+
+def effective_twice():
+    book = disputed_and_won()
+    return book.put("P", note="fact evt2 B").put("P", note="fact evt2 B")
+
+
+def secret_in_a_log():
+    return usual().log(event="psp.failed", reason="Bearer sk_secret was refused")
+
+
+def secret_in_a_payment():
+    return usual().put("P", note="fact ask-C C", paymentStatus={"interfaceText": "sk_secret"})
+
+
+def secret_on_a_letter():
+    book = authorized(Book()).webhook("w1", AUTHORIZED).deliver("w1")
+    return letter(book, "d1", "w1", "poison", person=True, ctpay_reason="sk_secret").ack("w1", "message.dead")
+
+
+def secret_in_an_answer():
+    return usual().ask("GET", "/payments/pay-1", answer={"reason": "sk_secret"})
+
+
+def secret_in_a_message():
+    """Messages carry tokens."""
+    book = usual()
+    book.more["canaries"] = frozenset({"AuthorizePayment"})
+    return book
+
+
+def change_without_a_cause():
+    return authorized(Book()).put("P", {"id": "A", "state": "Failure"})
+
+
+def change_by_nobody_known():
+    return settle(authorize_call(reserved(Book())), cause="nobody").ack("m1")
+
+
+def two_outcomes():
+    return usual().log(event="message.done", message_id="m1", attempt=1)
+
+
+def no_outcome():
+    book = usual()
+    book.logs["lines"] = [one for one in book.logs["lines"] if one.fields["message_id"] != "m1"]
+    return book
+
+
+CASES = {
+    "S10": (
+        (usual, waiting_unanswered),
+        (promised_without_a_message, promised_before_the_bus_had_it, webhook_swallowed),
+    ),
+    "S11": (
+        (usual, replayed, given_to_a_person, somebody_elses_webhook, charge_by_hand),
+        (
+            acknowledged_before_it_was_settled,
+            acknowledged_and_forgotten,
+            unknown_webhook_dropped,
+            webhook_for_a_missing_payment_dropped,
+            letter_never_read,
+            charge_by_hand_not_commanded,
+        ),
+    ),
+    "S15": ((usual, given_to_a_person), (never_delivered, delivered_without_end, no_rest)),
+    "L1": (
+        (usual, untrue_event, excused_by_a_letter),
+        (psp_knows_more, psp_knows_nothing, left_initial, other_state_at_the_psp),
+    ),
+    "L2": ((refused_command, charge_by_hand), (promised_and_left, charge_by_hand_not_commanded)),
+    "L3": ((told_twice, replayed), (webhook_lost_after_its_answer, unknown_webhook_dropped)),
+    "L4": ((replayed,), (letter_never_read, letter_without_a_reason)),
+    "L5": ((reconciled,), (reconciled_and_different,)),
+    "X2": ((forged_and_refused, told_twice), (forged_and_taken, genuine_and_turned_away, effective_twice)),
+    "X3": (
+        (secret_in_a_message,),
+        (secret_in_a_log, secret_in_a_payment, secret_on_a_letter, secret_in_an_answer),
+    ),
+    "A1": ((usual,), (change_without_a_cause, change_by_nobody_known, two_outcomes, no_outcome)),
+}

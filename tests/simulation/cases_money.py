@@ -1,0 +1,308 @@
+"""Histories that keep, and histories that break, the invariants about money and sending."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from simulation.book import (
+    START,
+    Book,
+    authorize_call,
+    authorized,
+    capture,
+    commanded,
+    names,
+    operation_json,
+    payment_json,
+    reserved,
+    row,
+    settle,
+)
+from simulation.logs import Fate
+
+
+def usual():
+    """A payment and its capture."""
+    return capture(authorized(Book()))
+
+
+def repeated_under_its_key():
+    """A reply is lost, the request is sent again under the same key, and the PSP repeats its first answer."""
+    book = authorize_call(reserved(Book()), fate=Fate.RESET)
+    return settle(authorize_call(book, effect=None)).ack("m1")
+
+
+def two_effects():
+    effect = {"kind": "authorization", "id": "pay2", "payment": "pay2", "amount": 4200}
+    return settle(authorize_call(authorize_call(reserved(Book())), key="other", effect=effect)).ack("m1")
+
+
+def two_effects_of_one_key():
+    book = usual()
+    book.logs["effects"].append(replace(book.logs["effects"][-1], n=book.n + 1, id="cap2", metadata={}))
+    return book
+
+
+def captured_in_parts():
+    return capture(capture(authorized(Book()), "C", 1000), "D", 3200, "cap2")
+
+
+def captured_too_much():
+    return capture(capture(authorized(Book()), "C", 1000), "D", 3201, "cap2")
+
+
+def captured_what_is_pending():
+    """Judged on a Payment whose authorization is not decided."""
+    return (
+        authorized(Book())
+        .put("Q", row("QA", "Authorization", state="Pending"))
+        .put("Q", row("QC", "Charge", command="c"))
+    )
+
+
+def psp_captured_too_much():
+    book = usual()
+    more = replace(book.logs["effects"][-1], n=book.n + 1, id="cap2", key=None, metadata={})
+    book.logs["effects"].append(more)
+    return book
+
+
+def refund(book, amount=1000, state="Success"):
+    body = {"type": "RefundPayment", "command_id": "ask-R", "payment_id": "P"}
+    book.publish("m-R", "refund", body | {"amount": {"amount": amount, "currency": "EUR"}})
+    book.deliver("m-R").put("P", row("R", "Refund", amount, command="ask-R"))
+    done = operation_json("refund", "succeeded", "ref", amount, "R")
+    book.psp["pay"]["refunds"].append(done)
+    book.psp["pay"]["amount_refunded"] += amount
+    effect = {"kind": "refund", "id": "ref", "payment": "pay", "amount": amount}
+    money = {"amount": amount, "currency": "EUR"}
+    book.call("/v1/payments/pay/refunds", money | {"metadata": names("R")}, key="R", reply=done, effect=effect)
+    book.put("P", {"id": "R", "state": state, "interactionId": "ref"}, note="fact ask-R R")
+    return book.ack("m-R")
+
+
+def refunded():
+    return refund(usual())
+
+
+def refunded_before_the_capture_failed_late():
+    """What a later reversal makes of it is not the admission's fault."""
+    book = refund(usual(), 4200)
+    undone = operation_json("capture", "failed", "cap", 4200, "C", succeeded_at="2026-03-01T12:00:00Z")
+    book.psp["pay"]["captures"] = [undone]
+    book.webhook("w1", {"id": "evt", "type": "capture.failed", "data": undone}).deliver("w1")
+    mark = {"custom": {"fields": {"ctpayCommandId": "ask-C", "ctpayReversed": True}}}
+    return book.put("P", {"id": "C", "state": "Failure"} | mark, note="fact evt C").ack("w1")
+
+
+def refunded_too_much():
+    return refund(usual(), 4201)
+
+
+def refunded_what_is_disputed():
+    book = usual()
+    book.put("P", row("B", "Chargeback", 4000, "Pending", interactionId="dis"), author="merchant")
+    return refund(book, 1000)
+
+
+def cancel(book, state="Success"):
+    book.publish("m-X", "cancel", {"type": "CancelPayment", "command_id": "ask-X", "payment_id": "P"})
+    book.deliver("m-X").put("P", row("X", "CancelAuthorization", command="ask-X"))
+    done = operation_json("cancel", "succeeded", "can", 4200, "X")
+    book.psp["pay"]["cancels"].append(done)
+    book.psp["pay"] |= {"amount_capturable": 0}
+    effect = {"kind": "cancel", "id": "can", "payment": "pay", "amount": 4200}
+    book.call("/v1/payments/pay/cancel", {"metadata": names("X")}, key="X", reply=done, effect=effect)
+    book.put("P", {"id": "X", "state": state, "interactionId": "can"}, note="fact ask-X X")
+    return book.ack("m-X")
+
+
+def cancelled():
+    return cancel(authorized(Book()))
+
+
+def captured_after_the_cancel():
+    return capture(cancel(authorized(Book())))
+
+
+def admitted_during_the_cancel():
+    book = authorized(Book()).put("P", row("X", "CancelAuthorization", command="ask-X"))
+    return book.put("P", row("C", "Charge", 1000, command="ask-C"))
+
+
+def asked_before_reserved():
+    return authorize_call(commanded(Book()))
+
+
+def asked_for_another_kind():
+    book = authorized(Book()).put("P", row("X", "CancelAuthorization", command="ask-X"))
+    return book.call("/v1/payments/pay/captures", {"amount": 4200, "metadata": names("X")}, key="X")
+
+
+def asked_for_an_unclaimed_transaction():
+    book = authorized(Book()).put("P", row("C", "Charge", 1000), author="merchant")
+    return book.call("/v1/payments/pay/captures", {"amount": 1000, "metadata": names("C")}, key="C")
+
+
+def claimed_and_captured():
+    """A merchant's Charge is claimed by an entry in the log before the PSP is asked."""
+    book = authorized(Book()).put("P", row("C", "Charge", 1000), author="merchant").merchant_wrote("P", "C")
+    body = {"type": "CapturePayment", "command_id": "merchant-C", "payment_id": "P", "transaction_id": "C"}
+    book.publish("m-C", "capture", body).deliver("m-C").put("P", note="claim merchant-C C")
+    done = operation_json("capture", "succeeded", "cap", 1000, "C")
+    book.psp["pay"]["captures"].append(done)
+    effect = {"kind": "capture", "id": "cap", "payment": "pay", "amount": 1000}
+    asked = {"amount": 1000, "currency": "EUR", "metadata": names("C")}
+    book.call("/v1/payments/pay/captures", asked, key="C", reply=done, effect=effect)
+    note = "fact merchant-C C"
+    return book.put("P", {"id": "C", "state": "Success", "interactionId": "cap"}, note=note).ack("m-C")
+
+
+def no_key():
+    return settle(authorize_call(reserved(Book()), key=None)).ack("m1")
+
+
+def long_key():
+    return settle(authorize_call(reserved(Book()), key="A" * 65)).ack("m1")
+
+
+def two_keys():
+    return settle(authorize_call(authorize_call(reserved(Book())), key="A2", effect=None)).ack("m1")
+
+
+def another_body():
+    book = authorize_call(reserved(Book()), fate=Fate.RESET)
+    other = {"amount": 4200, "currency": "EUR", "return_url": "elsewhere", "metadata": names("A")}
+    return settle(book.call("/v1/payments", other, key="A", reply=payment_json())).ack("m1")
+
+
+def another_token():
+    book = authorize_call(reserved(Book()), fate=Fate.RESET)
+    other = {"amount": 4200, "currency": "EUR", "token": "tok_2", "metadata": names("A")}
+    return settle(book.call("/v1/payments", other, key="A", reply=payment_json())).ack("m1")
+
+
+def sent_just_in_time():
+    return settle(authorize_call(reserved(Book()).pass_(minutes=15, seconds=30))).ack("m1")
+
+
+def sent_too_late():
+    return settle(authorize_call(reserved(Book()).pass_(minutes=17))).ack("m1")
+
+
+def repeated_too_late():
+    later = START.replace(month=4).isoformat()
+    fields = {"ctpaySendBy": later}
+    book = commanded(Book()).put("P", row("A", "Authorization", command="pay-1", fields=fields)).cart("P", author="w")
+    authorize_call(book, fate=Fate.GONE).pass_(hours=24)
+    return settle(authorize_call(book, effect=None)).ack("m1")
+
+
+def asked_for_less():
+    body = {"amount": 42, "currency": "EUR", "metadata": names("A")}
+    return settle(reserved(Book()).call("/v1/payments", body, key="A", reply=payment_json())).ack("m1")
+
+
+def asked_in_another_currency():
+    body = {"amount": 4200, "currency": "JPY", "metadata": names("A")}
+    return settle(reserved(Book()).call("/v1/payments", body, key="A", reply=payment_json())).ack("m1")
+
+
+def commanded_otherwise():
+    book = usual()
+    body = {"type": "CapturePayment", "command_id": "ask-C", "payment_id": "P"}
+    return book.publish("m-C2", "capture", body | {"amount": {"amount": 42.0, "currency": "EUR"}}).deliver("m-C2")
+
+
+def second_payment(book, total=4200):
+    """Another Payment of the same cart, held at the PSP as well."""
+    book.publish("m2", "authorize", {"type": "AuthorizePayment", "command_id": "pay-2", "cart_id": "cart"})
+    book.deliver("m2").put("P2", row("A2", "Authorization", command="pay-2")).cart("P", "P2", author="w", total=total)
+    held = payment_json(name="pay2", metadata=names("A2", "P2"))
+    book.psp["pay2"] = held
+    effect = {"kind": "authorization", "id": "pay2", "payment": "pay2", "amount": 4200}
+    body = {"amount": 4200, "currency": "EUR", "metadata": names("A2", "P2")}
+    book.call("/v1/payments", body, key="A2", reply=held, effect=effect)
+    done = {"id": "A2", "state": "Success", "interactionId": "pay2"}
+    return book.put("P2", done, note="fact pay-2 A2", interfaceId="pay2").ack("m2")
+
+
+def paid_twice():
+    return second_payment(authorized(Book()))
+
+
+def paid_in_two_parts():
+    """The cart became dearer, and the rest was paid by another payment."""
+    return second_payment(authorized(Book()).cart("P", total=8400), total=8400)
+
+
+def paid_again_after_the_cancel():
+    return second_payment(cancelled())
+
+
+def held_for_no_cart():
+    book = commanded(Book()).put("P", row("A", "Authorization", command="pay-1"))
+    return settle(authorize_call(book)).ack("m1")
+
+
+def asked_before_it_was_on_the_cart():
+    book = commanded(Book()).put("P", row("A", "Authorization", command="pay-1"))
+    return settle(authorize_call(book).cart("P", author="w")).ack("m1")
+
+
+def challenge(book):
+    """A challenge is open."""
+    open_ = payment_json("requires_action")
+    authorize_call(book, effect=None, reply=open_)
+    book.psp["pay"] = open_
+    return settle(book, "Pending").ack("m1")
+
+
+def completion(book):
+    body = {"type": "CompleteAuthorization", "command_id": "back", "operation": "pay-1", "cart_id": "cart"}
+    return book.publish("m9", "authorize", body)
+
+
+def given_up(book):
+    fields = {"ctpayCommandId": "pay-1", "ctpaySuperseded": True}
+    return book.put("P", {"id": "A", "custom": {"fields": fields}})
+
+
+def complete_call(book):
+    book.psp["pay"] = payment_json()
+    book.call("/v1/payments/pay/complete", {"result": "res"}, reply=payment_json())
+    return settle(book, cause="back").ack("m9")
+
+
+def completed():
+    return complete_call(completion(challenge(reserved(Book()))).deliver("m9"))
+
+
+def given_up_while_it_is_completed():
+    return complete_call(given_up(completion(challenge(reserved(Book()))).deliver("m9")))
+
+
+def completed_although_given_up():
+    return complete_call(completion(given_up(challenge(reserved(Book())))).deliver("m9"))
+
+
+#: Invariant -> (histories that keep it, and all others too; histories that break it).
+CASES = {
+    "S1": ((usual, repeated_under_its_key), (two_effects, two_effects_of_one_key)),
+    "S2": ((captured_in_parts,), (captured_too_much, captured_what_is_pending, psp_captured_too_much)),
+    "S3": (
+        (refunded, refunded_before_the_capture_failed_late),
+        (refunded_too_much, refunded_what_is_disputed),
+    ),
+    "S4": (
+        (usual, claimed_and_captured),
+        (asked_before_reserved, asked_for_another_kind, asked_for_an_unclaimed_transaction),
+    ),
+    "S9": ((cancelled,), (captured_after_the_cancel, admitted_during_the_cancel)),
+    "S12": ((repeated_under_its_key, another_token), (no_key, long_key, two_keys, another_body)),
+    "S13": ((sent_just_in_time,), (sent_too_late, repeated_too_late)),
+    "S14": ((usual,), (asked_for_less, asked_in_another_currency, commanded_otherwise)),
+    "M1": ((usual, paid_in_two_parts, paid_again_after_the_cancel), (paid_twice, held_for_no_cart)),
+    "M2": ((usual, paid_in_two_parts), (asked_before_it_was_on_the_cart, paid_twice)),
+    "M3": ((completed, given_up_while_it_is_completed), (completed_although_given_up,)),
+}
