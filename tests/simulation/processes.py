@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr
 
+from ctpay import wiring
 from ctpay.seams import Seams
 from ctpay.settings import Bus, Commercetools, Health, IngressSettings, Limits, Logs, Settings, Web
 from ctpay.wiring import open_ingress, open_workers
+from enabler import routes as enabler_routes
+from handlers import openapi
 from handlers.serving import make_runner
 from psp.sandbox.settings import SandboxSettings
 from simulation.faults import FaultKind
@@ -70,6 +73,22 @@ def settings() -> IngressSettings:
     return IngressSettings(
         common=common, web=Web(public_url="https://pay.example", allowed_origins=(SHOP,), merchant_return_url=SHOP)
     )
+
+
+def share() -> None:
+    """Work out once for all seeds what depends on nothing but the code: documents about it, and files."""
+    library = enabler_routes.read_library()
+    enabler_routes.read_library = lambda: library
+    release, document = wiring.version("ctpay"), openapi.document
+    wiring.version = lambda _: release
+    known: dict[str, Any] = {}
+
+    def remembered(routes: Any, *, server_url: str, version: str) -> Any:
+        if server_url not in known:
+            known[server_url] = document(routes, server_url=server_url, version=version)
+        return known[server_url]
+
+    openapi.document = remembered
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,6 @@ The same seed gives the same history, byte for byte.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import random
 import sys
@@ -295,9 +294,3 @@ def _masked(recorder: Recorder) -> tuple[LogLine, ...]:
         lines.append(LogLine(n=n, at=at, process="", fields={"event": "loop.complained", "error": complaint}))
     return tuple(lines)
 
-
-with contextlib.suppress(ImportError):
-    # A seed is short and leaves nothing that a collection in its middle would help with.
-    import gc
-
-    gc.disable()
