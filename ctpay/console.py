@@ -19,9 +19,16 @@ _HEAD: Final = frozenset(
 _TROUBLE: Final = frozenset({"warning", "error", "critical"})
 #: Beginnings of the events that say how a request or a message ended.
 _OUTCOMES: Final = ("request.", "message.")
-#: What a person who watches payments has no use for: our own echo, and how an answer found its way back.
+#: What a person who watches payments has no use for: our own echo, how an answer found its way back, and that a dead
+#: letter is not due yet, or lies where it should.
 _ECHOES: Final = frozenset(
-    {("message.ignored", "commercetools"), ("message.done", "results"), ("message.ignored", "results")}
+    {
+        ("message.ignored", "commercetools"),
+        ("message.done", "results"),
+        ("message.ignored", "results"),
+        ("message.again", "dead-letters"),
+        ("message.ignored", "dead-letters"),
+    }
 )
 _DETAILS: Final = frozenset({"message_id", "age_ms", "attempt"})
 _COLOURS: Final[Mapping[str, str]] = {"ingress": "cyan", "workers": "green", "sandbox": "magenta"}

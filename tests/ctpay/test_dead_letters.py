@@ -12,9 +12,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import aiohttp
 import pytest
 from pydantic import SecretStr
 from rich.console import Console
+from support.polling import eventually
 from support.pubsub_servers import stand_in_server
 from typer.testing import CliRunner
 
@@ -371,9 +373,28 @@ def test_every_command_has_an_example(command):
     assert f"ctpay dead-letters {command}" in said
 
 
-async def test_from_a_shell_letters_are_listed_shown_replayed_and_dropped(monkeypatch):
+@asynccontextmanager
+async def worker(environment, health):
+    """`ctpay worker dead-letters`, from ready to its orderly end."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ctpay", "worker", "dead-letters"),
+        env=environment | {"WORKER_PORT": str(health)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        assert json.loads(await process.stdout.readline()) == {"ready": "workers", "names": ["dead-letters"]}
+        yield
+    finally:
+        process.terminate()
+        code = await process.wait()
+    assert code == 0
+
+
+async def test_from_a_shell_letters_are_listed_shown_replayed_and_dropped_and_health_tells_of_them(monkeypatch):
     with stand_in_server() as address:
-        environment = local.environment(ports.free(), os.environ) | {"PUBSUB_EMULATOR_HOST": address}
+        usable = ports.free()
+        environment = local.environment(usable, os.environ) | {"PUBSUB_EMULATOR_HOST": address}
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", address)
         names = Names(project=environment["GOOGLE_CLOUD_PROJECT"])
 
@@ -389,10 +410,22 @@ async def test_from_a_shell_letters_are_listed_shown_replayed_and_dropped(monkey
 
         await asyncio.to_thread(ensure, names)
         publisher = PubsubPublisher(names=names)
-        for topic in (Topic.REFUND, Topic.WEBHOOK):
+        for topic, cause in ((Topic.REFUND, Cause.REFUSED), (Topic.WEBHOOK, Cause.POISON)):
             delivery = Delivery(message_id="m", data=CANARY.encode(), attributes={}, published_at=NOON, attempt=1)
-            await publisher.publish(Topic.DEAD_LETTERS, delivery.data, epitaph(topic, delivery, dead("no"), NOON))
+            await publisher.publish(
+                Topic.DEAD_LETTERS, delivery.data, epitaph(topic, delivery, dead("no", cause), NOON)
+            )
         await publisher.close()
+        async with worker(environment, usable.shop), aiohttp.ClientSession() as http:
+
+            async def both_told():
+                async with http.get(f"http://127.0.0.1:{usable.shop}/health/ready") as response:
+                    said = await response.json()
+                assert (response.status, said["status"], said["failed"]) == (200, "ready", [])
+                told = {(one["worker"], one["cause"], one["count"]) for one in said["dead_letters_for_a_person"]}
+                return told == {("refund", "refused", 1), ("webhook", "poison", 1)}
+
+            await eventually(both_told)
         code, out, _ = await ctpay("list", "--json", "--wait", "0.3")
         found = {one["worker"]: one["id"] for one in map(json.loads, out.splitlines())}
         assert (code, set(found)) == (0, {"refund", "webhook"})
