@@ -128,7 +128,7 @@ def decide(wish: Wish, cart: Cart, found_by_key: Iterable[Payment] = ()) -> Deci
     refusal = _refusal(cart, amount, payments)
     planned = cart.total if refusal else amount
     slot = slot_of(wish, cart.id, planned)
-    key = wish.attempt_key or _free_key(payments, slot, _ended(payments, slot, abandoned))
+    key = wish.attempt_key or _free_key(payments, slot)
     if refusal:
         return Reject(refusal=refusal, key=key, amount=planned, slot=slot)
     return Begin(key=key, amount=amount, slot=slot, supersede=abandoned)
@@ -234,29 +234,13 @@ def _changed() -> Refusal:
     return Refusal(code="cart-changed", message="The cart's total has changed meanwhile. Pay what it is now.")
 
 
-def _ended(payments: Iterable[Payment], slot: str, abandoned: tuple[Payment, ...]) -> int:
-    """How many attempts of the slot are over: the next one's number."""
-    return sum(
-        1
-        for payment in payments
-        if (found := payment.authorization) is not None
-        and found.slot == slot
-        and (_is_over(payment, found) or payment in abandoned)
-    )
+def _free_key(payments: Iterable[Payment], slot: str) -> str:
+    """The key of the slot's next attempt: the first that no Payment we have met bears.
 
-
-def _is_over(payment: Payment, attempt: Transaction) -> bool:
-    undone = attempt.state is State.SUCCESS and covers(payment) < payment.planned.amount
-    return undone or attempt.superseded or attempt.state in (State.FAILURE, State.REVERSED)
-
-
-def _free_key(payments: Iterable[Payment], slot: str, number: int) -> str:
-    """The key of the slot's attempt of this number, or of the next whose key no Payment that we have met bears.
-
-    What was over can cease to be (a late success), so a number may have been used before.
+    A Payment that bears it unseen makes the creation fail, and is met then.
     """
     taken = {payment.key for payment in payments}
-    return next(key for key in (_key(slot, number + more) for more in count()) if key not in taken)
+    return next(key for number in count() if (key := _key(slot, number)) not in taken)
 
 
 def _key(slot: str, number: int) -> str:

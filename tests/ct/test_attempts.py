@@ -64,7 +64,8 @@ def test_an_empty_cart_begins_an_attempt_over_its_total():
 def test_the_same_wish_gets_the_same_key_and_the_next_try_another():
     first = decide(WISH, cart())
     assert decide(replace(WISH, command_id="c-other"), cart()).key == first.key
-    again = decide(WISH, cart(attempt("a", "Failure", at="2026-03-01T12:00:30.000Z")))
+    failed = attempt("a", "Failure", at="2026-03-01T12:00:30.000Z") | {"key": first.key}
+    again = decide(WISH, cart(failed))
     assert isinstance(again, Begin)
     assert again.key != first.key
 
@@ -117,6 +118,7 @@ def test_an_ordered_cart_takes_no_payment():
 
 def test_a_challenge_left_open_is_given_up_by_the_next_try_and_not_by_a_double_click():
     left_open = attempt("a", "Pending", ctpayAction=OPEN_ACTION, ctpayActionAt="2026-03-01T12:00:10.000Z")
+    left_open["key"] = decide(WISH, cart()).key
     decision = decide(WISH, cart(left_open))
     assert isinstance(decision, Begin)
     assert [one.id for one in decision.supersede] == ["a"]
