@@ -1,4 +1,4 @@
-"""The command line. Exit codes: 0 done, 1 failed, 2 settings or arguments that cannot be used.
+"""The command line. Exit codes: 0 done, 1 failed, 2 settings or arguments that cannot be used; `reconcile` has 3 too.
 
 Imports of the product stand in the commands, so that each process loads what it needs and no more: the set-up's SDK
 alone takes more memory than a worker.
@@ -7,10 +7,13 @@ alone takes more memory than a worker.
 from __future__ import annotations
 
 import asyncio
+import enum
 import os
 import sys
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
@@ -159,3 +162,123 @@ def setup(*, json: AsJson = False) -> None:
     settings = load()
     logs.configure(settings.logs, secrets=settings.secrets())
     _finish(set_up_everything(settings, as_json=json))
+
+
+@app.command()
+def reconcile(
+    *,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Compare from this time on: 2026-03-01[T12:00], UTC.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Up to this time; else up to now.")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Write what the PSP's own facts prove.")] = False,
+    older_than: Annotated[str, typer.Option(metavar="AGE", help="Leave alone what changed within this.")] = "10m",
+    file: Annotated[
+        Path | None, typer.Option("--progress", help="Keep here how far it got, and go on from there next time.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Take up what nobody works on any more; with --from, compare the PSP with commercetools both ways.
+
+    Without --from: settles by look-up, publishes lost commands again, closes what was never sent. With it, nothing is
+    written unless --repair is given. Safe to repeat and beside the workers. Ends with 3 where differences remain.
+
+    Example: [bold]ctpay reconcile --from 2026-03-01 --to 2026-03-02 --progress march.jsonl --json[/bold]
+    """
+    from ctpay.letter_filter import age
+    from ctpay.reconcile import Wanted
+    from ctpay.reconcile import reconcile as work
+    from ctpay.wiring import open_work
+    from workers.reconcile_lists import Repair
+
+    if since is None and (until, repair, file) != (None, False, None):
+        raise typer.BadParameter("they go with --from.", param_hint="--to, --repair, --progress")
+    try:
+        wanted = Wanted(
+            since=_time(since),
+            until=_time(until),
+            repair=Repair.EVIDENT if repair else Repair.NOTHING,
+            rested=age(older_than),
+            file=file,
+            as_json=json,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--from, --to, --older-than") from None
+    settings = load()
+    logs.configure(settings.logs, secrets=settings.secrets())
+
+    async def run() -> int:
+        async with open_work(settings) as means:
+            return await work(means, wanted, new_id)
+
+    _finish(until_told_to_stop(run))
+
+
+class Said(enum.StrEnum):
+    """What a person may say became of a transaction."""
+
+    #: It happened.
+    SUCCESS = "success"
+    #: It did not, and will not.
+    FAILURE = "failure"
+
+
+@app.command()
+def resolve(
+    payment: Annotated[str, typer.Argument(help="The Payment's id.")],
+    transaction: Annotated[str, typer.Argument(help="The transaction's id.")],
+    *,
+    said: Annotated[Said, typer.Option("--as", help="What became of it.")],
+    evidence: Annotated[str, typer.Option(help="How you know. Kept on the Payment; no card numbers, no secrets.")],
+    by: Annotated[str | None, typer.Option(metavar="NAME", help="Who says so; else the user's name here.")] = None,
+    psp_reference: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="The PSP's id of it. An authorization is not captured without."),
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """End by a person's word a transaction of ours whose outcome nobody can tell. The PSP is asked once more before.
+
+    Refuses what is decided and what is not ours. Ends with 1 where the word was not written.
+
+    Example: [bold]ctpay resolve 5d2f… 81c0… --as failure --evidence "PSP support, ticket 4711" --by Ada[/bold]
+    """
+    import getpass
+
+    from ct.resolution import Resolution
+    from ctpay.logs import Masker
+    from ctpay.resolve import end
+    from ctpay.wiring import open_work
+    from psp.facts import State
+
+    if not evidence.strip():
+        raise typer.BadParameter("say how you know.", param_hint="--evidence")
+    settings = load()
+    logs.configure(settings.logs, secrets=settings.secrets())
+    mask = Masker(settings.secrets()).text
+
+    async def run() -> int:
+        async with open_work(settings) as means:
+            resolution = Resolution(
+                transaction_id=transaction,
+                state=State.SUCCESS if said is Said.SUCCESS else State.FAILURE,
+                evidence=means.psp.scrub(mask(evidence.strip())),
+                by=mask(by or getpass.getuser()),
+                at=means.clock(),
+                cause=f"resolve-{new_id()}",
+                psp_reference=psp_reference,
+            )
+            return await end(means, payment, resolution, as_json=json)
+
+    _finish(until_told_to_stop(run))
+
+
+def _time(text: str | None) -> datetime | None:
+    """A moment; without a zone it is UTC. Raises ValueError."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no time: write 2026-03-01 or 2026-03-01T12:00.") from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
