@@ -17,11 +17,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check mutate lock clean
+.PHONY: help run demo test check mutate enabler lock clean
 .DELETE_ON_ERROR:
 
 help: ## list what make can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.runtime ## pay in a demo shop on this machine: stand-ins, connector and shop, one URL
 	@$(BIN)/ctpay run
@@ -47,12 +47,16 @@ mutate: $(VENV)/.dev ## change the code on purpose and see whether the tests min
 	$(BIN)/mutmut run
 	@PYTHONPATH=tests $(BIN)/python -m mutation
 
+# Nobody needs Node.js to run or to serve the library: what this writes is committed, and a test builds it again.
+enabler: ## build the browser library again (needs Node.js 20 and npm)
+	cd enabler && npm ci --ignore-scripts --silent && npm run --silent build
+
 lock: ## fix the versions again (needs uv); make lock UPGRADE=--upgrade takes the newest
 	$(COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) pyproject.toml --extra dev -c requirements/runtime.txt -o requirements/dev.txt
 
 clean: ## remove what make has made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* mutants
+	rm -rf $(VENV) enabler/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -3,6 +3,7 @@
 
 import { perform } from "./actions.js";
 import type { Attempts } from "./attempts.js";
+import { contextOf, told } from "./callbacks.js";
 import type {
   CardState,
   DropinOptions,
@@ -148,10 +149,9 @@ export class Component implements PaymentComponent {
       });
       await this.#end(standing);
     } catch (error) {
-      const known = error instanceof EnablerError ? error : new EnablerError("fields", String(error));
+      const known = error instanceof EnablerError ? error : new EnablerError("shop", String(error));
       this.#failed(known);
-      const { paymentReference } = known;
-      await on.onError?.(known, paymentReference === undefined ? {} : { paymentReference });
+      await told(on.onError, known, contextOf(known));
     }
   }
 
@@ -181,14 +181,15 @@ export class Component implements PaymentComponent {
       panel?.over();
       panel?.say("good", outcome === "approved" ? texts.paid : texts.pending);
     }
-    await on.onComplete?.(resultOf(standing));
+    await told(on.onComplete, resultOf(standing));
   }
 
   #failed(error: EnablerError): void {
     const { texts } = this.#setup;
     const byStatus: Record<number, string> = { 401: texts.expired, 429: texts.busy };
     const byCode: Record<string, string> = { abandoned: texts.abandoned, fields: texts.unavailable };
-    const text = byStatus[error.status ?? 0] ?? byCode[error.code] ?? (error.uncertain ? texts.unknown : texts.failed);
+    const known = texts.refusals[error.reason?.code ?? ""] ?? byStatus[error.status ?? 0] ?? byCode[error.code];
+    const text = known ?? (error.uncertain ? texts.unknown : texts.failed);
     this.#panel?.say("error", error.shown ? "" : text);
     this.#enable();
     if (!error.shown) this.#panel?.focusButton();

@@ -3,6 +3,7 @@
 
 import { Attempts } from "./attempts.js";
 import { perform } from "./actions.js";
+import { contextOf, told } from "./callbacks.js";
 import type { EnablerOptions, ExpressComponent, ExpressOptions } from "./contract.js";
 import { inDialog } from "./dialog.js";
 import { element, placeOf } from "./element.js";
@@ -97,14 +98,13 @@ export class Express implements ExpressComponent {
       if (isSuccess) panel.over();
       else panel.enable({ unresolved: false });
       panel.say(isSuccess ? "good" : "error", outcome === "approved" ? texts.paid : isSuccess ? texts.pending : texts.declined);
-      await this.#shop.onComplete?.({ isSuccess, ...(paymentReference && { paymentReference }), method: { type } });
+      await told(this.#shop.onComplete, { isSuccess, ...(paymentReference && { paymentReference }), method: { type } });
     } catch (error) {
       const known = error instanceof EnablerError ? error : new EnablerError("shop", String(error));
       if (!known.uncertain) this.#open = null;
       panel.say("error", known.code === "abandoned" ? texts.abandoned : known.uncertain ? texts.unknown : texts.failed);
       panel.enable({ unresolved: known.uncertain });
-      const { paymentReference } = known;
-      await on.onError?.(known, paymentReference === undefined ? {} : { paymentReference });
+      await told(on.onError, known, contextOf(known));
     }
   }
 

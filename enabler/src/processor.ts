@@ -10,6 +10,7 @@ import {
   type Standing,
   configurationOf,
   isObject,
+  reasonOf,
   standingOf,
   storedMethodsOf,
 } from "./wire.js";
@@ -112,11 +113,11 @@ export class Processor {
       if (reply !== null) return reply;
       const error = response && !response.ok && document !== null ? response : null;
       if (error && !AGAIN.has(error.status)) {
-        throw problem(error.status, document, arrived && !DEFINITE.has(error.status));
+        throw problem(error, document, arrived && !DEFINITE.has(error.status));
       }
       arrived ||= request.method === "POST";
       if ((performance.now() - begun) / 1000 > RESEND_S) {
-        if (error) throw problem(error.status, document, arrived);
+        if (error) throw problem(error, document, arrived);
         throw new EnablerError("unreachable", "The processor cannot be reached.", { uncertain: arrived });
       }
       const asked = Math.min(Number(response?.headers.get("Retry-After")) || 0, RESEND_S);
@@ -141,10 +142,11 @@ export class Processor {
   }
 }
 
-function problem(status: number, document: unknown, uncertain: boolean): EnablerError {
+function problem({ status, headers }: Response, document: unknown, uncertain: boolean): EnablerError {
   const found = isObject(document) ? document : {};
   const first: unknown = Array.isArray(found["errors"]) ? found["errors"][0] : null;
   const code = isObject(first) ? String(first["code"]) : "General";
   const message = typeof found["message"] === "string" ? found["message"] : `The processor answered ${status}.`;
-  return new EnablerError(code, message, { uncertain, status });
+  const correlationId = headers.get("X-Correlation-ID") ?? undefined;
+  return new EnablerError(code, message, { uncertain, status, correlationId, reason: reasonOf(found["reason"]) });
 }

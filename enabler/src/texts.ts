@@ -26,6 +26,12 @@ const en = {
   declines: {
     insufficient_funds: "The payment was declined: there is not enough money. Please use another card.",
   } as Readonly<Record<string, string>>,
+  refusals: {
+    "nothing-to-pay": "This cart is paid already. Nothing more was charged.",
+    "payment-under-way": "Another payment for this cart is under way, perhaps in another window. Please look there first.",
+    "cart-changed": "Your cart has changed meanwhile. Please look at it again before you pay.",
+    "cart-not-active": "This cart was ordered already. Nothing more was charged.",
+  } as Readonly<Record<string, string>>,
   failed: "The payment could not be made. Please try again.",
   expired: "This checkout has expired. Please start again from your cart.",
   busy: "Too many tries at the moment. Please wait a little and try again.",
@@ -70,6 +76,13 @@ const de: Texts = {
   declines: {
     insufficient_funds:
       "Die Zahlung wurde abgelehnt: Das Guthaben reicht nicht. Bitte nehmen Sie eine andere Karte.",
+  },
+  refusals: {
+    "nothing-to-pay": "Dieser Warenkorb ist schon bezahlt. Es wurde nichts weiter abgebucht.",
+    "payment-under-way":
+      "Für diesen Warenkorb läuft schon eine Zahlung, vielleicht in einem anderen Fenster. Bitte sehen Sie zuerst dort nach.",
+    "cart-changed": "Ihr Warenkorb hat sich geändert. Bitte sehen Sie ihn noch einmal an, bevor Sie zahlen.",
+    "cart-not-active": "Dieser Warenkorb wurde schon bestellt. Es wurde nichts weiter abgebucht.",
   },
   failed: "Die Zahlung war nicht möglich. Bitte versuchen Sie es noch einmal.",
   expired: "Dieser Bezahlvorgang ist abgelaufen. Bitte beginnen Sie neu im Warenkorb.",

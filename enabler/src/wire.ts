@@ -54,10 +54,13 @@ export function standingOf(document: unknown): Standing | null {
     operation: String(operation),
     paymentReference: text(paymentReference),
     action: outcome === "action" ? open : undefined,
-    reason: isObject(reason)
-      ? { code: String(reason["code"] ?? ""), message: String(reason["message"] ?? "") }
-      : undefined,
+    reason: reasonOf(reason),
   };
+}
+
+export function reasonOf(reason: unknown): Reason | undefined {
+  if (!isObject(reason)) return undefined;
+  return { code: String(reason["code"] ?? ""), message: String(reason["message"] ?? "") };
 }
 
 export function configurationOf(document: unknown): Configuration | null {

@@ -170,7 +170,10 @@ class Processor:
         return self.of("POST", "/payments")
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        origin = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Location, Retry-After"}
+        origin = {
+            "Access-Control-Allow-Origin": "*",
+            "Access-Control-Expose-Headers": "Location, Retry-After, X-Correlation-ID",
+        }
         if request.method == "OPTIONS":
             allow = {"Access-Control-Allow-Headers": "*", "Access-Control-Allow-Methods": "GET, POST, DELETE"}
             return web.Response(status=204, headers=origin | allow)

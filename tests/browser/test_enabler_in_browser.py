@@ -432,6 +432,55 @@ async def test_messages_of_other_pages_and_of_other_frames_of_the_psp_are_not_he
     assert (processor.paid(), await page.evaluate("told.errors")) == ([], [])
 
 
+async def test_a_shop_that_stumbles_over_the_result_does_not_make_a_paid_payment_look_failed(
+    open_payment, processor, card
+):
+    page = await open_payment()
+    await page.evaluate("""(async () => {
+      addEventListener("error", (event) => { window.reported = event.message; event.preventDefault(); });
+      told.component.unmount();
+      const other = new Connector.Enabler({
+        processorUrl: document.body.dataset.processor,
+        sessionId: document.body.dataset.session,
+        onComplete() { throw new Error("The shop stumbled."); },
+        onError(error) { told.errors.push(error.code); },
+      });
+      await (await other.createDropinBuilder("embedded")).build({}).mount("#payment");
+    })()""")
+    await card(page, APPROVED)
+    await pay_button(page).click()
+    await expect(page.get_by_text("The payment is approved.")).to_be_visible()
+    await true(page, "window.reported?.includes('The shop stumbled.')")
+    assert await page.evaluate("told.errors") == []
+
+
+async def test_a_refusal_of_the_server_is_explained_and_its_reason_and_correlation_id_are_told(
+    open_payment, processor, card, answers
+):
+    reason = {"code": "nothing-to-pay", "message": "The cart is paid for already."}
+    body = {"message": reason["message"], "statusCode": 400, "errors": [{"code": "InvalidOperation"}], "reason": reason}
+    processor.script["POST /payments"] = [answers["reply"](400, body, **{"X-Correlation-ID": "correlation-1"})]
+    page = await open_payment()
+    await page.evaluate("""(async () => {
+      told.component.unmount();
+      const other = new Connector.Enabler({
+        processorUrl: document.body.dataset.processor,
+        sessionId: document.body.dataset.session,
+        onError({ code, status, reason, correlationId }) { window.seen = { code, status, reason, correlationId }; },
+      });
+      await (await other.createDropinBuilder("embedded")).build({}).mount("#payment");
+    })()""")
+    await card(page, APPROVED)
+    await pay_button(page).click()
+    await expect(page.get_by_role("alert").filter(has_text="This cart is paid already.")).to_be_visible()
+    assert await page.evaluate("window.seen") == {
+        "code": "InvalidOperation",
+        "status": 400,
+        "reason": reason,
+        "correlationId": "correlation-1",
+    }
+
+
 async def test_a_page_can_mount_unmount_and_mount_again(open_payment, processor, card):
     page = await open_payment()
     await page.evaluate("(async () => { told.component.unmount(); await told.component.mount('#payment'); })()")

@@ -1,0 +1,19 @@
+// Telling the shop.
+
+import type { ErrorContext } from "./contract.js";
+import type { EnablerError } from "./errors.js";
+
+/** A shop's callback that throws is the shop's fault, and changes nothing about the payment. */
+export async function told<Given extends unknown[]>(
+  callback: ((...given: Given) => Promise<void> | void) | undefined,
+  ...given: Given
+): Promise<void> {
+  try {
+    await callback?.(...given);
+  } catch (error) {
+    reportError(error);
+  }
+}
+
+export const contextOf = ({ paymentReference }: EnablerError): ErrorContext =>
+  paymentReference === undefined ? {} : { paymentReference };
