@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -78,8 +79,17 @@ class Consumer:
             return await self.handler(delivery)
         except Exception as error:  # noqa: BLE001 - whatever it is, the message must not be lost
             # A bug of ours: the message comes again until it is mended.
-            _log.exception("message.crashed", topic=self.topic.value, message_id=delivery.message_id)
             kind = type(error).__name__
+            # Its text may quote the message, secrets included: the places will do.
+            frames = traceback.extract_tb(error.__traceback__)
+            places = "; ".join(f"{frame.name} at {frame.filename}:{frame.lineno}" for frame in frames)
+            _log.error(
+                "message.crashed",
+                topic=self.topic.value,
+                message_id=delivery.message_id,
+                type=kind,
+                exception=places,
+            )
             return again(f"the handler failed: {kind}", Cause.FAULT, error=kind)
 
     async def _fate(self, delivery: Delivery, ending: Ending) -> Fate:

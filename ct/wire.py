@@ -135,7 +135,8 @@ class Wire:
         if reply is None:
             raise _AgainError(f"{status} without a JSON object")
         if status in RETRIED or first_error(reply.document).get("code") in _RETRIED_CODES:
-            raise _AgainError(describe(reply), retry_after=_seconds(retry_after))
+            # Without its words, which may quote ids that are secrets, and say nothing that the status does not.
+            raise _AgainError(f"status {status}", retry_after=_seconds(retry_after))
         return reply
 
 

@@ -26,6 +26,8 @@ async def session(dependencies: Dependencies, request: web.Request) -> Session:
     session_id = request.headers.get(headers.SESSION)
     if not session_id:
         raise unauthenticated(f"There is no session. Send its id in {headers.SESSION}.")
+    # Before it is asked about in commercetools, where it would stand in an address.
+    refuse_card_data(session_id)
     _take(dependencies.session_allowance, session_id)
     found = await dependencies.sessions.check(session_id, correlation_id=headers.correlation_id(request))
     # Checkout's own correlation id goes before the browser's: it ties the session's requests together.
@@ -68,6 +70,7 @@ def _bearer(request: web.Request, missing: str) -> str:
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not bearer:
         raise unauthenticated(missing)
+    refuse_card_data(bearer)
     return bearer
 
 

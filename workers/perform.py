@@ -6,6 +6,7 @@ key; after that the PSP is only asked what became of it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ct.attempts import EXPIRED
@@ -53,9 +54,10 @@ async def settle(
 ) -> Payment:
     """Write an answer down. Money that moved on a superseded attempt is sent back by a command of its own."""
     origin = Cause(id=cause, at=work.clock())
+    facts = tuple(_scrubbed(work, fact) for fact in answer.facts)
 
     def decide(current: Payment) -> Actions:
-        planned = plan(current, answer.facts, origin, action=answer.action, instrument=answer.instrument)
+        planned = plan(current, facts, origin, action=answer.action, instrument=answer.instrument)
         return Actions(actions=[*planned, *also] if planned else [])
 
     changed, _ = await work.ledger.change(payment, decide)
@@ -133,6 +135,12 @@ async def look_up(work: Work, payment: Payment, transaction: Transaction) -> Ans
     answer = await work.psp.lookup(request)
     about = (target_of(payment, fact) for fact in answer.facts)
     return answer if any(found is not None and found.id == transaction.id for found in about) else None
+
+
+def _scrubbed(work: Work, fact: Fact) -> Fact:
+    """The PSP's own words may quote what we told it, the shopper's token and our key included."""
+    code, message = (None if text is None else work.psp.scrub(text) for text in (fact.code, fact.message))
+    return replace(fact, code=code, message=message)
 
 
 def _failure(work: Work, payment: Payment, transaction: Transaction, code: str, message: str) -> Fact:

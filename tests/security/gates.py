@@ -1,4 +1,4 @@
-"""The ingress as it is served, with the PSP's real verifier, and everything that it publishes."""
+"""The ingress as it is put together and served, for webhooks alone: its PSP's real verifier, and what it publishes."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import itertools
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
-from pydantic import SecretStr
 
-from handlers.app import create_app
-from handlers.dependencies import Dependencies
-from handlers.replies import Replies
+from bus.memory import MemoryBus
+from ctpay import local, wiring
+from ctpay.ports import free
+from ctpay.settings import load_ingress
 from handlers.serving import make_runner
 from psp.signature import StandardWebhookVerifier
 
@@ -31,14 +30,26 @@ def signature(secret, content):
     return "v1," + base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
 
 
+@dataclass
+class Recorder:
+    published: list = field(default_factory=list)
+
+    async def publish(self, topic, data, attributes):
+        self.published.append((topic, data, attributes))
+
+
 @dataclass(kw_only=True)
 class Gate:
     """A running ingress that knows some webhook secrets."""
 
-    verifier: StandardWebhookVerifier
-    published: list
+    publisher: object
+    verifier: StandardWebhookVerifier | None = None
     port: int = 0
     now: datetime = field(default_factory=lambda: datetime(2030, 1, 1, tzinfo=UTC))
+
+    @property
+    def published(self):
+        return self.publisher.published
 
     def signed(self, body, *, secrets=("new",), event_id="evt_1", later=timedelta(0)):
         """The headers of a webhook, signed so much later than now."""
@@ -69,46 +80,28 @@ def _bytes(text):
     return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
 
 
-@dataclass
-class Recorder:
-    published: list = field(default_factory=list)
-
-    async def publish(self, topic, data, attributes):
-        self.published.append((topic, data, attributes))
-
-
 @asynccontextmanager
-async def open_gate(*secrets, publisher=None, clock=None):
+async def open_gate(monkeypatch, *secrets, publisher=None):
     """An ingress that accepts what these secrets sign."""
-    publisher = publisher or Recorder()
-    gate = Gate(verifier=None, published=getattr(publisher, "published", None))
-    clock = clock or (lambda: gate.now)
-    gate.verifier = StandardWebhookVerifier(secrets=[SecretStr(SECRETS[one]) for one in secrets], clock=clock)
-    ids = map("id-{}".format, itertools.count(1))
-    # A webhook needs nobody else.
-    nobody = object()
-    app = create_app(
-        Dependencies(
-            publisher=publisher,
-            sessions=nobody,
-            callers=nobody,
-            verifiers={"sandbox": gate.verifier},
-            reads=nobody,
-            replies=Replies(instance="ingress-1"),
-            status=nobody,
-            clock=clock,
-            new_id=lambda: next(ids),
-            instance="ingress-1",
-            public_url="https://pay.example",
-            return_secret=SecretStr("return-secret"),
-            project_key="demo",
-        )
-    )
-    runner = make_runner(app, shutdown_s=5)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    gate.port = runner.addresses[0][1]
-    try:
-        yield gate
-    finally:
-        await runner.cleanup()
+    gate = Gate(publisher=publisher or Recorder())
+    nobody = local.environment(free(), {}) | {"SANDBOX_PSP_WEBHOOK_SECRETS": " ".join(SECRETS[one] for one in secrets)}
+    for name, value in nobody.items():
+        monkeypatch.setenv(name, value)
+    settings = load_ingress()
+    bus = MemoryBus(clock=lambda: gate.now)
+
+    @asynccontextmanager
+    async def recorded(_settings):
+        yield gate.publisher, bus
+
+    seams = replace(wiring.REAL, clock=lambda: gate.now, bus=recorded)
+    async with wiring.open_outside(settings.common, seams) as outside, wiring.open_ingress(settings, seams) as ingress:
+        gate.verifier = settings.common.psp.verifier(outside.psp_seams)
+        runner = make_runner(ingress.app, shutdown_s=5)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        gate.port = runner.addresses[0][1]
+        try:
+            yield gate
+        finally:
+            await runner.cleanup()

@@ -19,8 +19,8 @@ SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
-async def gate():
-    async with open_gate("new", "old") as found:
+async def gate(monkeypatch):
+    async with open_gate(monkeypatch, "new", "old") as found:
         yield found
 
 
@@ -149,8 +149,12 @@ async def test_other_schemes_beside_ours_are_looked_over(gate):
     assert await gate.send(headers.items(), BODY) == 200
 
 
-async def test_while_secrets_are_rotated_both_are_accepted_and_afterwards_the_new_one_alone():
-    async with open_gate("old") as before, open_gate("new", "old") as during, open_gate("new") as after:
+async def test_while_secrets_are_rotated_both_are_accepted_and_afterwards_the_new_one_alone(monkeypatch):
+    async with (
+        open_gate(monkeypatch, "old") as before,
+        open_gate(monkeypatch, "new", "old") as during,
+        open_gate(monkeypatch, "new") as after,
+    ):
         asked = {
             name: [
                 await gate.send(gate.signed(BODY, secrets=secrets).items(), BODY) for gate in (before, during, after)
@@ -166,8 +170,8 @@ async def test_while_secrets_are_rotated_both_are_accepted_and_afterwards_the_ne
     assert [len(gate.published) for gate in (before, during, after)] == [2, 3, 2]
 
 
-async def test_an_event_that_is_replayed_is_accepted_each_time_and_changes_the_payment_once():
-    async with open_house() as house, open_gate("new", publisher=house.queue, clock=house.clock) as gate:
+async def test_an_event_that_is_replayed_is_accepted_each_time_and_changes_the_payment_once(monkeypatch):
+    async with open_house() as house, open_gate(monkeypatch, "new", publisher=house.queue) as gate:
         gate.now = house.clock()
         payment = await house.authorized()
         await house.control(f"/payments/{payment.interface_id}/expire")

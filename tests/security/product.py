@@ -1,0 +1,296 @@
+"""The whole product in one loop: put together by its own composition root, logging by its own chain, over real HTTP.
+
+Only the bus is in memory. Between it and the stand-ins stands a wire that can answer in their place, and what it then
+answers quotes whatever it was asked: the worst that somebody outside can do with what we tell.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import secrets
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import aiohttp
+import structlog
+from aiohttp import web
+from support.commercetools_servers import ids, wall_clock
+from support.house import _types
+from support.polling import eventually
+
+from bus.memory import Happening, MemoryBus
+from bus.messages import decode
+from bus.topics import Topic
+from ct.wire import refusal
+from ctpay import local, logs, wiring
+from ctpay.ports import free
+from ctpay.settings import LogFormat, LogLevel, Logs, load_ingress
+from handlers.serving import make_runner
+from sandbox.commercetools.server import serve as serve_commercetools
+from sandbox.commercetools.tokens import Client, demo_clients
+from sandbox.psp.model import Terms
+from sandbox.psp.outbox import headers_of
+from sandbox.psp.server import serve as serve_psp
+from workers.runtime import WORKERS
+
+PAN, CVC = "4242424242424242", "cvc=7391"
+HOST = "127.0.0.1"
+#: Nobody waits for what will not come.
+QUICK = {
+    "COMMERCETOOLS_TRIES": "1",
+    "CONFLICTS_S": "0.05",
+    "PAYMENTS_WAIT_S": "0.01",
+    "INTENTS_WAIT_S": "0.01",
+    "RETURN_WAIT_S": "0.01",
+}
+
+
+@dataclass(kw_only=True)
+class Wire:
+    """Carries requests to a stand-in, or answers them itself: `answers` gets what was asked, and gives a reply or None."""
+
+    target: str
+    client: aiohttp.ClientSession
+    url: str = ""
+    answers: object = staticmethod(lambda asked: None)
+    #: Changes what the stand-in has answered.
+    changes: object = staticmethod(lambda document: document)
+    answered: int = 0
+    #: All that was sent this way.
+    carried: list = field(default_factory=list)
+
+    async def handle(self, request):
+        body = await request.read()
+        headers = {name: value for name, value in request.headers.items() if name.lower() != "host"}
+        sent = f"{request.path_qs} {headers} {body.decode(errors='replace')}"
+        self.carried.append(sent)
+        asked = f"{request.method} {sent} {PAN} {CVC}"
+        reply = self.answers(asked)
+        if reply is not None:
+            self.answered += 1
+            return reply
+        async with self.client.request(
+            request.method, self.target + request.raw_path, data=body, headers=headers
+        ) as response:
+            found = json.loads(await response.read() or "null")
+            return web.json_response(self.changes(found), status=response.status)
+
+
+@asynccontextmanager
+async def running(app):
+    """The application on any free port; its URL."""
+    runner = app if isinstance(app, web.AppRunner) else web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, HOST, 0).start()
+    try:
+        yield f"http://{HOST}:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def open_wire(target, client):
+    wire = Wire(target=target, client=client)
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", wire.handle)
+    async with running(app) as url:
+        wire.url = url
+        yield wire
+
+
+@dataclass(kw_only=True)
+class Product:
+    """What runs, and everything that it has said to anybody."""
+
+    environment: dict[str, str]
+    url: str
+    client: aiohttp.ClientSession
+    bus: MemoryBus
+    commercetools: object
+    psp: object
+    to_commercetools: Wire
+    to_psp: Wire
+    stream: io.StringIO
+    merchant: str = ""
+    #: How long the callers would wait for results, in seconds.
+    wait_s: int = 10
+    replies: list = field(default_factory=list)
+
+    async def ask(self, method, path, **options):
+        """One request to the ingress; status and text, which are kept."""
+        async with self.client.request(method, self.url + path, allow_redirects=False, **options) as response:
+            self.replies.append(f"{response.status} {dict(response.headers)} {await response.text()}")
+            return response.status, await response.text()
+
+    @property
+    def _wait(self):
+        return {"Prefer": f"wait={self.wait_s}"}
+
+    async def checkout(self):
+        body = {"amount": {"centAmount": 4200, "currencyCode": "EUR"}}
+        async with self.client.post(f"{self.commercetools.url}/__control/checkouts", json=body) as response:
+            return (await response.json())["session"]["id"]
+
+    async def token(self, number=PAN):
+        """From the PSP's own fields: the one place that sees a card."""
+        body = {"number": number, "exp_month": 12, "exp_year": 2099, "cvc": "739"}
+        headers = {"Authorization": f"Bearer {self.psp.house.publishable_key}"}
+        async with self.client.post(f"{self.psp.url}/v1/tokens", json=body, headers=headers) as response:
+            return (await response.json())["id"]
+
+    async def pay(self, token, session=None, **more):
+        session = session or await self.checkout()
+        body = {"paymentMethod": {"type": "card", "token": token, **more}}
+        status, text = await self.ask("POST", "/payments", json=body, headers={"X-Session-Id": session, **self._wait})
+        return status, json.loads(text)
+
+    async def modify(self, payment, action, amount=None):
+        asked = {"action": action}
+        if amount:
+            asked["amount"] = {"centAmount": amount, "currencyCode": "EUR"}
+        path, headers = (
+            f"/operations/payment-intents/{payment}",
+            {"Authorization": f"Bearer {self.merchant}", **self._wait},
+        )
+        return await self.ask("POST", path, json={"actions": [asked]}, headers=headers)
+
+    async def notify(self, body):
+        """A webhook, signed as it must be."""
+        secret = self.environment["SANDBOX_PSP_WEBHOOK_SECRETS"].split()
+        headers = headers_of("evt_1", body, secrets=secret, now=wall_clock())
+        return await self.ask("POST", "/webhooks/sandbox", data=body, headers=headers)
+
+    async def handled(self):
+        """Wait until every message was handled once; what is to come again has been so too."""
+        read = {topic for topic, _ in WORKERS.values()}
+
+        async def done():
+            ids = {"new": set(), "old": set()}
+            for one in self.bus.log:
+                if one.topic in read and one.happening is not Happening.DELIVERED:
+                    ids["new" if one.happening is Happening.PUBLISHED else "old"].add(one.message_id)
+            return ids["new"] <= ids["old"]
+
+        await eventually(done, within_s=50)
+
+    def traces(self):
+        """(where, text) of everything that anybody outside the process could come to see."""
+        yield "log", self.stream.getvalue()
+        yield "replies", "\n".join(self.replies)
+        for kind in ("payment", "cart"):
+            yield f"commercetools {kind}", json.dumps(self.commercetools.core.documents(kind))
+        for one in self.commercetools.core.documents("payment"):
+            yield "commercetools versions", json.dumps(self.commercetools.core.history(one["id"]))
+        for one in self.bus.log:
+            yield f"attributes on {one.topic}", json.dumps(dict(one.attributes))
+            if one.topic is not Topic.DEAD_LETTERS:
+                yield f"message on {one.topic}", _without_token(one.data)
+
+    def found(self, canaries):
+        """Canary -> where it was found, for those that were."""
+        traces = list(self.traces())
+        return {
+            name: sorted({where for where, text in traces if canary in text})
+            for name, canary in canaries.items()
+            if any(canary in text for _, text in traces)
+        }
+
+
+def _without_token(data):
+    """Tokens, and what a browser brings back from a challenge, travel in their own fields; the rest is looked at."""
+    message = decode(data)
+    return json.dumps({**message.model_dump(mode="json"), "token": None, "parameters": None}, default=str)
+
+
+@asynccontextmanager
+async def open_product(monkeypatch):
+    stream = io.StringIO()
+    bus = MemoryBus(clock=wall_clock)
+
+    @asynccontextmanager
+    async def in_memory(_settings):
+        yield bus, bus
+
+    # No jitter: nobody waits.
+    seams = replace(wiring.REAL, draw=lambda: 0.0, bus=in_memory)
+    environment = local.environment(free(), {}) | QUICK | {"CTP_CLIENT_ID": "demo-client"}
+    secret, project = environment["CTP_CLIENT_SECRET"], local.PROJECT_KEY
+    clients = [Client(client_id=one.client_id, secret=secret, scopes=one.scopes) for one in demo_clients(project)]
+    async with aiohttp.ClientSession() as client:
+        commercetools = await serve_commercetools(
+            host=HOST, port=0, project_key=project, clients=clients, pubsub_host=None, clock=wall_clock,
+            new_id=lambda: f"{secrets.token_hex(4)}-{secrets.token_hex(2)}-4{secrets.token_hex(2)[1:]}"
+            f"-8{secrets.token_hex(2)[1:]}-{secrets.token_hex(6)}",
+        )  # fmt: skip
+        never = Terms(auto_complete_after_s=None, settles_after_s=None, hold_s=0.05)
+        psp = await serve_psp(
+            host=HOST, port=0, secret_key=environment["SANDBOX_PSP_SECRET_KEY"],
+            publishable_key=environment["SANDBOX_PSP_PUBLISHABLE_KEY"], webhook_url=None,
+            webhook_secrets=environment["SANDBOX_PSP_WEBHOOK_SECRETS"].split(), clock=wall_clock, new_id=ids(),
+            terms=never,
+        )  # fmt: skip
+        try:
+            async with open_wire(commercetools.url, client) as to_commercetools, open_wire(psp.url, client) as to_psp:
+                environment |= dict.fromkeys(("CTP_AUTH_URL", "CTP_API_URL", "CTP_SESSION_URL"), to_commercetools.url)
+                environment |= {"SANDBOX_PSP_URL": to_psp.url}
+                for name, value in environment.items():
+                    monkeypatch.setenv(name, value)
+                settings = load_ingress()
+                with _logging(settings.common.secrets(), stream):
+                    async with (
+                        wiring.open_ingress(settings, seams) as ingress,
+                        wiring.open_workers(settings.common, list(WORKERS), seams),
+                        running(make_runner(ingress.app, shutdown_s=1)) as url,
+                    ):
+                        product = Product(
+                            environment=environment, url=url, client=client, bus=bus, commercetools=commercetools,
+                            psp=psp, to_commercetools=to_commercetools, to_psp=to_psp, stream=stream,
+                        )  # fmt: skip
+                        product.merchant = await _log_in(product, secret)
+                        await _types(_Merchant(product))
+                        yield product
+        finally:
+            await psp.close()
+            await commercetools.close()
+
+
+class _logging:  # noqa: N801 - a context manager
+    """Logs as a process writes them, at the level that says most."""
+
+    def __init__(self, known, stream):
+        self._known, self._stream = known, stream
+
+    def __enter__(self):
+        root = logging.getLogger()
+        self._before = root.handlers, root.level
+        logs.configure(Logs(format=LogFormat.JSON, level=LogLevel.DEBUG), secrets=self._known, stream=self._stream)
+
+    def __exit__(self, *_):
+        root = logging.getLogger()
+        root.handlers, root.level = self._before
+        logging.captureWarnings(capture=False)
+        structlog.reset_defaults()
+        structlog.contextvars.clear_contextvars()
+
+
+async def _log_in(product, secret):
+    form = {"grant_type": "client_credentials"}
+    login = {"Authorization": aiohttp.encode_basic_auth("merchant", secret)}
+    async with product.client.post(f"{product.commercetools.url}/oauth/token", data=form, headers=login) as response:
+        return (await response.json())["access_token"]
+
+
+class _Merchant:
+    """A client of commercetools' for who sets things up."""
+
+    def __init__(self, product):
+        self._product = product
+
+    async def post(self, path, body):
+        url = f"{self._product.commercetools.url}/{local.PROJECT_KEY}{path}"
+        headers = {"Authorization": f"Bearer {self._product.merchant}"}
+        async with self._product.client.post(url, json=body, headers=headers) as response:
+            assert response.status < 300, (await response.text(), refusal)
+            return await response.json()

@@ -1,0 +1,262 @@
+"""Canaries: secrets sent down every way there is, and looked for everywhere that somebody could see them.
+
+They may be in one place alone: a payment token in its field of its message. The PSP and commercetools are assumed to be
+at their worst: they answer with everything that they were told, our keys included.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from aiohttp import web
+from security.product import CVC, PAN, open_product
+
+from bus.messages import AuthorizePayment, decode
+from workers import runtime
+
+TOKEN = "tok_canary_5f1d2c7b"
+SESSION, BEARER, KEY = "session-canary-8e21", "bearer-canary-77b0", "key-canary-1c2d"
+
+
+@pytest.fixture
+async def product(monkeypatch):
+    async with open_product(monkeypatch) as found:
+        yield found
+
+
+def canaries(product, **more):
+    """Everything that must be nowhere."""
+    environment = product.environment
+    # The shop's own secret is none of the connector's.
+    known = {name: environment[name] for name in environment if "SECRET" in name and not name.startswith("SHOP")}
+    login = f"{environment['CTP_CLIENT_ID']}:{environment['CTP_CLIENT_SECRET']}"
+    return {
+        **known,
+        "basic": base64.b64encode(login.encode()).decode(),
+        "webhook key": environment["SANDBOX_PSP_WEBHOOK_SECRETS"].removeprefix("whsec_"),
+        "merchant's token": product.merchant,
+        "card": PAN,
+        "written card": "4242 4242 4242 4242",
+        "security code": CVC,
+        "token": TOKEN,
+        "session": SESSION,
+        "bearer": BEARER,
+        **{f"our access token {number}": token for number, token in enumerate(_access_tokens(product))},
+        **more,
+    }
+
+
+def _access_tokens(product):
+    return [one for one in product.commercetools.house.front.tokens._grants if one != product.merchant]
+
+
+async def test_a_payment_with_a_real_token_leaves_no_trace_of_token_or_card(product):
+    token, session = await product.token(), await product.checkout()
+    _, reply = await product.pay(token, session)
+    assert reply["outcome"] == "approved", reply
+    payment = reply["paymentReference"]
+    for action, amount in (("capturePayment", 2000), ("refundPayment", 500), ("cancelPayment", None)):
+        status, text = await product.modify(payment, action, amount)
+        assert (status, json.loads(text)["outcome"]) == (200, "approved")
+    await product.ask("GET", f"/payments/{reply['operation']}", headers={"X-Session-Id": session})
+    for event in list(product.psp.house.outbox.events.values()):
+        body = json.dumps({"id": event.id, "type": event.type, "created": "x", "data": dict(event.data)})
+        status, _ = await product.notify(body.encode())
+        assert status == 200
+    await product.handled()
+    messages = [decode(one.data) for one in product.bus.log if b"AuthorizePayment" in one.data]
+    assert {one.token.get_secret_value() for one in messages if isinstance(one, AuthorizePayment)} == {token}
+    assert product.found(canaries(product, token=token, session=session)) == {}
+
+
+def said(asked):
+    """What was asked, as a text for people."""
+    return f"This was refused: {asked}"
+
+
+PSP_ANSWERS = {
+    **{
+        f"{status} of the PSP's": lambda asked, status=status: web.json_response(
+            {"error": {"code": said(asked)[:60], "message": said(asked), "decline_code": said(asked)}}, status=status
+        )
+        for status in (400, 401, 402, 403, 404, 409, 422, 429, 500, 503)
+    },
+    "a code and no more": lambda asked: web.json_response({"error": {"code": asked, "message": ""}}, status=402),
+    "success of another shape": lambda asked: web.json_response({"said": asked}),
+    "success of odd types": lambda asked: web.json_response({"id": [asked], "status": {"a": asked}, "metadata": asked}),
+    "broken JSON": lambda asked: web.Response(text=f'{{"error": "{asked}', content_type="application/json"),
+    "a page": lambda asked: web.Response(text=f"<h1>{asked}</h1>", content_type="text/html", status=502),
+    "a redirect": lambda asked: web.Response(status=302, headers={"Location": "http://127.0.0.1:9/" + asked[:40]}),
+}
+COMMERCETOOLS_ANSWERS = {
+    **{
+        f"{status} of commercetools'": lambda asked, status=status: web.json_response(
+            {
+                "statusCode": status,
+                "message": said(asked),
+                "error": said(asked),
+                "error_description": said(asked),
+                "errors": [{"code": "InvalidOperation", "message": said(asked), "field": said(asked)}],
+            },
+            status=status,
+        )
+        for status in (400, 401, 403, 404, 409, 413, 429, 500, 503)
+    },
+    "a duplicate": lambda asked: web.json_response(
+        {"statusCode": 400, "message": asked, "errors": [{"code": "DuplicateField", "message": asked, "field": asked}]},
+        status=400,
+    ),
+    "success of another shape": lambda asked: web.json_response({"said": asked, "id": asked, "version": asked}),
+    "success of odd types": lambda asked: web.json_response({"id": [asked], "transactions": asked, "version": 1}),
+    "a list": lambda asked: web.json_response([asked]),
+    "broken JSON": lambda asked: web.Response(text=f'{{"id": "{asked}', content_type="application/json"),
+    "a page": lambda asked: web.Response(text=f"<h1>{asked}</h1>", content_type="text/html", status=502),
+}
+
+
+async def everything(product, payment):
+    """Every route and every worker once, with whatever comes of it."""
+    product.wait_s = 0
+    session = await product.checkout()
+    await product.pay(TOKEN, session)
+    await product.modify(payment, "capturePayment", 100)
+    await product.modify(payment, "refundPayment", 100)
+    await product.modify(payment, "cancelPayment")
+    await product.modify(payment, "reversePayment")
+    await product.ask("GET", "/payments/op-1", headers={"X-Session-Id": session})
+    completed = {"parameters": {"result": TOKEN}}
+    await product.ask("POST", "/payments/op-1/complete", json=completed, headers={"X-Session-Id": session})
+    await product.ask("GET", "/operations/config", headers={"X-Session-Id": SESSION})
+    await product.ask("POST", "/operations/payment-intents/p", json={}, headers={"Authorization": f"Bearer {BEARER}"})
+    await product.ask("GET", "/health/ready")
+    await product.notify(json.dumps({"id": "e", "type": TOKEN, "data": {"token": TOKEN, "card": PAN}}).encode())
+    await product.handled()
+    return session
+
+
+@pytest.mark.parametrize("answer", PSP_ANSWERS)
+async def test_what_the_psp_quotes_goes_no_further(product, answer):
+    _, reply = await product.pay("tok_approved")
+    _, captured = await product.pay("tok_approved")
+    await product.modify(captured["paymentReference"], "capturePayment", 4200)
+    product.to_psp.answers = PSP_ANSWERS[answer]
+    session = await everything(product, reply["paymentReference"])
+    await product.modify(captured["paymentReference"], "refundPayment", 300)
+    await product.handled()
+    assert product.to_psp.answered
+    assert product.found(canaries(product, session=session)) == {}
+
+
+async def test_what_the_psp_quotes_about_a_decline_goes_no_further(product):
+    _, reply = await product.pay("tok_approved")
+    # Whatever it has ever been told.
+    quoted = f"{TOKEN} {PAN} {CVC} " + " ".join(
+        product.environment[name] for name in ("SANDBOX_PSP_SECRET_KEY", "SANDBOX_PSP_WEBHOOK_SECRETS")
+    )
+
+    def declined(document):
+        if isinstance(document, dict) and document.get("object"):
+            document |= {"status": "failed", "failure": {"code": quoted, "decline_code": quoted, "message": quoted}}
+        return document
+
+    product.to_psp.changes = declined
+    session = await everything(product, reply["paymentReference"])
+    assert product.found(canaries(product, session=session)) == {}
+
+
+@pytest.mark.parametrize("answer", COMMERCETOOLS_ANSWERS)
+async def test_what_commercetools_quotes_goes_no_further(product, answer):
+    _, reply = await product.pay("tok_approved")
+    payment = reply["paymentReference"]
+
+    def struck(part):
+        return lambda asked: COMMERCETOOLS_ANSWERS[answer](asked) if part(asked) else None
+
+    # First the writes alone, so that the reads before them get somewhere; then everything, sessions and tokens too.
+    known = {}
+    for part in (lambda asked: asked.startswith("POST /demo-shop/payments"), lambda asked: True):
+        product.to_commercetools.answers = struck(part)
+        known["session"] = await everything(product, payment)
+        assert product.found(canaries(product, **known)) == {}
+    assert product.to_commercetools.answered
+
+
+async def test_a_bug_that_raises_what_it_holds_tells_nobody(product, monkeypatch):
+    session = await product.checkout()
+
+    async def fail(*_, **__):
+        raise RuntimeError(" ".join([*canaries(product).values(), f"Bearer {BEARER}"]))
+
+    for message in list(runtime._HANDLERS):
+        monkeypatch.setitem(runtime._HANDLERS, message, fail)
+    monkeypatch.setattr("psp.sandbox.reads.SandboxReads.health", fail)
+    await everything(product, "p-1")
+    assert "message.crashed" in product.stream.getvalue()
+    monkeypatch.setattr("handlers.dispatch.publish", fail)
+    await everything(product, "p-1")
+    assert "request.failed" in product.stream.getvalue()
+    assert product.found(canaries(product, session=session)) == {}
+
+
+FIELDS = ["X-Session-Id", "Authorization", "X-Correlation-ID", "X-Request-ID", "Idempotency-Key", "Prefer", "Origin"]
+FIELDS += ["User-Agent", "Cookie", "Referer", "X-Forwarded-For", "Content-Type", "Accept", "traceparent", "If-Match"]
+ROUTES = [
+    ("POST", "/payments"),
+    ("GET", "/payments/op-1"),
+    ("POST", "/payments/op-1/complete"),
+    ("GET", "/payments/op-1/return"),
+    ("POST", "/payments/op-1/return"),
+    ("POST", "/operations/payment-intents/p-1"),
+    ("GET", "/operations/config"),
+    ("POST", "/webhooks/sandbox"),
+    ("GET", "/health/live"),
+    ("GET", "/health/ready"),
+    ("GET", "/nowhere"),
+    ("DELETE", "/payments"),
+]
+
+
+def everywhere(canary):
+    """The canary in every place of every request: (method, path, options)."""
+    for method, path in ROUTES:
+        yield method, f"{path}?{canary}", {}
+        yield method, f"{path}?a={canary}&state={canary}", {}
+        yield method, f"{path}/{canary}", {}
+        yield method, path.replace("op-1", canary).replace("p-1", canary).replace("sandbox", canary), {}
+        for field in FIELDS:
+            # A correlation id is the caller's to choose and ours to tell; only a card number is none.
+            if field != "X-Correlation-ID" or canary == PAN:
+                yield method, path, {"headers": {field: canary}}
+        for body in ({"data": canary}, {"json": canary}, {"json": [canary]}, {"json": {canary: canary}}):
+            yield method, path, body
+        yield method, path, {"data": {"state": canary, canary: "1"}}
+        yield method, path, {"json": {"paymentMethod": {"type": canary, "token": canary, "more": [canary]}}}
+        yield method, path, {"json": {"actions": [{"action": canary, "amount": canary, "merchantReference": canary}]}}
+
+
+async def test_a_stranger_who_sends_secrets_to_every_place_of_every_route_leaves_no_trace(product):
+    for canary in (TOKEN, SESSION, BEARER, KEY, PAN):
+        for method, path, options in everywhere(canary):
+            status, _ = await product.ask(method, path, **options)
+            assert status < 500 or path.startswith("/health"), (method, path, options)
+    assert [one for one in product.bus.log if one.data] == []
+    assert product.found({"token": TOKEN, "session": SESSION, "bearer": BEARER, "key": KEY, "card": PAN}) == {}
+    # Not even to commercetools, who is asked who that is.
+    assert not any(PAN in sent for sent in [*product.to_commercetools.carried, *product.to_psp.carried])
+
+
+async def test_a_card_number_of_a_known_caller_is_refused_in_every_place_of_every_route(product):
+    session = await product.checkout()
+    known = {"X-Session-Id": session, "Authorization": f"Bearer {product.merchant}"}
+    before = len(product.bus.log)
+    for method, path, options in everywhere(PAN):
+        headers = known | options.pop("headers", {})
+        status, _ = await product.ask(method, path, headers=headers, **options)
+        harmless = status in {200, 503} and (method == "GET" or set(headers) - set(known))
+        # A body on a GET is not read; neither are headers that nobody asks for.
+        assert 400 <= status < 500 or harmless, (status, method, path, options, headers)
+    assert len(product.bus.log) == before
+    assert product.found({"card": PAN}) == {}
+    assert not any(PAN in sent for sent in [*product.to_commercetools.carried, *product.to_psp.carried])
