@@ -136,11 +136,19 @@ def add_interaction(
     state: State | None = None,
     code: str | None = None,
     message: str | None = None,
+    request_hash: str | None = None,
 ) -> UpdateAction:
     return {
         "action": "addInterfaceInteraction",
         **interaction_draft(
-            kind=kind, cause=cause, at=at, transaction_id=transaction_id, state=state, code=code, message=message
+            kind=kind,
+            cause=cause,
+            at=at,
+            transaction_id=transaction_id,
+            state=state,
+            code=code,
+            message=message,
+            request_hash=request_hash,
         ),
     }
 
@@ -154,6 +162,7 @@ def interaction_draft(
     state: State | None = None,
     code: str | None = None,
     message: str | None = None,
+    request_hash: str | None = None,
 ) -> UpdateAction:
     """An entry of the Payment's log, cut in size: entries cannot be removed."""
     fields: dict[str, Json] = {
@@ -169,6 +178,8 @@ def interaction_draft(
         fields[InteractionField.CODE.value] = code[:TEXT_LENGTH_MAX]
     if message:
         fields[InteractionField.MESSAGE.value] = message[:TEXT_LENGTH_MAX]
+    if request_hash is not None:
+        fields[InteractionField.REQUEST_HASH.value] = request_hash
     return {"type": _type(INTERACTION_TYPE), "fields": fields}
 
 

@@ -111,6 +111,8 @@ Admission: TypeAlias = Admitted | Refused | Answered | NothingToDo | KeyReused
 def admit(payment: Payment, request: Request, capabilities: Capabilities) -> Admission:
     """Reserve, claim, resume or refuse."""
     if standing := refused_standing(payment, request.command_id):
+        if _is_another_request(payment, request):
+            return KeyReused(actions=[])
         return Answered(standing=standing, actions=[])
     if request.claiming is not None:
         return _claim(payment, request, request.claiming, capabilities)
@@ -119,6 +121,12 @@ def admit(payment: Payment, request: Request, capabilities: Capabilities) -> Adm
             return KeyReused(actions=[])
         return Admitted(commands=tuple(one.command_id or "" for one in reserved), claimed=None, actions=[])
     return _reserve(payment, request, capabilities)
+
+
+def _is_another_request(payment: Payment, request: Request) -> bool:
+    """Whether the refusal under this command's id was of something else. Older refusals do not say of what."""
+    refusal = payment.interaction(InteractionKind.REFUSAL, cause=request.command_id)
+    return refusal is not None and refusal.request_hash not in (None, request.request_hash)
 
 
 def _own(payment: Payment, command_id: str) -> tuple[Transaction, ...]:
@@ -239,6 +247,7 @@ def _refused(payment: Payment, request: Request, refusal: Refusal, transaction: 
             transaction_id=transaction.id if transaction else None,
             code=refusal.code,
             message=refusal.message,
+            request_hash=request.request_hash,
         )
     ]
     if transaction is not None:

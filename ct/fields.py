@@ -65,6 +65,8 @@ class InteractionField(enum.StrEnum):
     AT = "ctpayAt"
     CODE = "ctpayCode"
     MESSAGE = "ctpayMessage"
+    #: Of a refusal: what identified the money, to notice a key that is reused for something else.
+    REQUEST_HASH = "ctpayRequestHash"
 
 
 class InteractionKind(enum.StrEnum):
@@ -132,5 +134,6 @@ INTERACTION_TYPE: Final = CustomType(
         InteractionField.AT: FieldType.DATE_TIME,
         InteractionField.CODE: FieldType.STRING,
         InteractionField.MESSAGE: FieldType.STRING,
+        InteractionField.REQUEST_HASH: FieldType.STRING,
     },
 )

@@ -36,6 +36,8 @@ class Interaction:
     state: State | None
     code: str | None
     message: str | None
+    #: With a refusal: what identified the money.
+    request_hash: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,6 +191,7 @@ def _interaction(fields: Mapping[str, Any]) -> Interaction | None:
         state=State(fields[InteractionField.STATE]) if InteractionField.STATE in fields else None,
         code=fields.get(InteractionField.CODE),
         message=fields.get(InteractionField.MESSAGE),
+        request_hash=fields.get(InteractionField.REQUEST_HASH),
     )
 
 

@@ -88,6 +88,19 @@ def test_a_key_reused_for_another_amount_is_refused():
     assert isinstance(play(document, request(amount=5, request_hash="b"))[1], KeyReused)
 
 
+def test_a_key_that_met_a_refusal_and_is_reused_for_something_else_is_told_so():
+    document, _ = play(payment_document(AUTH), request(amount=9999, request_hash="a"))
+    again, reused = play(document, request(amount=5, request_hash="b"))
+    assert isinstance(reused, KeyReused)
+    assert again == document
+    assert isinstance(play(document, request(amount=9999, request_hash="a"))[1], Answered)
+
+
+def test_a_refusal_of_an_earlier_version_that_does_not_say_of_what_is_repeated():
+    document, _ = play(payment_document(AUTH), request(amount=9999))
+    assert isinstance(play(document, request(amount=5, request_hash="b"))[1], Answered)
+
+
 def test_of_two_initial_charges_that_do_not_both_fit_one_goes_through_and_the_other_fails_with_a_reason():
     document = payment_document(
         AUTH, transaction("m-1", "Charge", "Initial", 3000), transaction("m-2", "Charge", "Initial", 3000)
