@@ -47,13 +47,18 @@ _LOOK_S: Final = 45.0
 
 def run(seed: int, *, until: int | None = None) -> History:
     """The history of a seed; `until`: only so many steps of actors and faults."""
+    return run_recorded(seed, until=until)[0]
+
+
+def run_recorded(seed: int, *, until: int | None = None) -> tuple[History, Recorder]:
+    """The same with what was written down on the way."""
     loop = SimulatedLoop()
     recorder = Recorder(loop=loop)
     budget = Budget(until=until)
     try:
         _listen(recorder)
         asyncio.set_event_loop(loop)
-        return loop.run_until_complete(_World(seed, loop, recorder, budget).play())
+        return loop.run_until_complete(_World(seed, loop, recorder, budget).play()), recorder
     finally:
         asyncio.set_event_loop(None)
         loop.bury()

@@ -1,0 +1,254 @@
+"""`make simulate`: any number of seeds on all cores; one line at the end, and exit code 1 where something was violated."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import multiprocessing
+import os
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from simulation import processes, seed, timeline
+from simulation.faults import FaultKind
+from simulation.invariants import check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from simulation.invariants import Violation
+
+#: So many seeds are one piece of work, and are collected as one.
+_BATCH: Final = 20
+#: From so many on, a kind of fault that never struck fails the run.
+_ALL_KINDS_FROM: Final = 2000
+#: Failing seeds that are told in full.
+_TOLD_MAX: Final = 10
+
+
+@dataclass(kw_only=True, slots=True)
+class Result:
+    """What came of a batch of seeds, or of all."""
+
+    seeds: int = 0
+    cpu_s: float = 0.0
+    faults: Counter[str] = field(default_factory=Counter)
+    violations: dict[int, list[str]] = field(default_factory=dict)
+    unsettled: list[int] = field(default_factory=list)
+    #: Virtual seconds from the last fault to the last change.
+    convergence_s: list[float] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Result) -> None:
+        self.seeds += other.seeds
+        self.cpu_s += other.cpu_s
+        self.faults += other.faults
+        self.violations |= other.violations
+        self.unsettled += other.unsettled
+        self.convergence_s += other.convergence_s
+        self.counts += other.counts
+
+    @property
+    def good(self) -> bool:
+        return not self.violations and not self.unsettled
+
+
+def prepare(defect: str | None) -> None:
+    """Once in each worker process: what is shared between seeds, and no collection in the middle of one."""
+    processes.share()
+    if defect is not None:
+        from simulation import defects  # noqa: PLC0415 # a run without one is the product as it ships
+
+        defects.plant(defect)
+    # What an abandoned frame says when it is collected, after its seed, concerns nobody.
+    sys.unraisablehook = lambda _: None
+    seed.run(0)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+
+
+def batch(seeds: Sequence[int]) -> Result:
+    """Run these seeds."""
+    result = Result()
+    began = time.process_time()
+    for number in seeds:
+        _one(number, result)
+    gc.collect()
+    result.cpu_s = time.process_time() - began
+    return result
+
+
+def _one(number: int, result: Result) -> None:
+    history = seed.run(number)
+    result.seeds += 1
+    result.faults.update(fault.kind for fault in history.faults)
+    found = check(history)
+    if found:
+        result.violations[number] = [str(one) for one in found]
+    if not history.settled:
+        result.unsettled.append(number)
+    result.convergence_s.append(max(0.0, (history.converged_at - history.faults_end).total_seconds()))
+    result.counts.update(
+        effects=len(history.effects),
+        calls=len(history.calls),
+        versions=len(history.payments),
+        messages=len(history.bus),
+        exchanges=len(history.exchanges),
+        crashes=sum(not crash.orderly for crash in history.crashes),
+    )
+
+
+def run_all(first: int, count: int, *, defect: str | None, quiet: bool) -> Result:
+    """All seeds, on all cores."""
+    total = Result()
+    batches = [range(start, min(start + _BATCH, first + count)) for start in range(first, first + count, _BATCH)]
+    console = Console(stderr=True)
+    columns = (TextColumn("seeds"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[bad]}"))
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
+        task = progress.add_task("seeds", total=count, bad="")
+        for result in _spread(batches, defect):
+            total.add(result)
+            bad = len(total.violations) + len(total.unsettled)
+            progress.update(task, advance=result.seeds, bad=f"{bad} failed" if bad else "")
+    return total
+
+
+def _spread(batches: Sequence[Sequence[int]], defect: str | None) -> Iterator[Result]:
+    cores = min(len(os.sched_getaffinity(0)), len(batches))
+    if cores <= 1:
+        prepare(defect)
+        yield from map(batch, batches)
+        return
+    # Spawned: a child starts from nothing, as the one command that repeats a seed does.
+    with multiprocessing.get_context("spawn").Pool(cores, prepare, (defect,)) as pool:
+        yield from pool.imap_unordered(batch, batches)
+
+
+def shortest(number: int) -> int:
+    """How many steps of actors and faults, from the first on, are enough for the seed to fail."""
+    low, high = 0, 1
+    while not _fails(number, high):
+        low, high = high, high * 2
+        if high > 1 << 14:
+            return high
+    while low + 1 < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _fails(number, middle) else (middle, high)
+    return high
+
+
+def _fails(number: int, until: int) -> bool:
+    history = seed.run(number, until=until)
+    gc.collect()
+    return bool(check(history)) or not history.settled
+
+
+def replay(number: int, *, until: int | None, defect: str | None, verbose: bool) -> int:
+    """One seed, with everything that happened in it."""
+    prepare(defect)
+    history, recorder = seed.run_recorded(number, until=until)
+    found = check(history)
+    out = Console(highlight=False, soft_wrap=True)
+    if verbose:
+        for line in timeline.lines(history, recorder):
+            out.print(line, markup=False)
+    for one in found:
+        out.print(f"VIOLATION {one}", markup=False)
+    if not history.settled:
+        out.print("NOT SETTLED: something still moves at the time limit.")
+    out.print(f"seed {number}: {len(history.faults)} faults, {len(found)} violations, {len(history.effects)} effects")
+    return 1 if found or not history.settled else 0
+
+
+def report(total: Result, *, elapsed_s: float, first: int, defect: str | None) -> int:
+    """Tell how it went. The exit code."""
+    out = Console(highlight=False, soft_wrap=True)
+    table = Table("fault", "struck", title="Faults by kind")
+    for kind in FaultKind:
+        table.add_row(kind.value, str(total.faults[kind.value]))
+    out.print(table)
+    missed = [kind.value for kind in FaultKind if not total.faults[kind.value]]
+    _tell_failures(out, total, defect)
+    waits = sorted(total.convergence_s)
+    p50, p99, most = waits[len(waits) // 2], waits[min(len(waits) - 1, len(waits) * 99 // 100)], waits[-1]
+    out.print(f"converged after the last fault (virtual time): p50 {p50:.1f} s, p99 {p99:.1f} s, max {most:.1f} s")
+    out.print(f"CPU per seed {1000 * total.cpu_s / total.seeds:.1f} ms, {elapsed_s:.0f} s in all")
+    is_short = bool(missed) and total.seeds >= _ALL_KINDS_FROM
+    if is_short:
+        out.print(f"These kinds of fault never struck: {', '.join(missed)}")
+    failed = len(total.violations) + len(total.unsettled)
+    violations = sum(map(len, total.violations.values())) + len(total.unsettled)
+    last = first + total.seeds - 1
+    out.print(
+        f"{total.seeds} seeds ({first} to {last}), {total.faults.total()} faults of {len(FaultKind) - len(missed)} kinds,"
+        f" {violations} violations in {failed} seeds"
+    )
+    return 1 if failed or is_short else 0
+
+
+def _tell_failures(out: Console, total: Result, defect: str | None) -> None:
+    failing = sorted({*total.violations, *total.unsettled})
+    names = Counter(line.split(":")[0] for lines in total.violations.values() for line in lines)
+    if failing:
+        out.print(f"violations by name: {dict(names)}, not settled: {len(total.unsettled)}")
+        prepare(defect)
+    more = f" --defect {defect}" if defect else ""
+    for number in failing[:_TOLD_MAX]:
+        for line in total.violations.get(number, ["did not come to rest"])[:3]:
+            out.print(f"  seed {number}: {line}", markup=False)
+        until = shortest(number)
+        out.print(
+            f"    replay: PYTHONPATH=tests .venv/bin/python -m simulation --seed {number} --until {until}{more} --verbose"
+        )
+
+
+def as_json(total: Result) -> str:
+    waits = sorted(total.convergence_s)
+    return json.dumps(
+        {
+            "seeds": total.seeds,
+            "faults": dict(total.faults),
+            "violations": total.violations,
+            "unsettled": total.unsettled,
+            "convergence_s": {
+                "p50": waits[len(waits) // 2],
+                "p99": waits[min(len(waits) - 1, len(waits) * 99 // 100)],
+                "max": waits[-1],
+            },
+            "cpu_ms_per_seed": round(1000 * total.cpu_s / total.seeds, 2),
+            "counts": dict(total.counts),
+        }
+    )
+
+
+def main(arguments: Iterable[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=2000, help="how many (default: 2000)")
+    parser.add_argument("--first", type=int, default=1, help="the first of them")
+    parser.add_argument("--seed", type=int, help="replay this one")
+    parser.add_argument("--until", type=int, help="of a replay: so many steps and faults, and no more")
+    parser.add_argument("--verbose", action="store_true", help="of a replay: everything that happened")
+    parser.add_argument("--defect", help="with this defect planted in the product")
+    parser.add_argument("--json", action="store_true", help="the result as JSON")
+    given = parser.parse_args(None if arguments is None else list(arguments))
+    if given.seed is not None:
+        return replay(given.seed, until=given.until, defect=given.defect, verbose=given.verbose)
+    began = time.monotonic()
+    total = run_all(given.first, max(1, given.seeds), defect=given.defect, quiet=given.json)
+    if given.json:
+        print(as_json(total))  # noqa: T201 # what was asked for
+        return 0 if total.good else 1
+    return report(total, elapsed_s=time.monotonic() - began, first=given.first, defect=given.defect)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
