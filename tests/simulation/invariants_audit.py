@@ -57,7 +57,8 @@ def x3_secrets_stay_secret(reading: Reading) -> Iterator[Violation]:
 def a1_every_change_has_its_cause(reading: Reading) -> Iterator[Violation]:
     """Each change of state names the command or event that caused it, and that came by a message.
 
-    Each delivery that was acknowledged has exactly one line that tells how it ended.
+    Each delivery that was acknowledged has exactly one line that tells how it ended: not none, and not more than there
+    were deliveries.
     """
     known = _causes(reading)
     for version, before in reading.changes:
@@ -67,11 +68,10 @@ def a1_every_change_has_its_cause(reading: Reading) -> Iterator[Violation]:
         if message.topic not in LASTING:
             continue
         told = Counter((one.process, one.fields.get("attempt")) for one in reading.outcomes.get(message.id, ()))
-        for entry in message.entries:
-            if entry.happening is not Happening.ACKED or entry.subscription is not None:
-                continue
+        had = Counter((one.process, one.attempt) for one in message.entries if one.happening is Happening.DELIVERED)
+        for entry in message.acks():
             count = told[entry.process, entry.attempt]
-            if count != 1:
+            if not 1 <= count <= had[entry.process, entry.attempt]:
                 text = f"attempt {entry.attempt} of {message} has {count} lines that tell how it ended"
                 yield Violation(name="A1", text=text, n=entry.n)
 

@@ -38,7 +38,8 @@ def s4_reserved_before_it_is_asked(reading: Reading) -> Iterator[Violation]:
 def s12_one_key_for_one_request(reading: Reading) -> Iterator[Violation]:
     """A key is the transaction's for good: not too long, one for each transaction, and always with the same request.
 
-    The shopper's token is left out: the same attempt may come again with a new one.
+    The shopper's token is left out: the same attempt may come again with a new one. A cancel may name its payment by
+    the PSP's id or by ours, as far as we know them: the PSP notices that the request differs, and a look-up tells.
     """
     longest = min(64, reading.history.rules.key_length_max)
     keys: dict[str, set[str]] = defaultdict(set)
@@ -129,4 +130,6 @@ def _completions(reading: Reading) -> list[tuple[int, int, str, Any]]:
 
 def _without_token(call: Call) -> str:
     body = call.document if isinstance(call.document, dict) else {}
-    return call.path + repr(sorted((name, repr(value)) for name, value in body.items() if name != "token"))
+    left_out = {"token", "payment_merchant_reference"}
+    path = "cancel" if call.path.endswith(("/cancel", "/cancels")) else call.path
+    return path + repr(sorted((name, repr(value)) for name, value in body.items() if name not in left_out))
