@@ -151,6 +151,8 @@ def _report(leaves: list[Leaf], about: About, wanted: Wanted, *, is_over: bool) 
     seen = {phase: sum(leaf.looked_at for leaf in leaves if leaf.phase is phase) for phase in Phase}
     for failure in failures:
         _tell(f"Not compared: {failure}")
+    if not is_over and wanted.file:
+        _tell("Run the same command again to go on where it stopped.")
     if wanted.as_json:
         summary = {
             "from": about.since.isoformat(),
@@ -171,8 +173,6 @@ def _report(leaves: list[Leaf], about: About, wanted: Wanted, *, is_over: bool) 
     mended = f"; repaired: {len(rows) - len(left)}" if wanted.repair is Repair.EVIDENT else ""
     unfinished = "" if is_over else " Not finished."
     _show(rows_table(rows) if rows else None, f"{span}: {what}. Differences: {found}{mended}.{unfinished}")
-    if not is_over and wanted.file:
-        _tell("Run the same command again to go on where it stopped.")
 
 
 def _exit_code(leaves: list[Leaf]) -> int:
