@@ -17,7 +17,7 @@ import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from playwright.async_api import ConsoleMessage, Page, async_playwright, expect
-from support.polling import eventually
+from support.browsing import PATIENCE_S, true
 from support.psp_servers import PUBLISHABLE_KEY, SECRET_KEY, running_psp
 
 from ctpay.ports import HOST, VARIABLES, free
@@ -37,8 +37,7 @@ FLAGS = (
 )
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
-#: Milliseconds. Far more than anything takes: the machine may be busy with other things.
-PATIENCE_MS = 30_000
+PATIENCE_MS = PATIENCE_S * 1000
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -322,7 +321,7 @@ async def open_payment(processor, open_tab):
         servers.append(server)
         opened = await open_tab(str(server.make_url(path)), **options)
         if page == "index.html":
-            await until(opened, "window.told?.isReady || window.told?.errors.length")
+            await true(opened, "window.told?.isReady || window.told?.errors.length")
         if builder is not None:
             await opened.evaluate(
                 f"""(async () => {{
@@ -336,15 +335,6 @@ async def open_payment(processor, open_tab):
     yield open_
     for server in servers:
         await server.close()
-
-
-async def until(page: Page, truth: str) -> None:
-    """Wait until a JavaScript expression is true. Playwright's own way of waiting needs `unsafe-eval` in the page."""
-
-    async def is_true() -> bool:
-        return bool(await page.evaluate(f"!!({truth})"))
-
-    await eventually(is_true, within_s=PATIENCE_MS / 1000)
 
 
 async def type_card(page: Page, number: str, *, expiry: str = "1234", cvc: str = "123") -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from playwright.async_api import expect
-from support.polling import eventually
+from support.browsing import results, true
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -18,18 +18,8 @@ STORED = [
 ]  # fmt: skip
 
 
-async def true(page, expression):
-    """Wait until it is so."""
-
-    async def is_so():
-        return bool(await page.evaluate(f"!!({expression})"))
-
-    await eventually(is_so, within_s=30)
-
-
 async def outcomes(page, count=1):
-    await true(page, f"told.results.length >= {count}")
-    return [one["outcome"] for one in await page.evaluate("told.results")]
+    return [one["outcome"] for one in await results(page, count)]
 
 
 def methods(processor):
@@ -159,24 +149,28 @@ async def test_a_method_that_the_session_does_not_allow_is_not_available(open_pa
     assert "does not allow" in await page.evaluate("made.mount('#payment').then(() => '', (error) => error.message)")
 
 
-@pytest.mark.parametrize(
-    ("consent", "stored"),
-    [
-        ("submit({ storePaymentDetails: true })", True),
-        ("submit({ storePaymentDetails: false })", False),
-        ("submit()", False),
-        ('submit({ storePaymentDetails: "yes" })', False),
-        ("submit({ storePaymentDetails: false }), enabler.setStorePaymentDetails(true)", False),
-    ],
-)
-async def test_a_card_is_stored_only_with_consent_given_as_true(*, open_payment, processor, card, consent, stored):
+#: What a page does -> whether the card may be stored.
+CONSENTS = {
+    "submit({ storePaymentDetails: true })": True,
+    "submit({ storePaymentDetails: false })": False,
+    "submit()": False,
+    'submit({ storePaymentDetails: "yes" })': False,
+    "submit({ storePaymentDetails: false }, enabler.setStorePaymentDetails(true))": False,
+}
+
+
+async def test_a_card_is_stored_only_with_consent_given_as_true(open_payment, processor, card):
     processor.stored = STORED
-    page = await open_payment(builder='createComponentBuilder("card")')
-    await card(page, APPROVED)
-    await page.evaluate(f"told.component.{consent}, undefined")
-    assert await outcomes(page) == ["approved"]
-    (method,) = methods(processor)
-    assert method.get("storePaymentMethod", False) is stored
+    page = await open_payment()
+    for number, consent in enumerate(CONSENTS, start=1):
+        await page.evaluate("told.component.unmount()")
+        await page.evaluate(
+            "enabler.createComponentBuilder('card').then((b) => (told.component = b.build({})).mount('#payment'))"
+        )
+        await card(page, APPROVED)
+        await page.evaluate(f"told.component.{consent}, undefined")
+        await outcomes(page, number)
+    assert [one.get("storePaymentMethod", False) for one in methods(processor)] == list(CONSENTS.values())
 
 
 async def test_consent_may_come_from_the_pages_setting_the_button_or_the_shoppers_tick(open_payment, processor, card):

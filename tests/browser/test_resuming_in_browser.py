@@ -6,6 +6,7 @@ import re
 
 import pytest
 from playwright.async_api import expect
+from support.browsing import results
 from support.polling import eventually
 
 from enabler.inventory import integrity_of, read_library
@@ -22,14 +23,6 @@ ASKED = DONE | {"outcome": "action", "action": {"type": "challenge", "url": "htt
 
 def pay_button(page):
     return page.get_by_role("button", name="Pay now")
-
-
-async def results(page):
-    async def told():
-        return bool(await page.evaluate("window.told?.results.length"))
-
-    await eventually(told, within_s=30)
-    return await page.evaluate("told.results")
 
 
 async def left(page, processor, card, answers):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
+from support.browsing import results
 from support.polling import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
@@ -140,7 +141,7 @@ async def test_the_example_of_the_documentation_pays(left_behind, checkout, card
     await card(one.page, APPROVED)
     await pay_button(one.page).click()
     await expect(approved(one.page)).to_be_visible()
-    (result,) = await told(one.page)
+    (result,) = await results(one.page)
     (payment,) = await one.payments()
     assert result == {"isSuccess": True, "outcome": "approved", "paymentReference": payment["id"]}
 
@@ -232,7 +233,7 @@ async def test_a_page_that_is_loaded_again_in_the_middle_of_a_payment_is_told_it
     await walk_away(one.page)
     await come_back(one.page)
     await expect(approved(one.page)).to_be_visible()
-    (result,) = await told(one.page)
+    (result,) = await results(one.page)
     (payment,) = await one.payments()
     assert result["paymentReference"] == payment["id"]
     assert await one.page.evaluate("sessionStorage.length") == 0
@@ -266,7 +267,7 @@ async def test_a_challenge_in_a_dialog_and_a_visit_to_the_bank_both_end_in_one_a
     # Back in the shop, the page that began it hears how it ended.
     await other.page.goto(other.url)
     await expect(approved(other.page)).to_be_visible()
-    assert [one["outcome"] for one in await told(other.page)] == ["approved"]
+    assert [one["outcome"] for one in await results(other.page)] == ["approved"]
 
 
 async def test_an_express_checkout_pays_for_the_cart_that_its_press_made(checkout, shop):
@@ -296,7 +297,7 @@ async def test_an_express_checkout_pays_for_the_cart_that_its_press_made(checkou
     await wallet.get_by_role("button", name="Pay").click()
     await expect(approved(one.page)).to_be_visible()
     (payment,) = await one.payments()
-    assert await told(one.page) == [
+    assert await results(one.page) == [
         {"isSuccess": True, "paymentReference": payment["id"], "method": {"type": "wallet"}}
     ]
 
