@@ -12,12 +12,12 @@ from typing import Annotated
 
 import typer
 from processes.chaos import play
+from processes.servers import SERVERS, stack_over
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from support.pubsub_servers import EmulatorMissingError, emulator_server, stand_in_server
-from support.stack import TWINS, open_stack
+from support.pubsub_servers import EmulatorMissingError
+from support.stack import TWINS
 
-SERVERS = {"stand-in": stand_in_server, "emulator": emulator_server}
 #: Shoppers come for so many seconds in a round; what they began is then finished and judged.
 ROUND_S = 20
 
@@ -41,50 +41,42 @@ def chaos(
 
 
 async def _rounds(seconds, seed, server):
-    serving = SERVERS[server]()
-    pubsub = await asyncio.to_thread(serving.__enter__)
-    begun, reports, broken = time.monotonic(), [], None
+    reports, broken = [], None
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    try:
-        with Progress(*columns, console=_console) as progress:
-            bar = progress.add_task("starting", total=seconds)
-            async with open_stack(pubsub, TWINS) as stack:
-                begun = time.monotonic()
-                while not broken and (not reports or time.monotonic() - begun < seconds):
-                    progress.update(bar, description=f"round {len(reports) + 1}")
-                    # The same weather again by the same seed: round for round.
-                    name = f"{seed}-{len(reports) + 1}"
-                    try:
-                        report = await play(stack, seed=name, seconds=min(ROUND_S, seconds))
-                    except (AssertionError, TimeoutError, ExceptionGroup) as error:
-                        broken = error
-                        break
-                    reports.append(report)
-                    progress.update(bar, completed=min(time.monotonic() - begun, seconds))
-                    progress.console.print(str(report), highlight=False, soft_wrap=True)
-                    for one in report.wrong:
-                        progress.console.print(f"  WRONG: {one}", style="red", markup=False)
-                    if report.wrong:
-                        break
-    finally:
-        await asyncio.to_thread(serving.__exit__, None, None, None)
+    with Progress(*columns, console=_console) as progress:
+        bar = progress.add_task("starting", total=seconds)
+        async with stack_over(server, TWINS) as stack:
+            begun = time.monotonic()
+            while not reports or (not reports[-1].wrong and time.monotonic() - begun < seconds):
+                # The same weather again by the same seed, round for round.
+                name = f"{seed}-{len(reports) + 1}"
+                progress.update(bar, description=f"round {len(reports) + 1}")
+                try:
+                    reports.append(await play(stack, seed=name, seconds=min(ROUND_S, seconds)))
+                except (AssertionError, TimeoutError, ExceptionGroup) as error:
+                    broken = error
+                    break
+                progress.update(bar, completed=min(time.monotonic() - begun, seconds))
+                _say(reports[-1])
+                for one in reports[-1].wrong:
+                    _say(f"  WRONG: {one}")
+            took_s = time.monotonic() - begun
     for line in traceback.format_exception(broken) if broken else ():
-        _console.print(line.rstrip(), markup=False, highlight=False, soft_wrap=True)
-    return _sum_up(reports, broken, seed, server, time.monotonic() - begun)
+        _say(line.rstrip())
+    return _sum_up(reports, broken, f"make chaos SEED={seed} SERVER={server}", took_s)
 
 
-def _sum_up(reports, broken, seed, server, took_s):
+def _say(text):
+    _console.print(str(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def _sum_up(reports, broken, again, took_s):
     wrong = sum(len(report.wrong) for report in reports) + bool(broken)
     struck = sum((report.struck for report in reports), start=Counter())
     strikes = ", ".join(f"{count} {what}" for what, count in sorted(struck.items())) or "no strikes"
     payments = sum(report.payments for report in reports)
     verdict = f"{wrong} wrong" if wrong else "nothing wrong"
-    _console.print(
-        f"{verdict}: {len(reports)} rounds in {took_s:.0f} s over the {server}, {payments} Payments; {strikes}. "
-        f"Again: make chaos SEED={seed}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    _say(f"{verdict}: {len(reports)} rounds in {took_s:.0f} s, {payments} Payments; {strikes}. Again: {again}")
     return 1 if wrong else 0
 
 

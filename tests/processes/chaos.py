@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from processes.crowd import throng
@@ -27,18 +27,20 @@ class Report:
     seed: str
     purchases: int = 0
     payments: int = 0
+    #: Messages that more than one process has had in hand.
+    shared: int = 0
     struck: Counter = field(default_factory=Counter)
     wrong: list = field(default_factory=list)
 
     def __str__(self):
         strikes = ", ".join(f"{count} {what}" for what, count in sorted(self.struck.items()))
-        return f"seed {self.seed}: {self.purchases} purchases, {self.payments} Payments; {strikes}"
+        return f"seed {self.seed}: {self.purchases} purchases, {self.payments} Payments, {self.shared} messages met twice; {strikes}"
 
 
-async def play(stack, *, seed, seconds, **weather):
+async def play(stack, *, seed, seconds):
     """One round; shoppers come for so many seconds. Raises what a shopper met who did not get what she was promised."""
     report = Report(seed=seed)
-    weather = Weather(stack, random.Random(seed), **weather)
+    weather = Weather(stack, random.Random(seed))
     stack.look_s = LOOK_S
     since = len(stack.lines)
     crowd = asyncio.ensure_future(throng(stack, seed, seconds=seconds, at_once=AT_ONCE))
@@ -54,5 +56,13 @@ async def play(stack, *, seed, seconds, **weather):
     ends = {payment: rows for one in purchases for payment, rows in one.ends.items()}
     report.payments = len(ends)
     await stack.until_rows(ends)
+    report.shared = _met_twice(stack.finished_all(since=since))
     report.wrong = await everything_wrong(stack, purchases, since=since)
     return report
+
+
+def _met_twice(lines):
+    processes = defaultdict(set)
+    for one in lines:
+        processes[one["topic"], one["message_id"]].add(one["process"])
+    return sum(len(names) > 1 for names in processes.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from support.stack import ACK_DEADLINE_S
+from support.stack import ACK_DEADLINE_S, WORKERS
 
 #: So long that every lease of a paused process runs out, and its twin works on the same messages.
 PAUSE_S = (ACK_DEADLINE_S + 1, ACK_DEADLINE_S + 3)
@@ -42,10 +42,9 @@ OURS = {"on": "POST *", "containing": "ctpay"}
 class Weather:
     """Strikes until it is told that it is over; then everybody goes on."""
 
-    def __init__(self, stack, draw, *, kills_max=1_000_000):
+    def __init__(self, stack, draw):
         self._stack = stack
         self._draw = draw
-        self._kills_left = kills_max
         #: Strike -> how often.
         self.struck = Counter()
         self._later = []
@@ -54,35 +53,34 @@ class Weather:
         """Until the crowd has gone home."""
         await self._stack.psp_control("PUT", "/faults", [USUALLY])
         # So that something runs out of its lease in every round, however short.
-        await self._pause()
-        while not crowd.done():
-            await asyncio.wait({crowd}, timeout=self._draw.uniform(*LULL_S))
-            if not crowd.done():
-                strike = self._draw.choice((self._kill, self._kill, self._pause, self._restart_psp, *[self._fault] * 3))
-                await strike()
-        for pause in self._later:
-            pause.cancel()
-        await asyncio.gather(*self._later, return_exceptions=True)
-        self._stack.resume_all()
+        await self._pause("authorize", "webhook")
+        strikes = (self._kill, self._kill, self._pause, self._restart_psp, *[self._fault] * 3)
+        try:
+            while not crowd.done():
+                await asyncio.wait({crowd}, timeout=self._draw.uniform(*LULL_S))
+                if not crowd.done():
+                    await self._draw.choice(strikes)()
+        finally:
+            for pause in self._later:
+                pause.cancel()
+            await asyncio.gather(*self._later, return_exceptions=True)
+            self._stack.resume_all()
 
     def _running(self):
         return sorted(name for name in self._stack.processes if name not in self._stack.paused)
 
     async def _kill(self):
         """kill -9 of one or of several at once, then new ones in their place."""
-        if not self._kills_left:
-            return
-        self._kills_left -= 1
         names = self._running()
         victims = self._draw.sample(names, self._draw.randint(1, len(names) // 2))
         self.struck["kill"] += len(victims)
         await self._stack.kill(*victims)
         await self._stack.start(*victims)
 
-    async def _pause(self):
+    async def _pause(self, *workers):
         """SIGSTOP of a worker for longer than its leases last. Its twin is never paused: somebody must work."""
-        twins = {name.partition(".")[0] for name in self._stack.paused}
-        names = [name for name in self._running() if name != "ingress" and name.partition(".")[0] not in twins]
+        wanted = set(workers or WORKERS) - {name.partition(".")[0] for name in self._stack.paused}
+        names = [name for name in self._running() if name.partition(".")[0] in wanted]
         if not names:
             return
         name = self._draw.choice(names)

@@ -158,7 +158,12 @@ class Stack:
 
     def finished(self, topic, *, since=0):
         """The outcome lines of a topic's messages."""
-        return [one for one in self.lines[since:] if one.get("topic") == topic and one["event"].startswith("message.")]
+        return [one for one in self.finished_all(since=since) if one["topic"] == topic]
+
+    def finished_all(self, *, since=0):
+        """The outcome lines of all messages but results, which nobody needs twice."""
+        lines = (one for one in self.lines[since:] if one["event"].startswith("message."))
+        return [one for one in lines if one["topic"] != "results"]
 
     async def quiet(self):
         """Wait until nothing is being asked of commercetools, and nothing has been for a moment."""
@@ -276,6 +281,18 @@ class Stack:
             wrong = {payment: (rows, wanted[payment]) for payment, rows in seen.items() if rows != wanted[payment]}
             raise AssertionError(f"Payments that are not as they must be (seen, wanted): {wrong}") from None
 
+    async def cart(self, cart):
+        status, document = await self._ask_commercetools("GET", f"/carts/{cart}")
+        assert status == 200, document
+        return document
+
+    async def psp_payment(self, payment):
+        """What the PSP says of one of its payments."""
+        headers = {"Authorization": f"Bearer {self.environment['SANDBOX_PSP_SECRET_KEY']}"}
+        async with self.http.get(f"{self.psp_url}/v1/payments/{payment}", headers=headers) as response:
+            assert response.status == 200, await response.text()
+            return await response.json()
+
     async def history(self, payment):
         """Every version of the Payment that there ever was, the oldest first."""
         return (await self.commercetools_control("GET", f"/payments/{payment}/history"))["versions"]
@@ -353,8 +370,13 @@ class Stack:
 
 
 @contextlib.asynccontextmanager
-async def open_stack(pubsub: str, processes: Sequence[str] = CONNECTOR) -> AsyncIterator[Stack]:
-    """Everything over the Pub/Sub server at `host:port`, running and set up; stopped at the end."""
+async def open_stack(
+    pubsub: str, processes: Sequence[str] = CONNECTOR, *, backoff_s_max: float | None = BACKOFF_S_MAX
+) -> AsyncIterator[Stack]:
+    """Everything over the Pub/Sub server at `host:port`, running and set up; stopped at the end.
+
+    `backoff_s_max` None: messages come back at once.
+    """
     ports = free()
     environment = local.environment(ports, dict(os.environ)) | {
         "PUBSUB_EMULATOR_HOST": pubsub,
@@ -376,7 +398,7 @@ async def open_stack(pubsub: str, processes: Sequence[str] = CONNECTOR) -> Async
         await _start_outside(found, asdict(ports), pubsub, books)
         found.token = await _log_in(found)
         await _set_up(found)
-        await asyncio.to_thread(_quicken, pubsub, environment["GOOGLE_CLOUD_PROJECT"])
+        await asyncio.to_thread(_quicken, pubsub, environment["GOOGLE_CLOUD_PROJECT"], backoff_s_max)
         try:
             await found.start(*processes)
             yield found
@@ -414,13 +436,17 @@ async def _set_up(found):
         assert await child.result() == 0, await child.ended()
 
 
-def _quicken(pubsub, project):
+def _quicken(pubsub, project, backoff_s_max):
     """Shorter leases and pauses than the product's, by the official admin client, as an operator would."""
     with grpc.insecure_channel(pubsub) as channel:
         client = SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
         for one in client.list_subscriptions(request={"project": f"projects/{project}"}):
             one.ack_deadline_seconds = ACK_DEADLINE_S
-            shortest = min(one.retry_policy.minimum_backoff, timedelta(seconds=BACKOFF_S_MAX))
-            one.retry_policy = {"minimum_backoff": shortest, "maximum_backoff": {"seconds": BACKOFF_S_MAX}}
+            one.retry_policy = None if backoff_s_max is None else _shortened(one.retry_policy, backoff_s_max)
             paths = {"paths": ["ack_deadline_seconds", "retry_policy"]}
             client.update_subscription(request={"subscription": one, "update_mask": paths})
+
+
+def _shortened(policy, backoff_s_max):
+    longest = timedelta(seconds=backoff_s_max)
+    return {"minimum_backoff": min(policy.minimum_backoff, longest), "maximum_backoff": longest}
