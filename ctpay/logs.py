@@ -29,7 +29,7 @@ FIELDS: Final = frozenset(
         "attempt", "attempts", "conflicts", "calls", "duration_ms", "age_ms", "wait_s", "timeout_s", "in_flight",
         "count", "method", "route", "status", "path", "host", "port", "url", "version",
         "ready", "key", "name", "missing",
-        "settled", "closed", "resumed", "waiting", "unknown", "failed", "looked_at", "differences", "repaired",
+        "settled", "closed", "resumed", "waiting", "unknown", "away", "failed",
     }
 )  # fmt: skip
 

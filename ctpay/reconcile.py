@@ -92,7 +92,7 @@ async def _take_up(work: Work, wanted: Wanted, run_id: str) -> int:
             _lines([*map(taken_json, steps), json.dumps({"steps": len(steps)})])
         else:
             _show(steps_table(steps) if steps else None, f"Stuck: {counted([one.step for one in steps])}.")
-    if any(one.step is Step.FAILED for one in steps):
+    if any(one.step in (Step.AWAY, Step.FAILED) for one in steps):
         return _FAILED
     return _DIFFERS if any(one.step is Step.UNKNOWN for one in steps) else 0
 

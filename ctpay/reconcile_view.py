@@ -26,6 +26,7 @@ _COLOURS: Final = {
     Difference.STUCK: "yellow",
     Step.UNKNOWN: "red",
     Step.FAILED: "red",
+    Step.AWAY: "yellow",
     Step.WAITING: "dim",
 }
 

@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from bus.port import PublishError
+from ct.errors import ConflictError, ForbiddenError, UnavailableError
 from ct.listing import page, unfinished
 from ct.plan import Cause
 from ct.resolution import is_marked, mark_unknown
-from psp.errors import RefusedError
+from psp.errors import RefusedError, RetryableError
 from psp.facts import State
 from workers.perform import is_over, look_up, never_sent, settle
 from workers.resume import command_for
-from workers.superseded import give_back_if_superseded
+from workers.superseded import CartMovedError, give_back_if_superseded
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,8 +37,19 @@ _LOOK_BACK: Final = timedelta(days=31)
 #: A Payment that rests is taken up when its rest has lasted once, twice, four times as long as it must, and then each
 #: hour: a refund that a bank takes days for is not asked about every few minutes.
 _ASKED_EVERY: Final = timedelta(hours=1)
-#: After so many failures in a row the outside is away, and there is no use in asking on.
-FAILURES_MAX: Final = 5
+#: After so many in a row there is no use in asking on.
+AWAY_MAX: Final = 5
+
+#: Nobody's fault, and over some time.
+_AWAY: Final = (
+    RetryableError,
+    UnavailableError,
+    ForbiddenError,
+    ConflictError,
+    PublishError,
+    CartMovedError,
+    TimeoutError,
+)
 
 
 class Step(enum.StrEnum):
@@ -52,7 +65,9 @@ class Step(enum.StrEnum):
     WAITING = "waiting"
     #: Nobody can tell what became of it: a person has to, by `ctpay resolve`.
     UNKNOWN = "unknown"
-    #: It could not be looked at, for a reason.
+    #: Who must be asked is away, or others kept changing it: the next pass will tell.
+    AWAY = "away"
+    #: It could not be looked at, for a reason that a person must see to.
     FAILED = "failed"
 
 
@@ -64,7 +79,7 @@ class Taken:
     payment_id: str
     #: None: about the Payment as a whole.
     transaction: Transaction | None
-    #: Of WAITING, UNKNOWN and FAILED: why, in words that may be logged.
+    #: Of WAITING, UNKNOWN, AWAY and FAILED: why, in words that may be logged.
     reason: str = ""
 
 
@@ -81,13 +96,18 @@ class Pass:
 
 
 class AwayError(Exception):
-    """Too much failed in a row: commercetools, the PSP or the bus is away. Run it again when it is back."""
+    """commercetools, the PSP or the bus is away. Run it again when it is back."""
+
+
+def is_away(error: Exception) -> bool:
+    """Whether the error is nobody's fault, and over some time."""
+    return isinstance(error, _AWAY)
 
 
 async def take_up(work: Work, this: Pass) -> AsyncGenerator[Taken, None]:
     """Go through everything that is unfinished.
 
-    Raises the errors of `ct.errors` where no list can be had, and AwayError where too much fails.
+    Raises the errors of `ct.errors` where no list can be had, and AwayError where too many in a row are away.
     """
     now = work.clock()
     condition = unfinished(untouched_since=now - this.rested, superseded_since=now - _LOOK_BACK)
@@ -102,9 +122,9 @@ async def take_up(work: Work, this: Pass) -> AsyncGenerator[Taken, None]:
                 continue
             for taken in await mend(work, payment, this.cause):
                 yield taken
-                in_a_row = in_a_row + 1 if taken.step is Step.FAILED else 0
-                if in_a_row >= FAILURES_MAX:
-                    raise AwayError(f"{in_a_row} failures in a row, the last: {taken.reason}")
+                in_a_row = in_a_row + 1 if taken.step is Step.AWAY else 0
+                if in_a_row >= AWAY_MAX:
+                    raise AwayError(f"{in_a_row} in a row could not be asked about, the last: {taken.reason}")
         after = found.after
         if after is None:
             return
@@ -132,8 +152,10 @@ async def mend(work: Work, payment: Payment, cause: str) -> list[Taken]:
     """
     request = work.for_request(cause)
     steps: list[Taken] = []
-    for transaction in payment.transactions:
-        if not transaction.open:
+    for listed in payment.transactions:
+        # What was learnt about one may have decided the next.
+        transaction = payment.transaction(listed.id)
+        if transaction is None or not transaction.open:
             continue
         try:
             payment, taken = await _take_up_one(request, payment, transaction, cause)
@@ -150,7 +172,8 @@ async def mend(work: Work, payment: Payment, cause: str) -> list[Taken]:
 
 def _failed(work: Work, payment: Payment, transaction: Transaction | None, error: Exception) -> Taken:
     reason = work.psp.scrub(f"{type(error).__name__}: {error}")
-    return Taken(step=Step.FAILED, payment_id=payment.id, transaction=transaction, reason=reason)
+    step = Step.AWAY if is_away(error) else Step.FAILED
+    return Taken(step=step, payment_id=payment.id, transaction=transaction, reason=reason)
 
 
 async def _take_up_one(

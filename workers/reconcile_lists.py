@@ -28,7 +28,7 @@ from psp.capabilities import Listing
 from psp.facts import Reference
 from psp.port import Answer, ListRequest, LookupRequest
 from workers.perform import settle
-from workers.reconcile import FAILURES_MAX, AwayError, Step, mend
+from workers.reconcile import AWAY_MAX, AwayError, Step, is_away, mend
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -142,7 +142,7 @@ class _Run:
         self._work = work
         self._job = job
         self._place = place
-        self._failures_in_a_row = 0
+        self._away_in_a_row = 0
 
     def _deadlines(self) -> Deadlines:
         moment = self._work.clock() - self._job.rested
@@ -236,11 +236,12 @@ class _Run:
         except Exception as error:
             # Whatever it is: what is wrong with one Payment must hide no other.
             failures.append(self._work.psp.scrub(f"{payment.id}: {type(error).__name__}: {error}"))
-            self._failures_in_a_row += 1
-            if self._failures_in_a_row >= FAILURES_MAX:
-                raise AwayError(f"{self._failures_in_a_row} failures in a row, the last: {failures[-1]}") from error
+            self._away_in_a_row = self._away_in_a_row + 1 if is_away(error) else 0
+            if self._away_in_a_row >= AWAY_MAX:
+                why = f"{self._away_in_a_row} in a row could not be asked about, the last: {failures[-1]}"
+                raise AwayError(why) from error
             return []
-        self._failures_in_a_row = 0
+        self._away_in_a_row = 0
         return [Row(disagreement=one, repaired=_identity(one) not in rest) for one in found]
 
     async def _facts(self, payment: Payment, listed: list[Fact]) -> list[Fact]:
@@ -267,7 +268,7 @@ class _Run:
         payment = await settle(self._work, payment, Answer(facts=tuple(facts)), cause=self._job.cause)
         if any(one.difference is Difference.STUCK for one in found):
             steps = await mend(self._work, payment, self._job.cause)
-            failures += [f"{payment.id}: {taken.reason}" for taken in steps if taken.step is Step.FAILED]
+            failures += [f"{payment.id}: {taken.reason}" for taken in steps if taken.step in (Step.AWAY, Step.FAILED)]
             payment = await self._work.ledger.load(payment.id)
         return {_identity(one) for one in hold(payment, facts, self._deadlines())}
 

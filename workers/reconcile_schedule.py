@@ -78,7 +78,7 @@ class Schedule:
         return self._stopping.is_set()
 
     async def _pass(self, this: Pass) -> bool:
-        """One pass and its one outcome line, whatever happens; whether it got to the end."""
+        """One pass and its one outcome line, whatever happens; whether it got to everything."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         steps: Counter[Step] = Counter()
@@ -105,7 +105,7 @@ class Schedule:
             duration_ms=round((loop.time() - began) * 1000),
             **{step.value: steps[step] for step in Step},
         )
-        return not reason
+        return not reason and not steps[Step.AWAY]
 
 
 def tell(taken: Taken) -> None:

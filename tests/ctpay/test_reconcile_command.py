@@ -91,7 +91,7 @@ async def test_exit_codes_tell_a_failure_and_that_a_person_is_needed(house, caps
     await house.deliver(house.pay(await house.cart()), work=with_psp(house, authorize=away))
     house.clock.pass_(minutes=26)
     assert await run(house, with_psp(house, lookup=away)) == 1
-    assert lines(capsys)[0]["step"] == "failed"
+    assert lines(capsys)[0]["step"] == "away"
     assert await run(house, with_psp(house, lookup=refuses)) == 3
     assert lines(capsys)[0]["step"] == "unknown"
 

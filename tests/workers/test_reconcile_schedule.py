@@ -12,7 +12,7 @@ from support.polling import eventually
 
 from bus.messages import CapturePayment
 from ct.errors import UnavailableError
-from psp.errors import RetryableError
+from psp.errors import OutcomeUnknownError, RetryableError
 from psp.money import Money
 from workers.reconcile import Step
 from workers.reconcile_schedule import Schedule
@@ -70,6 +70,7 @@ async def test_it_goes_again_and_again_and_tells_each_pass_in_one_line(house):
         "resumed": 1,
         "waiting": 0,
         "unknown": 0,
+        "away": 0,
         "failed": 0,
     }
     # The first pass took it up; until it has rested twice as long there is nothing to say.
@@ -102,19 +103,26 @@ async def test_a_pass_that_fails_is_told_and_the_next_one_does_the_work(house, w
     assert (second["reason"], second["resumed"]) == (None, 1)
 
 
-async def test_what_a_person_must_see_has_a_line_of_its_own(house):
+async def test_what_a_person_must_see_has_a_line_of_its_own_and_an_outage_has_none(house):
     payment = await lost_capture(house)
 
     async def away(_request):
         raise RetryableError("not there")
 
+    async def unreadable(_request):
+        raise OutcomeUnknownError("cannot be read")
+
     house.clock.pass_(minutes=6)
     with capture_logs() as lines:
-        running = schedule(house, with_psp(house, lookup=away))
-        await until_passes(lines, 1)
-        await running.drain()
+        for lookup in (away, unreadable):
+            running = schedule(house, with_psp(house, lookup=lookup))
+            await until_passes(lines, 1 if lookup is away else 2)
+            await running.drain()
+    first = passes(lines)[0]
+    assert (first["away"], first["failed"]) == (1, 0)
     failed = next(one for one in lines if one["event"] == "reconcile.failed")
     assert (failed["payment_id"], failed["log_level"]) == (payment.id, "warning")
+    assert "cannot be read" in failed["reason"]
 
 
 async def test_a_stop_waits_for_the_payment_in_hand_and_begins_no_other(house):
@@ -161,3 +169,20 @@ async def test_a_stop_before_the_first_pass_is_at_once(house):
     await asyncio.wait_for(running.drain(), 5)
     assert not running.healthy
     assert not any("paymentInterface" in call for call in house.client.shared["calls"])
+
+
+async def test_what_could_not_be_asked_about_is_due_in_the_next_pass(house):
+    await lost_capture(house)
+    house.clock.pass_(minutes=6)
+    fails = [RetryableError("not there")]
+
+    async def lookup(request):
+        if fails:
+            raise fails.pop()
+        return await house.work.psp.lookup(request)
+
+    with capture_logs() as lines:
+        running = schedule(house, with_psp(house, lookup=lookup))
+        await until_passes(lines, 2)
+        await running.drain()
+    assert [(one["away"], one["resumed"]) for one in passes(lines)[:2]] == [(1, 0), (0, 1)]
