@@ -13,7 +13,7 @@ from typing import Final
 import aiohttp
 
 from bus.port import Publisher, Subscriber
-from ctpay.settings import Settings
+from ctpay.settings import Common
 from psp.seams import Clock, Draw, NewId
 
 
@@ -27,7 +27,7 @@ class Seams:
     #: Makes connections to whom HTTP is spoken with; given the most connections to one host.
     connector: Callable[[int], aiohttp.BaseConnector]
     #: Both ends of the bus, until the end of the block.
-    bus: Callable[[Settings], AbstractAsyncContextManager[tuple[Publisher, Subscriber]]]
+    bus: Callable[[Common], AbstractAsyncContextManager[tuple[Publisher, Subscriber]]]
 
 
 #: The jitter of retries; nothing secret hangs on it.

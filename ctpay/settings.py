@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from psp.port import PspSettings
+from psp.port import PspFront, PspSettings
+from psp.registry import FRONTS
 from psp.registry import SETTINGS as PSPS
 
 Required: TypeAlias = Annotated[str, Field(min_length=1)]
@@ -207,13 +208,13 @@ class Psp(BaseSettings):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
+class Common:
     """What every process of the product needs."""
 
     commercetools: Commercetools
     bus: Bus
     psp_name: str
-    psp: PspSettings
+    psp: PspFront
     limits: Limits
     logs: Logs
     health: Health
@@ -231,10 +232,17 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class IngressSettings:
-    """What the ingress needs: the same, and how it is reached."""
+class Settings(Common):
+    """What a worker needs: the same, and what moves money."""
 
-    common: Settings
+    psp: PspSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IngressSettings:
+    """What the ingress needs: the same without what moves money, and how it is reached."""
+
+    common: Common
     web: Web
 
 
@@ -243,7 +251,7 @@ _COMMON: Final[tuple[type[BaseSettings], ...]] = (Commercetools, Bus, Psp, Limit
 
 def load() -> Settings:
     """The settings of a worker, from the environment. Raises SettingsError with every fault."""
-    _refuse_faults(*_COMMON)
+    _refuse_faults(PSPS, *_COMMON)
     name = Psp().psp
     return Settings(
         commercetools=Commercetools(),
@@ -258,12 +266,22 @@ def load() -> Settings:
 
 def load_ingress() -> IngressSettings:
     """The settings of the ingress, from the environment. Raises SettingsError with every fault."""
-    _refuse_faults(*_COMMON, Web)
-    return IngressSettings(common=load(), web=Web())
+    _refuse_faults(FRONTS, *_COMMON, Web)
+    name = Psp().psp
+    common = Common(
+        commercetools=Commercetools(),
+        bus=Bus(),
+        psp_name=name,
+        psp=FRONTS[name](),
+        limits=Limits(),
+        logs=Logs(),
+        health=Health(),
+    )
+    return IngressSettings(common=common, web=Web())
 
 
-def _refuse_faults(*blocks: type[BaseSettings]) -> None:
-    chosen = PSPS.get(os.environ.get("PSP", ""))
+def _refuse_faults(psps: Mapping[str, Callable[[], object]], *blocks: type[BaseSettings]) -> None:
+    chosen = psps.get(os.environ.get("PSP", ""))
     reads: tuple[Callable[[], object], ...] = (*blocks, chosen) if chosen else blocks
     faults: dict[str, str] = {}
     for read in reads:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
+from pydantic import SecretStr
+
+from ct.token import form_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -173,9 +176,9 @@ class Stage:
 
 async def open_stage(http: aiohttp.ClientSession, addresses: Addresses, new_id: NewId) -> Stage:
     """A stage whose merchant has logged in."""
-    login = aiohttp.BasicAuth(addresses.merchant_id, addresses.merchant_secret)
-    form = {"grant_type": "client_credentials"}
-    async with http.post(f"{addresses.auth_url}/oauth/token", data=form, auth=login) as response:
+    login = form_headers(addresses.merchant_id, SecretStr(addresses.merchant_secret))
+    form = b"grant_type=client_credentials"
+    async with http.post(f"{addresses.auth_url}/oauth/token", data=form, headers=login) as response:
         reply = await response.json(content_type=None)
     if "access_token" not in reply:
         raise StoryError(f"The merchant cannot log in at {addresses.auth_url}: {reply.get('error', response.status)}.")

@@ -33,7 +33,7 @@ from ct.wire import Wire
 from ctpay.callers import callers
 from ctpay.checks import TypesCheck, results_check, status_checks
 from ctpay.seams import Seams, draw, new_id, now
-from ctpay.settings import IngressSettings, Settings
+from ctpay.settings import Common, IngressSettings, Settings
 from enabler import routes as enabler
 from handlers.app import create_app
 from handlers.dependencies import Dependencies
@@ -190,7 +190,7 @@ def return_secret(client_secret: SecretStr) -> SecretStr:
 
 
 @contextlib.asynccontextmanager
-async def _bus(settings: Settings) -> AsyncIterator[tuple[PubsubPublisher, PubsubSubscriber]]:
+async def _bus(settings: Common) -> AsyncIterator[tuple[PubsubPublisher, PubsubSubscriber]]:
     """Both ends of the bus. The subscriber is drained by whoever reads from it, before the publisher goes."""
     limits = settings.limits
     names = names_of(settings)
@@ -212,7 +212,7 @@ async def _bus(settings: Settings) -> AsyncIterator[tuple[PubsubPublisher, Pubsu
         await publisher.close()
 
 
-def names_of(settings: Settings) -> Names:
+def names_of(settings: Common) -> Names:
     """The names of our topics and subscriptions."""
     return Names(project=settings.bus.google_cloud_project, prefix=settings.bus.pubsub_prefix)
 
@@ -229,7 +229,7 @@ class Outside:
 
 
 @contextlib.asynccontextmanager
-async def open_outside(settings: Settings, seams: Seams | None = None) -> AsyncIterator[Outside]:
+async def open_outside(settings: Common, seams: Seams | None = None) -> AsyncIterator[Outside]:
     ct, limits, seams = settings.commercetools, settings.limits, seams or REAL
     async with (
         aiohttp.ClientSession(connector=seams.connector(limits.connections_max)) as to_commercetools,

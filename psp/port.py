@@ -227,11 +227,15 @@ class PspSeams:
     patience: Patience = field(default_factory=Patience)
 
 
-class PspSettings(Protocol):
-    """A PSP's settings block, and the three things made from it. The ingress asks for the last two alone."""
-
-    def adapter(self, seams: PspSeams) -> PspAdapter: ...
+class PspFront(Protocol):
+    """What the ingress reads of a PSP's settings, and what is made from it: nothing that moves money."""
 
     def reads(self, seams: PspSeams) -> PspReads: ...
 
     def verifier(self, seams: PspSeams) -> WebhookVerifier: ...
+
+
+class PspSettings(PspFront, Protocol):
+    """A PSP's whole settings block, for workers."""
+
+    def adapter(self, seams: PspSeams) -> PspAdapter: ...

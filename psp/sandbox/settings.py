@@ -14,8 +14,8 @@ from psp.sandbox.reads import SandboxReads
 from psp.signature import StandardWebhookVerifier, key_of
 
 
-class SandboxSettings(BaseSettings):
-    """Environment variables `SANDBOX_PSP_*`. Nothing here has a default but what can be derived."""
+class SandboxFront(BaseSettings):
+    """The environment variables `SANDBOX_PSP_*` of the ingress. Nothing has a default but what can be derived."""
 
     model_config = SettingsConfigDict(
         env_prefix="SANDBOX_PSP_", env_ignore_empty=True, frozen=True, hide_input_in_errors=True
@@ -25,7 +25,6 @@ class SandboxSettings(BaseSettings):
     url: Annotated[str, Field(pattern=r"^https?://")]
     #: Where browsers find it, if elsewhere.
     public_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
-    secret_key: Annotated[SecretStr, Field(min_length=1)]
     #: For browsers; not a secret.
     publishable_key: Annotated[str, Field(min_length=1)]
     #: All active ones, separated by blanks or commas; during a rotation there are two.
@@ -43,19 +42,8 @@ class SandboxSettings(BaseSettings):
             key_of(secret)
         return value
 
-    def adapter(self, seams: PspSeams) -> SandboxAdapter:
-        """For workers."""
-        api = SandboxApi(
-            session=seams.session,
-            draw=seams.draw,
-            url=self.url,
-            secret_key=self.secret_key,
-            patience=seams.patience,
-        )
-        return SandboxAdapter(api)
-
     def reads(self, seams: PspSeams) -> SandboxReads:
-        """For the ingress: neither the secret key nor anything that moves money."""
+        """Where browsers find it, and whether it is up."""
         return SandboxReads(
             session=seams.session,
             url=self.url,
@@ -64,5 +52,22 @@ class SandboxSettings(BaseSettings):
         )
 
     def verifier(self, seams: PspSeams) -> StandardWebhookVerifier:
-        """For the ingress: its webhooks are signed as the standard says."""
+        """Its webhooks are signed as the standard says."""
         return StandardWebhookVerifier(secrets=self.webhook_secrets, clock=seams.clock)
+
+
+class SandboxSettings(SandboxFront):
+    """The environment variables `SANDBOX_PSP_*` of workers: also the key that moves money."""
+
+    secret_key: Annotated[SecretStr, Field(min_length=1)]
+
+    def adapter(self, seams: PspSeams) -> SandboxAdapter:
+        """Asks the PSP for everything."""
+        api = SandboxApi(
+            session=seams.session,
+            draw=seams.draw,
+            url=self.url,
+            secret_key=self.secret_key,
+            patience=seams.patience,
+        )
+        return SandboxAdapter(api)

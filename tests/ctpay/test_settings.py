@@ -13,14 +13,19 @@ from ctpay.settings import SettingsError, load, load_ingress
 CANARY = "canary-5f1d2c"
 
 
-class Block(BaseSettings):
-    """Stands for a PSP's block."""
+class Front(BaseSettings):
+    """Stands for what the ingress reads of a PSP's block."""
 
     model_config = SettingsConfigDict(env_prefix="PSP_EXAMPLE_", frozen=True)
 
     url: str
-    api_key: SecretStr
     retries: int = Field(default=3, ge=0)
+
+
+class Block(Front):
+    """Stands for a PSP's block."""
+
+    api_key: SecretStr
 
 
 GOOD = {
@@ -42,6 +47,7 @@ GOOD = {
 def environment(monkeypatch: pytest.MonkeyPatch):
     """Replaces the whole environment by the variables given, and the PSPs by one example."""
     monkeypatch.setattr(subject, "PSPS", {"example": Block})
+    monkeypatch.setattr(subject, "FRONTS", {"example": Front})
     for name in list(os.environ):
         monkeypatch.delenv(name)
 
@@ -94,6 +100,16 @@ def test_an_origin_as_browsers_write_it_is_taken(environment, origin):
     assert load_ingress().web.allowed_origins == (origin,)
 
 
+def test_the_ingress_neither_needs_nor_holds_what_moves_money(environment):
+    environment({name: value for name, value in GOOD.items() if name != "PSP_EXAMPLE_API_KEY"})
+    ingress = load_ingress()
+    assert not hasattr(ingress.common.psp, "api_key")
+    assert faults(load) == {"PSP_EXAMPLE_API_KEY": "is missing: set it."}
+    environment(GOOD)
+    assert not hasattr(load_ingress().common.psp, "api_key")
+    assert load().psp.api_key.get_secret_value() == CANARY
+
+
 def test_a_secret_never_shows_in_the_settings_text(environment):
     environment(GOOD)
     assert CANARY not in repr(load_ingress())
@@ -115,7 +131,8 @@ def test_nothing_set_names_every_variable_that_must_be_set(environment):
 
 def test_the_chosen_psps_own_variables_are_listed_with_the_rest(environment):
     environment({"PSP": "example"})
-    assert {"PSP_EXAMPLE_URL", "PSP_EXAMPLE_API_KEY", "CTP_CLIENT_SECRET", "PUBLIC_URL"} <= faults().keys()
+    assert {"PSP_EXAMPLE_URL", "CTP_CLIENT_SECRET", "PUBLIC_URL"} <= faults().keys()
+    assert {"PSP_EXAMPLE_URL", "PSP_EXAMPLE_API_KEY", "CTP_CLIENT_SECRET"} <= faults(load).keys()
 
 
 def test_an_unknown_psp_is_refused_with_those_there_are(environment):
@@ -127,7 +144,7 @@ def test_an_unknown_psp_is_refused_with_those_there_are(environment):
 @pytest.mark.parametrize("value", ["xxx", "changeme", "", "  "])
 def test_a_placeholder_or_nothing_is_refused_in_every_required_variable(environment, name, value):
     environment({**GOOD, name: value})
-    assert faults().keys() == {name}
+    assert faults(load if name == "PSP_EXAMPLE_API_KEY" else load_ingress).keys() == {name}
 
 
 @pytest.mark.parametrize("name", [name for name in GOOD if name.endswith("_URL")])

@@ -26,7 +26,7 @@ from bus.topics import Topic
 from ct.wire import refusal
 from ctpay import local, logs, wiring
 from ctpay.ports import free
-from ctpay.settings import LogFormat, LogLevel, Logs, load_ingress
+from ctpay.settings import LogFormat, LogLevel, Logs, load, load_ingress
 from handlers.serving import make_runner
 from sandbox.commercetools.server import serve as serve_commercetools
 from sandbox.commercetools.tokens import Client, demo_clients
@@ -238,10 +238,10 @@ async def open_product(monkeypatch):
                 for name, value in environment.items():
                     monkeypatch.setenv(name, value)
                 settings = load_ingress()
-                with _logging(settings.common.secrets(), stream):
+                with _logging(load().secrets(), stream):
                     async with (
                         wiring.open_ingress(settings, seams) as ingress,
-                        wiring.open_workers(settings.common, list(WORKERS), seams),
+                        wiring.open_workers(load(), list(WORKERS), seams),
                         running(make_runner(ingress.app, shutdown_s=1)) as url,
                     ):
                         product = Product(

@@ -159,13 +159,13 @@ async def open_whole(monkeypatch, **environment):
         yield bus, bus
 
     seams = replace(wiring.REAL, draw=lambda: 0.0, bus=in_memory)
-    settings = load_ingress()
+    settings, of_workers = load_ingress(), load()
     try:
-        with _logging(settings.common.secrets(), stream):
+        with _logging(of_workers.secrets(), stream):
             async with (
                 aiohttp.ClientSession() as http,
                 wiring.open_ingress(settings, seams) as ingress,
-                wiring.open_workers(load(), list(WORKERS), seams),
+                wiring.open_workers(of_workers, list(WORKERS), seams),
             ):
                 runner = make_runner(ingress.app, shutdown_s=1)
                 await runner.setup()
