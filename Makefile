@@ -10,6 +10,10 @@ PYTEST_ARGS ?=
 # In per cent, statements and branches, for each of the rooms below by itself.
 COVERAGE_MIN := 95
 COVERED := psp ct bus workers handlers
+# For make chaos: how long, the weather (none: drawn), and stand-in or emulator for Pub/Sub.
+SECONDS := 120
+SEED :=
+SERVER := stand-in
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,7 +21,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check mutate enabler lock clean
+.PHONY: help run demo test check mutate chaos enabler lock clean
 .DELETE_ON_ERROR:
 
 help: ## list what make can do
@@ -46,6 +50,9 @@ check: $(VENV)/.dev ## the checks without the tests: style, types, arrows betwee
 mutate: $(VENV)/.dev ## change the code on purpose and see whether the tests mind (long): functions, then tables
 	$(BIN)/mutmut run
 	@PYTHONPATH=tests $(BIN)/python -m mutation
+
+chaos: $(VENV)/.dev ## kill, pause and cut off real processes under load: make chaos SECONDS=600 SEED=7 SERVER=emulator
+	@PYTHONPATH=tests $(BIN)/python -m processes --seconds $(SECONDS) --seed "$(SEED)" --server $(SERVER)
 
 # Nobody needs Node.js to run or to serve the library: what this writes is committed, and a test builds it again.
 enabler: ## build the browser library again (needs Node.js 20 and npm)
