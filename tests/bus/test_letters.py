@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bus.letters import (
@@ -191,6 +191,7 @@ TIMES = st.datetimes(timezones=st.none() | st.just(UTC)).map(datetime.isoformat)
 VALUES = st.text(max_size=20) | TIMES | st.sampled_from([*Topic, *Cause, PERSON, "9" * 1000, "²", "-1", ""])
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAMES, VALUES))
 @example({"ctpay_dead_at": "0001-01-01T00:00:00+14:00", "ctpay_worker": "refund"})
 @example({"ctpay_first_dead_at": "9999-12-31T23:59:59.999999", "ctpay_replays": "9" * 1000})
