@@ -5,132 +5,47 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import multiprocessing
-import os
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from simulation import processes, seed, timeline
+from simulation import seed, timeline
+from simulation.batch import Result, prepare, spread
 from simulation.faults import FaultKind
 from simulation.invariants import check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable
 
-    from simulation.invariants import Violation
-
-#: So many seeds are one piece of work, and are collected as one.
-_BATCH: Final = 20
 #: From so many on, a kind of fault that never struck fails the run.
 _ALL_KINDS_FROM: Final = 2000
 #: Failing seeds that are told in full.
 _TOLD_MAX: Final = 10
 
 
-@dataclass(kw_only=True, slots=True)
-class Result:
-    """What came of a batch of seeds, or of all."""
-
-    seeds: int = 0
-    cpu_s: float = 0.0
-    faults: Counter[str] = field(default_factory=Counter)
-    violations: dict[int, list[str]] = field(default_factory=dict)
-    unsettled: list[int] = field(default_factory=list)
-    #: Virtual seconds from the last fault to the last change.
-    convergence_s: list[float] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def add(self, other: Result) -> None:
-        self.seeds += other.seeds
-        self.cpu_s += other.cpu_s
-        self.faults += other.faults
-        self.violations |= other.violations
-        self.unsettled += other.unsettled
-        self.convergence_s += other.convergence_s
-        self.counts += other.counts
-
-    @property
-    def good(self) -> bool:
-        return not self.violations and not self.unsettled
-
-
-def prepare(defect: str | None) -> None:
-    """Once in each worker process: what is shared between seeds, and no collection in the middle of one."""
-    processes.share()
-    if defect is not None:
-        from simulation import defects  # noqa: PLC0415 # a run without one is the product as it ships
-
-        defects.plant(defect)
-    # What an abandoned frame says when it is collected, after its seed, concerns nobody.
-    sys.unraisablehook = lambda _: None
-    seed.run(0)
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-
-
-def batch(seeds: Sequence[int]) -> Result:
-    """Run these seeds."""
-    result = Result()
-    began = time.process_time()
-    for number in seeds:
-        _one(number, result)
-    gc.collect()
-    result.cpu_s = time.process_time() - began
-    return result
-
-
-def _one(number: int, result: Result) -> None:
-    history = seed.run(number)
-    result.seeds += 1
-    result.faults.update(fault.kind for fault in history.faults)
-    found = check(history)
-    if found:
-        result.violations[number] = [str(one) for one in found]
-    if not history.settled:
-        result.unsettled.append(number)
-    result.convergence_s.append(max(0.0, (history.converged_at - history.faults_end).total_seconds()))
-    result.counts.update(
-        effects=len(history.effects),
-        calls=len(history.calls),
-        versions=len(history.payments),
-        messages=len(history.bus),
-        exchanges=len(history.exchanges),
-        crashes=sum(not crash.orderly for crash in history.crashes),
-    )
-
-
 def run_all(first: int, count: int, *, defect: str | None, quiet: bool) -> Result:
     """All seeds, on all cores."""
     total = Result()
-    batches = [range(start, min(start + _BATCH, first + count)) for start in range(first, first + count, _BATCH)]
     console = Console(stderr=True)
-    columns = (TextColumn("seeds"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[bad]}"))
+    columns = (
+        TextColumn("seeds"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[bad]}"),
+    )
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
         task = progress.add_task("seeds", total=count, bad="")
-        for result in _spread(batches, defect):
+        for result in spread(first, count, defect=defect):
             total.add(result)
             bad = len(total.violations) + len(total.unsettled)
             progress.update(task, advance=result.seeds, bad=f"{bad} failed" if bad else "")
     return total
-
-
-def _spread(batches: Sequence[Sequence[int]], defect: str | None) -> Iterator[Result]:
-    cores = min(len(os.sched_getaffinity(0)), len(batches))
-    if cores <= 1:
-        prepare(defect)
-        yield from map(batch, batches)
-        return
-    # Spawned: a child starts from nothing, as the one command that repeats a seed does.
-    with multiprocessing.get_context("spawn").Pool(cores, prepare, (defect,)) as pool:
-        yield from pool.imap_unordered(batch, batches)
 
 
 def shortest(number: int) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import random
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -172,6 +173,12 @@ _SELDOM: Final = frozenset(
 )
 
 
+#: How often one kind strikes in a seed at the most, and all of them together: bad luck ends, or nothing would ever
+#: happen.
+_OFTEN: Final = 8
+_ALTOGETHER: Final = 30
+
+
 @dataclass(kw_only=True, slots=True)
 class Budget:
     """How many steps of actors and how many faults there may be: a prefix of the run. None: all."""
@@ -195,7 +202,8 @@ class Bad:
     recorder: Recorder
     #: No fault strikes any more.
     over: bool = False
-    _seldom: set[FaultKind] = field(default_factory=set)
+    #: How often each kind has struck by chance.
+    _struck: Counter[FaultKind] = field(default_factory=Counter)
 
     def on(self, kind: FaultKind) -> bool:
         """Whether this seed has it at all."""
@@ -206,12 +214,12 @@ class Bad:
         rate = self.rates.get(kind)
         if rate is None or self.over:
             return False
-        if self.dice.random() >= rate or kind in self._seldom:
+        most = 1 if kind in _SELDOM else _OFTEN
+        if self.dice.random() >= rate or self._struck[kind] >= most or self._struck.total() >= _ALTOGETHER:
             return False
         if not self.budget.take():
             return False
-        if kind in _SELDOM:
-            self._seldom.add(kind)
+        self._struck[kind] += 1
         self.note(kind, what)
         return True
 

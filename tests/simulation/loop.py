@@ -13,7 +13,7 @@ import contextvars
 import heapq
 import selectors
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 class StalledError(Exception):
     """Nothing is left that could ever happen, and somebody still waits."""
+
+
+#: More steps than any seed needs: two who wake each other for ever are found out.
+_STEPS_MAX: Final = 1_000_000
 
 
 class Life:
@@ -64,6 +68,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__(_NoSelector())
         self._now = 0.0
+        self._steps = 0
         #: Handles and tasks of the dead: kept, so that their frames are not closed.
         self.graveyard: list[object] = []
         self.complaints: list[str] = []
@@ -122,6 +127,9 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
             handle._scheduled = False
             ready.append(handle)
         process = PROCESS
+        self._steps += len(ready)
+        if self._steps > _STEPS_MAX:
+            raise StalledError("It goes round and round.")
         for _ in range(len(ready)):
             handle = ready.popleft()
             if handle._cancelled:

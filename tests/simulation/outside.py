@@ -67,9 +67,7 @@ def _given() -> tuple[tuple[str, Document], ...]:
     core = Core(project_key=PROJECT, new_id=lambda: f"00000000-0000-4000-9000-{next(numbers):012d}")
 
     def make(path: str, draft: Document) -> None:
-        reply = core.handle(
-            Call(method="POST", path=f"/{PROJECT}{path}", body=json.dumps(draft).encode()), START
-        )
+        reply = core.handle(Call(method="POST", path=f"/{PROJECT}{path}", body=json.dumps(draft).encode()), START)
         reply = reply.settle(None) if isinstance(reply, Probe) else reply
         assert reply.status == 201, reply.body
 
@@ -118,7 +116,14 @@ class CommercetoolsServer:
     """A merchant's project."""
 
     def __init__(
-        self, *, recorder: Recorder, bad: Bad, dice: random.Random, new_id: Callable[[], str], wire: Wire, travel: Travel
+        self,
+        *,
+        recorder: Recorder,
+        bad: Bad,
+        dice: random.Random,
+        new_id: Callable[[], str],
+        wire: Wire,
+        travel: Travel,
     ) -> None:
         self._recorder = recorder
         self._bad = bad
@@ -325,7 +330,9 @@ class PspServer:
                 self._respond(self._read(request), respond)
             else:
                 draft.fault = draft.fault or fault
-                respond(500 if fault is FaultKind.PSP_ERROR_BEFORE else 429, b'{"error":{"code":"x","message":"x"}}', {})
+                respond(
+                    500 if fault is FaultKind.PSP_ERROR_BEFORE else 429, b'{"error":{"code":"x","message":"x"}}', {}
+                )
             return
         fault = self._bad.first(tuple(_ORDERED), what)
         if fault is not None:

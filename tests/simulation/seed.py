@@ -175,9 +175,7 @@ class _World:
             self.bad.note(kind)
             act()
 
-    async def _rest(
-        self, travel: Travel, courier: Courier, wire: Wire, found: list[Machine], psp: PspServer
-    ) -> bool:
+    async def _rest(self, travel: Travel, courier: Courier, wire: Wire, found: list[Machine], psp: PspServer) -> bool:
         """No more faults; let time pass until nothing moves any more. Whether that came to be."""
         self.bad.over = True
         still_s = 0.0
@@ -298,4 +296,3 @@ def _masked(recorder: Recorder) -> tuple[LogLine, ...]:
         n, at = recorder.stamp()
         lines.append(LogLine(n=n, at=at, process="", fields={"event": "loop.complained", "error": complaint}))
     return tuple(lines)
-

@@ -50,9 +50,13 @@ def _call(call: Call) -> list[tuple[int, datetime, str]]:
     key = f" key {call.key}" if call.key else ""
     rows = [(call.n, call.at, f"WIRE     {call.process} > {call.peer} {call.method} {call.path}{key}{fault}")]
     if call.performed_n is not None and call.performed_at is not None:
-        rows.append((call.performed_n, call.performed_at, f"WIRE     {call.peer} does it: {call.status} (sent at {call.n})"))
+        rows.append(
+            (call.performed_n, call.performed_at, f"WIRE     {call.peer} does it: {call.status} (sent at {call.n})")
+        )
     if call.done_n is not None and call.done_at is not None:
-        rows.append((call.done_n, call.done_at, f"WIRE     {call.process} < {call.fate} {call.status} (sent at {call.n})"))
+        rows.append(
+            (call.done_n, call.done_at, f"WIRE     {call.process} < {call.fate} {call.status} (sent at {call.n})")
+        )
     return rows
 
 
@@ -60,16 +64,16 @@ def _version(version: Version) -> str:
     document = version.document
     if "transactions" not in document:
         return f"CART     {version.id} v{version.version} by {version.author}"
-    rows = ", ".join(
-        f"{one['type']} {one['amount']['centAmount']} {one['state']}" for one in document["transactions"]
-    )
+    rows = ", ".join(f"{one['type']} {one['amount']['centAmount']} {one['state']}" for one in document["transactions"])
     return f"PAYMENT  {version.id} v{version.version} by {version.author}: {rows}"
 
 
 def _bus(entry: BusEntry) -> str:
     cause = entry.attributes.get("ctpay_reason", "")
     kind = entry.attributes.get("type", "")
-    return f"BUS      {entry.process} {entry.happening} {entry.topic} #{entry.message_id} {kind} {cause} ({entry.attempt})"
+    return (
+        f"BUS      {entry.process} {entry.happening} {entry.topic} #{entry.message_id} {kind} {cause} ({entry.attempt})"
+    )
 
 
 def _fields(fields: Any) -> str:

@@ -38,7 +38,10 @@ PATIENCE_S: Final = 40.0
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 _BEFORE: Final = (FaultKind.WIRE_REQUEST_LOST, FaultKind.WIRE_RESET_BEFORE, FaultKind.WIRE_REQUEST_LATE)
 _AFTER: Final = (FaultKind.WIRE_REPLY_LOST, FaultKind.WIRE_RESET_AFTER, FaultKind.WIRE_REPLY_LATE)
-_KILLS: Final = {Peer.PSP: FaultKind.PROCESS_KILLED_AFTER_EFFECT, Peer.COMMERCETOOLS: FaultKind.PROCESS_KILLED_AFTER_WRITE}
+_KILLS: Final = {
+    Peer.PSP: FaultKind.PROCESS_KILLED_AFTER_EFFECT,
+    Peer.COMMERCETOOLS: FaultKind.PROCESS_KILLED_AFTER_WRITE,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

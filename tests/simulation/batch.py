@@ -1,0 +1,110 @@
+"""Batches of seeds: run, checked and counted, in as many processes as there are cores."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from simulation import processes, seed
+from simulation.invariants import check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+#: So many seeds are one piece of work, and their garbage is collected as one.
+_BATCH: Final = 20
+
+
+@dataclass(kw_only=True, slots=True)
+class Result:
+    """What came of a batch of seeds, or of all."""
+
+    seeds: int = 0
+    cpu_s: float = 0.0
+    faults: Counter[str] = field(default_factory=Counter)
+    violations: dict[int, list[str]] = field(default_factory=dict)
+    unsettled: list[int] = field(default_factory=list)
+    #: Virtual seconds from the last fault to the last change.
+    convergence_s: list[float] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Result) -> None:
+        self.seeds += other.seeds
+        self.cpu_s += other.cpu_s
+        self.faults += other.faults
+        self.violations |= other.violations
+        self.unsettled += other.unsettled
+        self.convergence_s += other.convergence_s
+        self.counts += other.counts
+
+    @property
+    def good(self) -> bool:
+        return not self.violations and not self.unsettled
+
+
+def prepare(defect: str | None) -> None:
+    """Once in each worker process: what is shared between seeds, and no collection in the middle of one."""
+    processes.share()
+    if defect is not None:
+        from simulation import defects  # noqa: PLC0415 # a run without one is the product as it ships
+
+        defects.plant(defect)
+    # What an abandoned frame says when it is collected, after its seed, concerns nobody.
+    sys.unraisablehook = lambda _: None
+    seed.run(0)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+
+
+def batch(seeds: Sequence[int]) -> Result:
+    """Run these seeds."""
+    result = Result()
+    began = time.process_time()
+    for number in seeds:
+        _one(number, result)
+    gc.collect()
+    result.cpu_s = time.process_time() - began
+    return result
+
+
+def _one(number: int, result: Result) -> None:
+    history = seed.run(number)
+    result.seeds += 1
+    result.faults.update(fault.kind for fault in history.faults)
+    found = check(history)
+    if found:
+        result.violations[number] = [str(one) for one in found]
+    if not history.settled:
+        result.unsettled.append(number)
+    result.convergence_s.append(max(0.0, (history.converged_at - history.faults_end).total_seconds()))
+    result.counts.update(
+        effects=len(history.effects),
+        calls=len(history.calls),
+        versions=len(history.payments),
+        messages=len(history.bus),
+        exchanges=len(history.exchanges),
+        crashes=sum(not crash.orderly for crash in history.crashes),
+    )
+
+
+def spread(first: int, count: int, *, defect: str | None) -> Iterator[Result]:
+    """The results of all seeds, batch by batch, as they come."""
+    batches = [range(start, min(start + _BATCH, first + count)) for start in range(first, first + count, _BATCH)]
+    cores = min(len(os.sched_getaffinity(0)), len(batches))
+    if cores <= 1:
+        prepare(defect)
+        yield from map(batch, batches)
+        return
+    # Spawned: a child starts from nothing, as the one command that repeats a seed does.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(cores, mp_context=context, initializer=prepare, initargs=(defect,)) as pool:
+        for done in as_completed([pool.submit(batch, one) for one in batches]):
+            yield done.result()
