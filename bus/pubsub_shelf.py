@@ -45,6 +45,7 @@ class PubsubShelf:
         self._client = subscriber_client()
         #: Message -> the name of its lease.
         self._held: dict[str, str] = {}
+        self._closing = asyncio.Event()
         self._renewing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -53,8 +54,10 @@ class PubsubShelf:
 
     async def __aexit__(self, *_: object) -> None:
         """Put back what is still in hand. Where that fails, it lies there again when its lease has run out."""
+        self._closing.set()
         if self._renewing is not None:
-            self._renewing.cancel()
+            # To its end: a renewal that is under way must not take back what is put back now.
+            await self._renewing
         try:
             await self._lease(0)
         except _FAULTS as error:
@@ -93,13 +96,19 @@ class PubsubShelf:
         return [_delivery(one) for one in new]
 
     async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(_RENEW_S)
+        while not await self._closes_within(_RENEW_S):
             try:
                 await self._lease(FOR_PEOPLE.ack_deadline_s)
             except _FAULTS as error:
                 # Whoever else looks may get what we have in hand: a second look harms nothing.
                 _log.warning("shelf.not_renewed", error=type(error).__name__)
+
+    async def _closes_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._closing.wait()
+        except TimeoutError:
+            return False
 
     async def _lease(self, seconds: int) -> None:
         leases = list(self._held.values())
