@@ -134,6 +134,15 @@ def charge_by_hand_not_commanded():
     return notice(authorized(Book())).deliver("n1").ack("n1", "message.ignored", reason="asks nothing")
 
 
+def charge_by_hand_never_told():
+    """commercetools loses the message: only reconcile could find the Charge."""
+    return authorized(Book()).put("P", row("C", "Charge", 1000), author="merchant").merchant_wrote("P", "C")
+
+
+def charge_by_hand_overlooked_by_reconcile():
+    return look_up(charge_by_hand_never_told(), {"data": []}, process="reconcile")
+
+
 def never_delivered():
     return authorized(Book()).webhook("w1", AUTHORIZED)
 
@@ -294,7 +303,10 @@ CASES = {
         (usual, untrue_event, excused_by_a_letter),
         (psp_knows_more, psp_knows_nothing, left_initial, other_state_at_the_psp),
     ),
-    "L2": ((refused_command, charge_by_hand), (promised_and_left, charge_by_hand_not_commanded)),
+    "L2": (
+        (refused_command, charge_by_hand, charge_by_hand_never_told),
+        (promised_and_left, charge_by_hand_not_commanded, charge_by_hand_overlooked_by_reconcile),
+    ),
     "L3": ((told_twice, replayed), (webhook_lost_after_its_answer, unknown_webhook_dropped)),
     "L4": ((replayed,), (letter_never_read, letter_without_a_reason)),
     "L5": ((reconciled,), (reconciled_and_different,)),

@@ -128,8 +128,8 @@ def timeout(**values):
     return authorize_call(reserved(Book()), effect=None, fate=Fate.GONE, status=None, reply=None, **values)
 
 
-def look_up(book, reply=None, status=200):
-    return book.call("/v1/payments?merchant_reference=P.A", status=status, reply=reply or {"data": []})
+def look_up(book, reply=None, status=200, **values):
+    return book.call("/v1/payments?merchant_reference=P.A", status=status, reply=reply or {"data": []}, **values)
 
 
 def nothing_found_in_time():

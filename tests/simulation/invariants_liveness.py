@@ -27,7 +27,10 @@ def l1_both_sides_agree(reading: Reading) -> Iterator[Violation]:
 
 
 def l2_every_promise_is_kept(reading: Reading) -> Iterator[Violation]:
-    """What was answered 2xx, and what a merchant put on a Payment, is decided in the end, or dead with a reason."""
+    """What was answered 2xx, and what a merchant put on a Payment, is decided in the end, or dead with a reason.
+
+    A merchant's transaction of which commercetools never told is for reconcile alone.
+    """
     for exchange in reading.history.exchanges:
         if not promises(exchange) or exchange.genuine is not None:
             continue
@@ -43,7 +46,9 @@ def l2_every_promise_is_kept(reading: Reading) -> Iterator[Violation]:
         trail = reading.trails.get(wrote.transaction_id)
         if trail is None or trail.state != "Initial" or trail.kind not in ASKABLE or trail.id in buried:
             continue
-        if _is_ours(reading, trail.payment_id) and not _letters_about(reading, trail.payment_id):
+        if not _is_ours(reading, trail.payment_id) or _letters_about(reading, trail.payment_id):
+            continue
+        if _was_announced(reading, trail) or has_reconciled(reading):
             yield Violation(name="L2", text=f"a merchant put {trail} there, and nobody has taken it on or refused it")
 
 
@@ -82,9 +87,14 @@ def l5_reconciling_leaves_nothing(reading: Reading) -> Iterator[Violation]:
     Where no process named `reconcile...` ran there is nothing to judge. What it may send is judged by S4 and S13, what
     it may write by S5 and S6, like everybody's.
     """
-    if any(one.process.startswith("reconcile") for one in reading.history.calls):
+    if has_reconciled(reading):
         for _, text in differences(reading):
             yield Violation(name="L5", text=text)
+
+
+def has_reconciled(reading: Reading) -> bool:
+    """Whether a pass of reconcile was part of the run."""
+    return any(one.process.startswith("reconcile") for one in reading.history.calls)
 
 
 def differences(reading: Reading) -> Iterator[tuple[str, str]]:
@@ -147,6 +157,15 @@ def _with_people(reading: Reading) -> set[str]:
         if reading.is_for_person(letter)
         for payment_id in reading.payments_of(letter)
     }
+
+
+def _was_announced(reading: Reading, trail: Trail) -> bool:
+    """Whether commercetools told of the Payment since the transaction is on it."""
+    return any(
+        trail.payment_id in reading.payments_of(one)
+        for one in reading.messages.values()
+        if one.topic == "commercetools" and one.published.n > trail.born.n
+    )
 
 
 def _letters_about(reading: Reading, payment_id: str) -> list[Message]:

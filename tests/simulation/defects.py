@@ -1,0 +1,400 @@
+"""Defects planted on purpose: each breaks one promise of the product in a small way, and each must be caught.
+
+`python -m simulation.defects` prints for each how often a seed finds it, and how many seeds find it in 999 runs of
+1,000. A checker that no defect can wake is asleep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Final, TypeAlias
+from unittest.mock import patch
+
+from bus import consumer
+from bus.consumer import Consumer, Fate
+from bus.port import DONE, PublishError, ignored
+from ct import admission, attempts, folds, judge, ledger, messages, plan, states
+from ct.admission import Admitted, NothingToDo
+from ct.errors import ConflictError
+from ct.payment import parse_payment
+from handlers import dispatch
+from psp.errors import UnknownVocabularyError
+from psp.facts import Kind, Reference, State
+from psp.port import Answer, CaptureRequest
+from psp.sandbox.api import SandboxApi
+from psp.signature import StandardWebhookVerifier
+from workers import authorize, capture, complete, modify, perform, runtime, superseded
+
+#: (where, attribute, what stands there instead).
+Change: TypeAlias = tuple[Any, str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Defect:
+    """One way to get it wrong."""
+
+    name: str
+    #: For people.
+    what: str
+    #: Made anew for each planting, so that no state is left over.
+    changes: Callable[[], list[Change]]
+
+
+@contextmanager
+def planted(name: str) -> Iterator[None]:
+    """The product with this defect, until the end of the block."""
+    with ExitStack() as stack:
+        for where, attribute, instead in DEFECTS[name].changes():
+            stack.enter_context(patch.object(where, attribute, instead))
+        yield
+
+
+def plant(name: str) -> None:
+    """The product with this defect, for as long as the process runs."""
+    for where, attribute, instead in DEFECTS[name].changes():
+        setattr(where, attribute, instead)
+
+
+# Keys and requests.
+
+
+def _posting(change: Callable[[dict[str, Any], str | None], tuple[dict[str, Any], str | None]]) -> list[Change]:
+    original = SandboxApi.post
+
+    async def post(self: SandboxApi, path: str, body: Any, model: Any, *, asked: str, key: str | None) -> Any:
+        body, key = change(dict(body), key)
+        return await original(self, path, body, model, asked=asked, key=key)
+
+    return [(SandboxApi, "post", post)]
+
+
+def _no_key() -> list[Change]:
+    return _posting(lambda body, _: (body, None))
+
+
+def _random_key() -> list[Change]:
+    numbers = itertools.count()
+    return _posting(lambda body, key: (body, key and f"try-{next(numbers)}"))
+
+
+def _wrong_exponent() -> list[Change]:
+    def hundredfold(body: dict[str, Any], key: str | None) -> tuple[dict[str, Any], str | None]:
+        return (body | {"amount": body["amount"] * 100} if body.get("currency") == "JPY" else body), key
+
+    return _posting(hundredfold)
+
+
+def _check_then_call() -> list[Change]:
+    original = modify.modify
+
+    async def check_then_call(work: Any, command: Any, request: Any) -> Any:
+        payment = await work.ledger.load(command.payment_id)
+        judged = modify.admit(payment, request, work.psp.capabilities)
+        if not isinstance(judged, Admitted) or not judged.actions or request.claiming is not None:
+            return await original(work, command, request)
+        name = Reference(project_key=work.project_key, payment_id=payment.id, transaction_id=command.command_id[:36])
+        asked = CaptureRequest(reference=name, payment_reference=payment.interface_id or "", amount=request.amount)
+        await perform.settle(work, payment, await work.psp.capture(asked), cause=command.command_id)
+        return DONE
+
+    return [(capture, "modify", check_then_call)]
+
+
+def _no_send_by() -> list[Change]:
+    def never(work: Any, _payment: Any, _transaction: Any) -> Any:
+        return work.clock() + timedelta(days=1)
+
+    return [(perform, "send_by", never), (authorize, "send_by", never)]
+
+
+# Outcomes.
+
+
+def _timeout_is_failure() -> list[Change]:
+    async def failed(work: Any, payment: Any, transaction: Any) -> Answer:
+        return Answer(facts=(perform._failure(work, payment, transaction, "timeout", "No answer came."),))
+
+    return [(perform, "_look_up", failed)]
+
+
+def _nothing_found_is_failure() -> list[Change]:
+    original = perform._look_up
+
+    async def looked_up(work: Any, payment: Any, transaction: Any) -> Answer:
+        found = await original(work, payment, transaction)
+        return found or Answer(facts=(perform._failure(work, payment, transaction, "not_found", "Unknown there."),))
+
+    return [(perform, "_look_up", looked_up)]
+
+
+def _rising(change: Callable[[State, State, bool], bool]) -> list[Change]:
+    original = states.rises
+
+    def rises(current: State, new: State) -> bool:
+        return change(current, new, original(current, new))
+
+    return [(plan, "rises", rises)]
+
+
+def _late_success_ignored() -> list[Change]:
+    return _rising(lambda now, new, right: right and (now, new) != (State.FAILURE, State.SUCCESS))
+
+
+def _failure_overwrites_success() -> list[Change]:
+    return _rising(lambda now, new, right: right or (now, new) == (State.SUCCESS, State.FAILURE))
+
+
+def _last_write_wins() -> list[Change]:
+    return _rising(lambda now, new, _: now != new)
+
+
+# Messages.
+
+
+def _acknowledged_first() -> list[Change]:
+    original = Consumer._handled
+    kept: set[asyncio.Task[Any]] = set()
+
+    async def handled(self: Consumer, delivery: Any) -> Any:
+        task = asyncio.get_running_loop().create_task(original(self, delivery))
+        kept.add(task)
+        await asyncio.sleep(0)
+        return DONE
+
+    return [(Consumer, "_handled", handled)]
+
+
+def _dead_letter_forgotten() -> list[Change]:
+    async def bury(_self: Consumer, _delivery: Any, _ending: Any) -> Fate:
+        return Fate.ACK
+
+    return [(Consumer, "_bury", bury)]
+
+
+def _dead_letter_publish_swallowed() -> list[Change]:
+    async def bury(self: Consumer, delivery: Any, ending: Any) -> Fate:
+        await original(self, delivery, ending)
+        return Fate.ACK
+
+    original = Consumer._bury
+    assert consumer.Consumer is Consumer
+    return [(Consumer, "_bury", bury)]
+
+
+def _unknown_webhook_dropped() -> list[Change]:
+    def drop(reason: str, _cause: object, *, error: str) -> Any:
+        return ignored(f"{error}: {reason}")
+
+    rows = tuple(
+        (kind, drop, cause) if kind is UnknownVocabularyError else (kind, react, cause)
+        for kind, react, cause in runtime.REACTIONS
+    )
+    return [(runtime, "REACTIONS", rows)]
+
+
+def _publish_error_swallowed() -> list[Change]:
+    original = dispatch.publish
+
+    async def publish(dependencies: Any, message: Any) -> None:
+        try:
+            await original(dependencies, message)
+        except PublishError:
+            return
+
+    return [(dispatch, "publish", publish)]
+
+
+def _reservation_not_resumed() -> list[Change]:
+    original = modify.admit
+
+    def admit(payment: Any, request: Any, capabilities: Any) -> Any:
+        found = original(payment, request, capabilities)
+        if isinstance(found, Admitted) and not found.actions:
+            return NothingToDo(reason="it was admitted before", actions=[])
+        return found
+
+    return [(modify, "admit", admit)]
+
+
+def _merchants_refund_overlooked() -> list[Change]:
+    return [(messages, "COMMANDED", frozenset({Kind.CHARGE, Kind.CANCEL_AUTHORIZATION}))]
+
+
+def _webhook_without_signature() -> list[Change]:
+    return [(StandardWebhookVerifier, "verify", lambda _self, _headers, _body: None)]
+
+
+# Writes.
+
+
+def _blind_write() -> list[Change]:
+    async def change(self: Any, payment: Any, decide: Any) -> Any:
+        decision = decide(payment)
+        while decision.actions:
+            now = await self.load(payment.id)
+            body = {"version": now.version, "actions": [*decision.actions]}
+            try:
+                return parse_payment(await self.client.post(f"/payments/{payment.id}", body)), decision
+            except ConflictError:
+                continue
+        return payment, decision
+
+    return [(ledger.Ledger, "change", change)]
+
+
+def _stale_plan_resent() -> list[Change]:
+    original = ledger.Ledger.change
+
+    async def change(self: Any, payment: Any, decide: Any) -> Any:
+        first: list[Any] = []
+
+        def once(current: Any) -> Any:
+            if not first:
+                first.append(decide(current))
+            return first[0]
+
+        return await original(self, payment, once)
+
+    return [(ledger.Ledger, "change", change)]
+
+
+def _added_again() -> list[Change]:
+    original = plan.target_of
+
+    def target_of(payment: Any, fact: Any) -> Any:
+        unasked = fact.reference is None or fact.reference.transaction_id is None
+        return None if unasked and fact.kind is not Kind.AUTHORIZATION else original(payment, fact)
+
+    return [(plan, "target_of", target_of)]
+
+
+# The law.
+
+
+def _cart_not_weighed() -> list[Change]:
+    return [(attempts, "_left", lambda cart, _payments: cart.total.amount)]
+
+
+def _others_reservations_ignored() -> list[Change]:
+    def uses(transaction: Any) -> bool:
+        return transaction.state in (State.PENDING, State.SUCCESS)
+
+    return [(folds, "uses", uses), (admission, "uses", uses)]
+
+
+def _pending_refunds_ignored() -> list[Change]:
+    def refunds_used(payment: Any, *, charge_id: str | None = None, besides: str | None = None) -> int:
+        return sum(
+            one.amount.amount
+            for one in payment.of_kind(Kind.REFUND)
+            if one.state is State.SUCCESS and one.id != besides and charge_id in (None, one.charge_id)
+        )
+
+    return [(judge, "refunds_used", refunds_used)]
+
+
+def _cancel_not_minded() -> list[Change]:
+    return [(judge, "cancelling", lambda _payment, *, besides=None: False)]
+
+
+def _superseded_completed() -> list[Change]:
+    original = complete._find
+
+    async def find(work: Any, command: Any) -> Any:
+        found = await original(work, command)
+        return found and (found[0], replace(found[1], superseded=False))
+
+    return [(complete, "_find", find)]
+
+
+def _superseded_kept() -> list[Change]:
+    async def nothing(_work: Any, _payment: Any, *, correlation_id: str) -> None:
+        return None
+
+    return [(one, "give_back_if_superseded", nothing) for one in (authorize, complete, perform, superseded)]
+
+
+def _token_written_down() -> list[Change]:
+    original = authorize._draft
+
+    def draft(work: Any, command: Any, cart: Any, **more: Any) -> Any:
+        told = command.model_copy(update={"merchant_reference": command.token.get_secret_value()})
+        return original(work, told, cart, **more)
+
+    return [(authorize, "_draft", draft)]
+
+
+_ALL: Final = (
+    Defect(name="no-key", what="requests carry no idempotency key", changes=_no_key),
+    Defect(name="random-key", what="each try has a new idempotency key", changes=_random_key),
+    Defect(name="wrong-exponent", what="yen are sent with two digits too many", changes=_wrong_exponent),
+    Defect(
+        name="check-then-call", what="a capture is judged and sent without being reserved", changes=_check_then_call
+    ),
+    Defect(name="no-send-by", what="an old authorization is sent all the same", changes=_no_send_by),
+    Defect(name="timeout-is-failure", what="no answer is taken for a no", changes=_timeout_is_failure),
+    Defect(
+        name="nothing-found-is-failure",
+        what="a look-up that finds nothing is taken for a no at once",
+        changes=_nothing_found_is_failure,
+    ),
+    Defect(name="late-success-ignored", what="a success after a failure is ignored", changes=_late_success_ignored),
+    Defect(
+        name="failure-overwrites-success",
+        what="a failure that comes after a success replaces it",
+        changes=_failure_overwrites_success,
+    ),
+    Defect(name="last-write-wins", what="the last fact wins, whatever it says", changes=_last_write_wins),
+    Defect(name="ack-first", what="a message is acknowledged before it is handled", changes=_acknowledged_first),
+    Defect(name="dead-letter-forgotten", what="what is dead is buried nowhere", changes=_dead_letter_forgotten),
+    Defect(
+        name="dead-letter-unconfirmed",
+        what="a letter whose publish failed is let go",
+        changes=_dead_letter_publish_swallowed,
+    ),
+    Defect(name="unknown-webhook-dropped", what="an unknown event is ignored", changes=_unknown_webhook_dropped),
+    Defect(
+        name="publish-error-swallowed",
+        what="the ingress answers 2xx although the bus did not confirm",
+        changes=_publish_error_swallowed,
+    ),
+    Defect(
+        name="reservation-not-resumed",
+        what="a run that finds its own reservation thinks that all is done",
+        changes=_reservation_not_resumed,
+    ),
+    Defect(
+        name="merchants-refund-overlooked",
+        what="a Refund that a merchant puts there is carried out by nobody",
+        changes=_merchants_refund_overlooked,
+    ),
+    Defect(
+        name="webhook-unsigned", what="a webhook is believed without its signature", changes=_webhook_without_signature
+    ),
+    Defect(name="blind-write", what="a decision is written to whatever version there is", changes=_blind_write),
+    Defect(name="stale-plan", what="after a conflict the old actions are sent again", changes=_stale_plan_resent),
+    Defect(name="added-again", what="what was not asked for is added each time it is told", changes=_added_again),
+    Defect(name="cart-not-weighed", what="what the cart's payments cover is not counted", changes=_cart_not_weighed),
+    Defect(
+        name="reservations-ignored",
+        what="what another writer has reserved is free",
+        changes=_others_reservations_ignored,
+    ),
+    Defect(name="pending-refunds-ignored", what="only done refunds count", changes=_pending_refunds_ignored),
+    Defect(
+        name="cancel-not-minded", what="a capture is admitted during and after a cancel", changes=_cancel_not_minded
+    ),
+    Defect(
+        name="superseded-completed", what="an attempt that was given up is completed", changes=_superseded_completed
+    ),
+    Defect(name="superseded-kept", what="money on a given-up attempt is kept", changes=_superseded_kept),
+    Defect(name="token-written-down", what="the shopper's token is stored on the Payment", changes=_token_written_down),
+)
+
+#: Name -> defect.
+DEFECTS: Final[Mapping[str, Defect]] = {one.name: one for one in _ALL}
