@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from bus.topics import Topic
+from psp.facts import Instrument
 from psp.money import Money
 from psp.outcome import Standing
 
@@ -63,7 +64,21 @@ class AuthorizePayment(_Command):
     owner: Id
     #: The payment method type, for example `card`.
     method: Id
-    token: Secret
+    #: What the PSP's hosted fields gave the browser; None: a stored method, or one that needs no token.
+    token: Secret | None = None
+    #: commercetools' id of the stored method to pay with.
+    stored_method_id: Id | None = None
+    #: The shopper has consented to have the method stored.
+    store: bool = False
+    #: Who is there when the money is asked for.
+    initiator: Literal["shopper", "merchant"] = "shopper"
+    #: Of the cart's total; None: all that is left of it to pay.
+    amount: Money | None = None
+    #: What gift cards are to pay of the cart, whether they have done so already or not.
+    gift_card_planned: Money | None = None
+    #: For a purchase order or an invoice: the buyer's number for it, and what they wrote on it.
+    po_number: str | None = Field(default=None, max_length=256)
+    invoice_memo: str | None = Field(default=None, max_length=1024)
     #: The Payment's key where the caller gave an Idempotency-Key; None: the worker finds out which attempt this is.
     attempt_key: Id | None = None
     #: Hash of what identifies the money, to notice a key that is reused for something else.
@@ -122,6 +137,25 @@ class ReversePayment(_Modification):
     type: Literal["ReversePayment"] = "ReversePayment"
 
 
+class StorePaymentMethod(_Command):
+    """Put what the PSP has stored on the customer's list."""
+
+    type: Literal["StorePaymentMethod"] = "StorePaymentMethod"
+    #: The Payment in whose course it was stored.
+    payment_id: Id
+    token: Secret
+    instrument: Instrument
+
+
+class DeletePaymentMethod(_Command):
+    """Take a stored method off its customer's list, and have the PSP forget it."""
+
+    type: Literal["DeletePaymentMethod"] = "DeletePaymentMethod"
+    method_id: Id
+    #: Whose it must be.
+    customer_id: Id
+
+
 class PspNotification(_Message):
     """A webhook, its signature already verified, word for word."""
 
@@ -143,7 +177,14 @@ class OperationResult(_Message):
 
 
 Command: TypeAlias = (
-    AuthorizePayment | CompleteAuthorization | CapturePayment | RefundPayment | CancelPayment | ReversePayment
+    AuthorizePayment
+    | CompleteAuthorization
+    | CapturePayment
+    | RefundPayment
+    | CancelPayment
+    | ReversePayment
+    | StorePaymentMethod
+    | DeletePaymentMethod
 )
 Message: TypeAlias = Command | PspNotification | OperationResult
 
@@ -155,6 +196,8 @@ TOPICS: Final[dict[type[Message], Topic]] = {
     CancelPayment: Topic.CANCEL,
     ReversePayment: Topic.CANCEL,
     RefundPayment: Topic.REFUND,
+    StorePaymentMethod: Topic.METHODS,
+    DeletePaymentMethod: Topic.METHODS,
     PspNotification: Topic.WEBHOOK,
     OperationResult: Topic.RESULTS,
 }

@@ -24,6 +24,8 @@ class Topic(enum.StrEnum):
     CANCEL = "cancel"
     #: RefundPayment.
     REFUND = "refund"
+    #: StorePaymentMethod, DeletePaymentMethod.
+    METHODS = "methods"
     #: PspNotification.
     WEBHOOK = "webhook"
     #: What a commercetools Subscription delivers, in commercetools' own form.
@@ -63,6 +65,7 @@ POLICIES: Final[Mapping[Topic, Policy]] = {
     Topic.CAPTURE: Policy(),
     Topic.CANCEL: Policy(),
     Topic.REFUND: Policy(),
+    Topic.METHODS: Policy(),
     # An event may be about a Payment that is not there yet, and outwaits most outages.
     Topic.WEBHOOK: Policy(backoff_s_max=600),
     Topic.COMMERCETOOLS: Policy(),

@@ -12,15 +12,19 @@ from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 from ct.fields import (
+    CARD_TYPE,
     INTERACTION_TYPE,
+    PURCHASE_ORDER_TYPE,
     TRANSACTION_TYPE,
+    CardField,
     CustomType,
     InteractionField,
     InteractionKind,
+    PurchaseOrderField,
     TransactionField,
 )
 from ct.states import STORED
-from psp.facts import Action, Kind, State
+from psp.facts import Action, Instrument, Kind, State
 from psp.money import Money
 
 Json: TypeAlias = "str | int | bool | list[Json] | dict[str, Json] | None"
@@ -198,6 +202,7 @@ def payment_draft(
     anonymous_id: str | None,
     transaction: UpdateAction,
     interactions: tuple[UpdateAction, ...] = (),
+    purchase_order: Mapping[PurchaseOrderField, str] | None = None,
 ) -> UpdateAction:
     draft: UpdateAction = {
         "key": key,
@@ -211,7 +216,32 @@ def payment_draft(
         draft["anonymousId"] = anonymous_id
     if interactions:
         draft["interfaceInteractions"] = list(interactions)
+    if purchase_order:
+        values: dict[str, Json] = {name.value: value for name, value in purchase_order.items()}
+        draft["custom"] = {"type": _type(PURCHASE_ORDER_TYPE), "fields": values}
     return draft
+
+
+def payment_method_draft(
+    *, key: str, customer_id: str, interface: str, token: str, instrument: Instrument
+) -> UpdateAction:
+    """For a customer's list of stored methods, with what they recognise it by."""
+    parts: Mapping[CardField, str | int | None] = {
+        CardField.BRAND: instrument.brand,
+        CardField.LAST_FOUR: instrument.last_four,
+        CardField.EXPIRY_MONTH: instrument.expiry_month,
+        CardField.EXPIRY_YEAR: instrument.expiry_year,
+    }
+    fields: dict[str, Json] = {name.value: value for name, value in parts.items() if value is not None}
+    return {
+        "key": key,
+        "customer": {"typeId": "customer", "id": customer_id},
+        "method": instrument.method,
+        "paymentInterface": interface,
+        "token": {"value": token},
+        "paymentMethodStatus": "Active",
+        "custom": {"type": _type(CARD_TYPE), "fields": fields},
+    }
 
 
 def _type(custom: CustomType) -> UpdateAction:

@@ -49,6 +49,10 @@ class Wish:
     request_hash: str
     #: Whose Payments are ours.
     interface: str
+    #: How much of what is left to pay; None: all of it.
+    amount: Money | None = None
+    #: What gift cards are to pay of the cart. Other software sees to that, so it counts what others' Payments cover.
+    gift_card_planned: Money | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,12 +124,12 @@ def decide(wish: Wish, cart: Cart, found_by_key: Iterable[Payment] = ()) -> Deci
         if (attempt := payment.authorization) and payment.interaction(InteractionKind.JOINED, cause=wish.command_id):
             # It was answered with this attempt before, and is again.
             return Join(payment=payment, transaction=attempt)
-    left = _left(cart, payments)
     if wish.attempt_key is None and (joined := _sibling_to_join(wish, cart, payments)):
         return joined
     abandoned = _abandoned(wish, payments)
-    amount = Money(amount=left + sum(covers(one) for one in abandoned), currency=cart.total.currency)
-    refusal = _refusal(cart, amount, payments)
+    left = _left(wish, cart, payments) + sum(covers(one) for one in abandoned)
+    amount = Money(amount=_wanted(wish, left), currency=cart.total.currency)
+    refusal = _refusal(cart, left, payments) or _wrong_wish(wish, cart, left)
     planned = cart.total if refusal else amount
     slot = slot_of(wish, cart.id, planned)
     key = wish.attempt_key or _free_key(payments, slot)
@@ -148,19 +152,42 @@ def _resume(wish: Wish, cart: Cart, payment: Payment, mine: Transaction) -> Resu
         return Resume(payment=payment, transaction=mine, supersede=(), refusal=None)
     others = tuple(one for one in cart.payments if one.id != payment.id)
     abandoned = _abandoned(wish, others)
-    left = _left(cart, others) + sum(covers(one) for one in abandoned)
+    left = _left(wish, cart, others) + sum(covers(one) for one in abandoned)
     attached = len(others) < len(cart.payments)
     refusal = None
-    if not attached and (not cart.active or left != payment.planned.amount):
-        refusal = _refusal(cart, Money(amount=left, currency=cart.total.currency), others) or _changed()
+    if not attached and (not cart.active or left < mine.amount.amount or _wanted(wish, left) != mine.amount.amount):
+        refusal = _refusal(cart, left, others) or _changed()
     return Resume(
         payment=payment, transaction=mine, supersede=() if refusal or attached else abandoned, refusal=refusal
     )
 
 
-def _left(cart: Cart, payments: Iterable[Payment]) -> int:
-    """Minor units of the total that no open or successful payment covers. Negative: the cart has shrunk since."""
-    return cart.total.amount - sum(covers(one) for one in payments if one.planned.currency == cart.total.currency)
+def _left(wish: Wish, cart: Cart, payments: Iterable[Payment]) -> int:
+    """Minor units of the total that no open or successful payment covers. Negative: the cart has shrunk since.
+
+    Nor what gift cards are still to pay: what others' Payments cover is taken to be theirs.
+    """
+    counting = [one for one in payments if one.planned.currency == cart.total.currency]
+    planned = wish.gift_card_planned.amount if wish.gift_card_planned else 0
+    by_others = sum(covers(one) for one in counting if one.interface != wish.interface)
+    return cart.total.amount - sum(covers(one) for one in counting) - max(planned - by_others, 0)
+
+
+def _wanted(wish: Wish, left: int) -> int:
+    """Minor units to authorize where so much is left to pay."""
+    return left if wish.amount is None else wish.amount.amount
+
+
+def _wrong_wish(wish: Wish, cart: Cart, left: int) -> Refusal | None:
+    """Amounts that the caller named and that do not fit the cart."""
+    for named in (wish.amount, wish.gift_card_planned):
+        if named is not None and named.currency != cart.total.currency:
+            message = f"The cart is in {cart.total.currency}, the request in {named.currency}."
+            return Refusal(code="currency-mismatch", message=message)
+    if wish.amount is not None and wish.amount.amount > left:
+        rest = Money(amount=left, currency=cart.total.currency)
+        return Refusal(code="exceeds-cart", message=f"{wish.amount} is more than the {rest} left to pay.")
+    return None
 
 
 def _sibling_to_join(wish: Wish, cart: Cart, payments: tuple[Payment, ...]) -> Join | None:
@@ -170,7 +197,7 @@ def _sibling_to_join(wish: Wish, cart: Cart, payments: tuple[Payment, ...]) -> J
         if transaction is None or transaction.slot != slot_of(wish, cart.id, payment.planned):
             continue
         others = tuple(one for one in payments if one.id != payment.id)
-        if _left(cart, others) != payment.planned.amount or transaction.superseded:
+        if _wanted(wish, _left(wish, cart, others)) != payment.planned.amount or transaction.superseded:
             continue
         if transaction.state is State.SUCCESS and covers(payment) < payment.planned.amount:
             # It was cancelled or refunded since: to pay again is a new wish.
@@ -215,10 +242,10 @@ def _abandoned(wish: Wish, payments: Iterable[Payment]) -> tuple[Payment, ...]:
     )
 
 
-def _refusal(cart: Cart, amount: Money, payments: Iterable[Payment]) -> Refusal | None:
+def _refusal(cart: Cart, left: int, payments: Iterable[Payment]) -> Refusal | None:
     if not cart.active:
         return Refusal(code="cart-not-active", message="The cart was ordered or closed meanwhile; it takes no payment.")
-    if amount.amount > 0:
+    if left > 0:
         return None
     under_way = any(one.open for payment in payments for one in payment.of_kind(Kind.AUTHORIZATION))
     if under_way:

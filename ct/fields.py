@@ -1,8 +1,9 @@
-"""Our own fields in commercetools: two custom types that `ctpay setup` creates and everybody else only names.
+"""Our own fields in commercetools: custom types that `ctpay setup` creates and everybody else only names.
 
-One is for transactions, one for interface interactions. Field names bear our prefix because commercetools wants one
-definition of a field name across all the types of a project. A type that exists gets its missing fields added and is
-never overwritten.
+Two are needed for every payment: for transactions and for interface interactions. One is for stored payment methods.
+Their field names bear our prefix because commercetools wants one definition of a field name across all the types of a
+project. One, for purchase orders, is the Checkout contract's, and so are its names. A type that exists gets its missing
+fields added and is never overwritten.
 """
 
 from __future__ import annotations
@@ -51,6 +52,22 @@ class TransactionField(enum.StrEnum):
     REVERSED = "ctpayReversed"
 
 
+class CardField(enum.StrEnum):
+    """What we keep on a stored payment method, so that its customer recognises it."""
+
+    BRAND = "ctpayBrand"
+    LAST_FOUR = "ctpayLastFour"
+    EXPIRY_MONTH = "ctpayExpiryMonth"
+    EXPIRY_YEAR = "ctpayExpiryYear"
+
+
+class PurchaseOrderField(enum.StrEnum):
+    """What a buyer tells with a purchase order or an invoice: the Checkout contract's own names."""
+
+    NUMBER = "launchpadPurchaseOrderNumber"
+    MEMO = "launchpadPurchaseOrderInvoiceMemo"
+
+
 class InteractionField(enum.StrEnum):
     """What one entry of the Payment's log holds."""
 
@@ -86,6 +103,8 @@ class InteractionKind(enum.StrEnum):
     REVERSED = "reversed"
     #: The outcome at the PSP is not known and the PSP cannot tell. A person should look.
     UNKNOWN = "unknown"
+    #: The means of payment was put on the customer's list of stored methods.
+    STORED = "stored"
     #: A person has ended what stayed unknown: who in the cause, why in the message.
     RESOLVED = "resolved"
 
@@ -137,3 +156,28 @@ INTERACTION_TYPE: Final = CustomType(
         InteractionField.REQUEST_HASH: FieldType.STRING,
     },
 )
+
+CARD_TYPE: Final = CustomType(
+    key="ctpay-payment-method",
+    name="ctpay: stored payment method",
+    resource="payment-method",
+    fields={
+        CardField.BRAND: FieldType.STRING,
+        CardField.LAST_FOUR: FieldType.STRING,
+        CardField.EXPIRY_MONTH: FieldType.NUMBER,
+        CardField.EXPIRY_YEAR: FieldType.NUMBER,
+    },
+)
+
+PURCHASE_ORDER_TYPE: Final = CustomType(
+    key="payment-launchpad-purchase-order",
+    name="Purchase order",
+    resource="payment",
+    fields={
+        PurchaseOrderField.NUMBER: FieldType.STRING,
+        PurchaseOrderField.MEMO: FieldType.STRING,
+    },
+)
+
+#: Everything that `ctpay setup` makes and readiness asks for.
+TYPES: Final = (TRANSACTION_TYPE, INTERACTION_TYPE, CARD_TYPE, PURCHASE_ORDER_TYPE)

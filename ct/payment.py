@@ -95,6 +95,8 @@ class Payment:
     interface: str | None
     #: The PSP's reference of the payment.
     interface_id: str | None
+    #: Whose it is; None: a guest's.
+    customer_id: str | None
     method: str | None
     method_name: str | None
     planned: Money
@@ -168,6 +170,7 @@ def _payment(document: Mapping[str, Any]) -> Payment:
         key=document.get("key"),
         interface=info.get("paymentInterface"),
         interface_id=document.get("interfaceId"),
+        customer_id=document.get("customer", {}).get("id"),
         method=info.get("method"),
         method_name=next(iter(names.values()), None),
         planned=parse_money(document["amountPlanned"]),

@@ -80,6 +80,8 @@ class Capabilities:
     lookup_by: frozenset[LookupBy]
     #: Methods that take the money at once, without a separate capture.
     captured_at_once: frozenset[str] = frozenset()
+    #: Methods that the PSP can keep for a customer.
+    storable: frozenset[str] = frozenset()
     listing: Listing = Listing.NONE
     dropins: frozenset[Dropin] = frozenset()
     #: Methods that the browser library can offer before a checkout has begun.

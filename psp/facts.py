@@ -101,3 +101,6 @@ class Instrument:
     #: For people, for example `Visa`.
     brand: str | None = None
     last_four: str | None = None
+    #: 1 to 12, and all four digits.
+    expiry_month: int | None = None
+    expiry_year: int | None = None

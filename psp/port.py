@@ -19,6 +19,7 @@ from psp.facts import Action, Fact, Instrument, Reference
 from psp.http import Patience
 from psp.money import Money
 from psp.seams import Clock, Draw
+from psp.stored import Initiator, Stored, TokenKind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,12 +31,16 @@ class AuthorizeRequest:
     amount: Money
     #: The payment method type, for example `card`.
     method: str
-    #: What the PSP's hosted fields gave the browser. Single use.
-    token: SecretStr
+    #: What stands for the money; None for methods that need nothing, such as an invoice.
+    token: SecretStr | None
     #: Where the PSP sends the shopper back to after a redirect.
     return_url: str
     #: The merchant's own name for it, shown in the PSP's dashboard; None: the PSP gets our reference alone.
     merchant_reference: str | None = None
+    token_kind: TokenKind = TokenKind.FRESH
+    initiator: Initiator = Initiator.SHOPPER
+    #: The commercetools customer for whom the PSP is to keep the method, who has consented to it; None: nobody.
+    store_for: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,6 +102,14 @@ class LookupRequest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ForgetRequest:
+    """Drop what is stored."""
+
+    #: Of a stored method.
+    token: SecretStr
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ListRequest:
     """Ask for a page of everything that was made at the PSP in a span of time."""
 
@@ -126,6 +139,8 @@ class Answer:
     facts: tuple[Fact, ...]
     action: Action | None = None
     instrument: Instrument | None = None
+    #: What was stored in the course of it, told as often as the payment is.
+    stored: Stored | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,6 +153,8 @@ class Event:
     type: str
     #: Empty for an event that is known and concerns nothing we keep.
     facts: tuple[Fact, ...]
+    #: As in `Answer`.
+    stored: Stored | None = None
 
 
 class PspAdapter(Protocol):
@@ -156,6 +173,10 @@ class PspAdapter(Protocol):
     async def cancel(self, request: CancelRequest) -> Answer: ...
 
     async def refund(self, request: RefundRequest) -> Answer: ...
+
+    async def forget(self, request: ForgetRequest) -> None:
+        """Have the PSP drop a stored method. What it does not know (any more) is forgotten."""
+        ...
 
     async def lookup(self, request: LookupRequest) -> Answer:
         """Everything the PSP knows of the payment, as facts; no facts: it has never heard of it."""

@@ -22,14 +22,16 @@ from ct.actions import (
 )
 from ct.attempts import EXPIRED, Begin, Join, KeyReused, Reject, Resume, Wish, decide
 from ct.errors import ConflictError, DuplicateError, NotFoundError
-from ct.fields import InteractionKind, TransactionField
+from ct.fields import InteractionKind, PurchaseOrderField, TransactionField
 from ct.judge import Refusal
 from ct.ledger import Actions
 from ct.standing import standing_of
-from psp.errors import PspError
+from psp.errors import OutcomeUnknownError, PspError
 from psp.facts import Kind, State
 from psp.outcome import Outcome, Reason, Standing
 from psp.port import AuthorizeRequest
+from psp.stored import Initiator
+from workers.means import Means, means_of
 from workers.perform import perform, reference_to, send_by
 from workers.superseded import CartMovedError, give_back_if_superseded, give_up
 
@@ -48,6 +50,7 @@ _CART_PAYMENTS_MAX: Final = 30
 
 async def authorize(work: Work, command: AuthorizePayment) -> Ending:
     """Answer the shopper's wish with exactly one attempt."""
+    work = work.for_method(command.method)
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + work.ledger.conflicts_within_s
     met: dict[str, Payment] = {}
@@ -111,6 +114,9 @@ async def _begin(work: Work, command: AuthorizePayment, cart: Cart, begin: Begin
         old = Refusal(code=EXPIRED, message="The request is too old to be sent; the shopper has gone.")
         late = Reject(refusal=old, key=begin.key, amount=begin.amount, slot=begin.slot)
         return await _reject(work, command, cart, late, met)
+    means = await means_of(work, command, cart)
+    if isinstance(means, Refusal):
+        return await _refuse(work, command, means.code, means.message)
     await give_up(work, cart, begin.supersede, correlation_id=command.correlation_id)
     draft = _draft(work, command, cart, key=begin.key, begin=begin)
     payment = await _create(work, draft, begin.key, met)
@@ -119,7 +125,7 @@ async def _begin(work: Work, command: AuthorizePayment, cart: Cart, begin: Begin
     await work.ledger.attach(cart, payment)
     transaction = payment.authorization
     assert transaction is not None, "the draft has an Authorization"
-    return await _ask(work, command, payment, transaction)
+    return await _ask(work, command, payment, transaction, means)
 
 
 async def _resume(work: Work, command: AuthorizePayment, cart: Cart, resume: Resume) -> Ending:
@@ -132,11 +138,12 @@ async def _resume(work: Work, command: AuthorizePayment, cart: Cart, resume: Res
         return DONE
     if resume.refusal is not None:
         return await _fail(work, command, payment, resume.refusal)
+    means = await means_of(work, command, cart)
     await give_up(work, cart, resume.supersede, correlation_id=command.correlation_id)
     if all(one.id != payment.id for one in cart.payments):
         await work.ledger.attach(cart, payment)
     weighed = set_transaction_custom_field(transaction.id, TransactionField.CART_VERSION, value=cart.version)
-    return await _ask(work, command, payment, transaction, also=(weighed,))
+    return await _ask(work, command, payment, transaction, means, also=(weighed,))
 
 
 async def _ask(
@@ -144,18 +151,26 @@ async def _ask(
     command: AuthorizePayment,
     payment: Payment,
     transaction: Transaction,
+    means: Means | Refusal,
     *,
     also: tuple[UpdateAction, ...] = (),
 ) -> Ending:
     async def call() -> Answer:
+        if isinstance(means, Refusal):
+            # What was to pay for it is gone since it was reserved. An earlier run may have asked for the money, so
+            # only the PSP can tell; where it knows nothing until it is too late, the attempt is closed.
+            raise OutcomeUnknownError(means.message)
         return await work.psp.authorize(
             AuthorizeRequest(
                 reference=reference_to(work, payment, transaction),
                 amount=transaction.amount,
                 method=command.method,
-                token=command.token,
+                token=means.token,
                 return_url=command.return_url,
                 merchant_reference=command.merchant_reference,
+                token_kind=means.kind,
+                initiator=Initiator(command.initiator),
+                store_for=means.store_for,
             )
         )
 
@@ -246,7 +261,17 @@ def _wish(work: Work, command: AuthorizePayment) -> Wish:
         attempt_key=command.attempt_key,
         request_hash=command.request_hash,
         interface=work.ledger.interface,
+        amount=command.amount,
+        gift_card_planned=command.gift_card_planned,
     )
+
+
+def _purchase_order(command: AuthorizePayment) -> dict[PurchaseOrderField, str]:
+    """What a buyer wrote, where there is a number: the type of other software in the project may demand one."""
+    if command.po_number is None:
+        return {}
+    memo = {} if command.invoice_memo is None else {PurchaseOrderField.MEMO: command.invoice_memo}
+    return {PurchaseOrderField.NUMBER: command.po_number, **memo}
 
 
 def _draft(work: Work, command: AuthorizePayment, cart: Cart, *, key: str, begin: Begin | Reject) -> UpdateAction:
@@ -291,4 +316,5 @@ def _draft(work: Work, command: AuthorizePayment, cart: Cart, *, key: str, begin
             fields=fields,
         ),
         interactions=refused,
+        purchase_order=_purchase_order(command),
     )

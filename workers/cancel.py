@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from psp.facts import Kind
-from workers.modify import modify, request_for
+from workers.modify import modify
 
 if TYPE_CHECKING:
     from bus.messages import CancelPayment, ReversePayment
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 async def cancel(work: Work, command: CancelPayment) -> Ending:
-    return await modify(work, command, request_for(work, command, Kind.CANCEL_AUTHORIZATION))
+    return await modify(work, command, Kind.CANCEL_AUTHORIZATION)
 
 
 async def reverse(work: Work, command: ReversePayment) -> Ending:
     """Cancel what is left and refund what was captured, all reserved in one write."""
-    return await modify(work, command, request_for(work, command, None))
+    return await modify(work, command, None)

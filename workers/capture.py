@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from psp.facts import Kind
-from workers.modify import modify, request_for
+from workers.modify import modify
 
 if TYPE_CHECKING:
     from bus.messages import CapturePayment
@@ -14,4 +14,4 @@ if TYPE_CHECKING:
 
 
 async def capture(work: Work, command: CapturePayment) -> Ending:
-    return await modify(work, command, request_for(work, command, Kind.CHARGE))
+    return await modify(work, command, Kind.CHARGE)

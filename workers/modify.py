@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _WORST_FIRST = (Outcome.REJECTED, Outcome.REFUSED, Outcome.PENDING, Outcome.ACTION, Outcome.APPROVED)
 
 
-async def modify(work: Work, command: Modification, request: Request) -> Ending:
+async def modify(work: Work, command: Modification, kind: Kind | None) -> Ending:
     """Carry the command out, or refuse it with a reason that a person finds on the Payment."""
     try:
         payment = await work.ledger.load(command.payment_id)
@@ -38,6 +38,8 @@ async def modify(work: Work, command: Modification, request: Request) -> Ending:
         theirs = Reason(code="not-our-payment", message="The Payment belongs to another payment interface.")
         await work.reply(command, Standing(outcome=Outcome.REFUSED, payment_reference=payment.id, reason=theirs))
         return ignored("another payment interface's payment")
+    work = work.for_method(payment.method)
+    request = _request(work, command, kind)
     payment, admission = await work.ledger.change(
         payment, lambda current: admit(current, request, work.psp.capabilities)
     )
@@ -66,7 +68,7 @@ def _no(payment: Payment, admission: Refused | Answered | KeyReused | NothingToD
             return None, ignored(reason)
 
 
-def request_for(work: Work, command: Modification, kind: Kind | None) -> Request:
+def _request(work: Work, command: Modification, kind: Kind | None) -> Request:
     """The command as the law judges it."""
     now = work.clock()
     return Request(

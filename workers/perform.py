@@ -16,6 +16,7 @@ from ct.plan import Cause, plan, target_of
 from psp.errors import OutcomeUnknownError, RefusedError
 from psp.facts import Fact, Kind, Reference, State
 from psp.port import Answer, LookupRequest
+from workers.methods import ask_to_store
 from workers.superseded import give_back_if_superseded
 
 if TYPE_CHECKING:
@@ -52,7 +53,11 @@ async def perform(
 async def settle(
     work: Work, payment: Payment, answer: Answer, *, cause: str, also: tuple[UpdateAction, ...] = ()
 ) -> Payment:
-    """Write an answer down. Money that moved on a superseded attempt is sent back by a command of its own."""
+    """Write an answer down. Money that moved on a superseded attempt is sent back by a command of its own.
+
+    So is what the PSP stored put on the customer's list: before the write, after which the PSP is not asked again.
+    """
+    await ask_to_store(work, payment, answer.stored, correlation_id=cause)
     origin = Cause(id=cause, at=work.clock())
     facts = tuple(_scrubbed(work, fact) for fact in answer.facts)
 

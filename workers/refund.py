@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from psp.facts import Kind
-from workers.modify import modify, request_for
+from workers.modify import modify
 
 if TYPE_CHECKING:
     from bus.messages import RefundPayment
@@ -14,4 +14,4 @@ if TYPE_CHECKING:
 
 
 async def refund(work: Work, command: RefundPayment) -> Ending:
-    return await modify(work, command, request_for(work, command, Kind.REFUND))
+    return await modify(work, command, Kind.REFUND)

@@ -16,11 +16,13 @@ from bus.messages import (
     CancelPayment,
     CapturePayment,
     CompleteAuthorization,
+    DeletePaymentMethod,
     MalformedMessageError,
     Message,
     PspNotification,
     RefundPayment,
     ReversePayment,
+    StorePaymentMethod,
     decode,
 )
 from bus.port import Cause, Delivery, Ending, Handler, PublishError, again, dead
@@ -47,6 +49,7 @@ from workers.cancel import cancel, reverse
 from workers.capture import capture
 from workers.complete import complete
 from workers.dead_letters import dead_letters
+from workers.methods import delete, store
 from workers.refund import refund
 from workers.subscription import subscription
 from workers.webhook import webhook
@@ -83,6 +86,8 @@ _HANDLERS: Final[Mapping[type[Message], Callable[..., Awaitable[Ending]]]] = {
     CancelPayment: cancel,
     ReversePayment: reverse,
     RefundPayment: refund,
+    StorePaymentMethod: store,
+    DeletePaymentMethod: delete,
     PspNotification: webhook,
 }
 
@@ -108,6 +113,7 @@ WORKERS: Final[Mapping[str, tuple[Topic, _Worker]]] = {
     "capture": (Topic.CAPTURE, messages_of(CapturePayment)),
     "cancel": (Topic.CANCEL, messages_of(CancelPayment, ReversePayment)),
     "refund": (Topic.REFUND, messages_of(RefundPayment)),
+    "methods": (Topic.METHODS, messages_of(StorePaymentMethod, DeletePaymentMethod)),
     "webhook": (Topic.WEBHOOK, messages_of(PspNotification)),
     "commercetools": (Topic.COMMERCETOOLS, subscription),
     "dead-letters": (Topic.DEAD_LETTERS, dead_letters),

@@ -48,7 +48,8 @@ async def _event(work: Work, notification: PspNotification, event: Event) -> End
         return _not_there(work, notification, first)
     if payment.interface != work.ledger.interface:
         return ignored("another payment interface's payment")
-    await settle(work, payment, Answer(facts=event.facts), cause=event.id)
+    answer = Answer(facts=event.facts, stored=event.stored)
+    await settle(work, payment, answer, cause=event.id)
     return DONE
 
 

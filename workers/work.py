@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -47,12 +48,19 @@ class Work:
     clock: Clock
     project_key: str
     limits: Limits
+    #: Methods that are not the PSP's -> who answers for them instead.
+    others: Mapping[str, PspAdapter] = field(default_factory=dict)
     #: Worker and cause -> the dead letters for a person that this process has seen since its start.
     letters: Counter[tuple[str, Cause]] = field(default_factory=Counter)
 
     def for_request(self, correlation_id: str) -> Work:
         """The same means, on behalf of one request."""
         return replace(self, ledger=self.ledger.for_request(correlation_id))
+
+    def for_method(self, method: str | None) -> Work:
+        """The same means, for a payment by this method: with whoever answers for it."""
+        other = self.others.get(method or "")
+        return self if other is None else replace(self, psp=other)
 
     async def publish(self, message: Message) -> None:
         """Put a message of ours on its topic. Raises PublishError."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
 
@@ -17,6 +18,7 @@ from psp.port import (
     CaptureRequest,
     CompleteRequest,
     Event,
+    ForgetRequest,
     ListRequest,
     LookupRequest,
     Page,
@@ -24,11 +26,14 @@ from psp.port import (
 )
 from psp.sandbox import table
 from psp.sandbox.api import DeclinedError, SandboxApi
-from psp.sandbox.facts import answer_of, authorization_fact, metadata_of, operation_facts
+from psp.sandbox.facts import answer_of, authorization_fact, metadata_of, operation_facts, stored_of
 from psp.sandbox.reads import CAPABILITIES, NAME
 from psp.sandbox.scrub import scrub
-from psp.sandbox.wire import EventJson, LedgerJson, OperationJson, PaymentJson, PaymentListJson
+from psp.sandbox.wire import EventJson, ForgottenJson, LedgerJson, OperationJson, PaymentJson, PaymentListJson
+from psp.stored import Initiator
 
+#: The code of a stored method that it does not know.
+_NOT_STORED: Final = "stored_method_not_found"
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 #: Entries of one page of the list: with all that is nested in them well below what one answer may weigh.
 _PAGE_SIZE: Final = 100
@@ -46,6 +51,8 @@ class SandboxAdapter:
     async def authorize(self, request: AuthorizeRequest) -> Answer:
         if request.method not in self.capabilities.methods:
             raise RefusedError(code="unsupported_method", message=f"There is no {request.method[:40]!r} at this PSP.")
+        if request.token is None:
+            raise RefusedError(code="token_missing", message="There is no token to pay with.")
         body: dict[str, object] = {
             "amount": request.amount.amount,
             "currency": request.amount.currency,
@@ -55,6 +62,10 @@ class SandboxAdapter:
             "return_url": request.return_url,
             "capture_method": "manual",
         }
+        if request.initiator is Initiator.MERCHANT:
+            body["initiator"] = "merchant"
+        if request.store_for is not None:
+            body["store_for"] = request.store_for
         if request.merchant_reference is not None:
             body["description"] = request.merchant_reference
         key = _key(request.reference)
@@ -96,6 +107,15 @@ class SandboxAdapter:
             body["capture"] = request.capture_reference
         return await self._operate(request.payment_reference, "refunds", body, request.reference)
 
+    async def forget(self, request: ForgetRequest) -> None:
+        """Without a key, and with the token in the body, since paths are logged."""
+        body, path = {"id": request.token.get_secret_value()}, "/v1/stored_methods/forget"
+        try:
+            await self._api.post(path, body, ForgottenJson, asked=path, key=None)
+        except RefusedError as refused:
+            if refused.code != _NOT_STORED:
+                raise
+
     async def lookup(self, request: LookupRequest) -> Answer:
         """By the PSP's id where we have it, else by our reference; the newest of several is the one that counts."""
         if request.payment_reference is not None:
@@ -130,7 +150,8 @@ class SandboxAdapter:
         event = EventJson.model_validate(json.loads(body))
         subject = table.meaning(table.EVENTS, event.type, what="event type")
         if subject is table.Subject.PAYMENT:
-            return (_event(event, authorization_fact(PaymentJson.model_validate(event.data))),)
+            payment = PaymentJson.model_validate(event.data)
+            return (replace(_event(event, authorization_fact(payment)), stored=stored_of(payment)),)
         return (_event(event, *operation_facts(OperationJson.model_validate(event.data))),)
 
     def scrub(self, text: str) -> str:

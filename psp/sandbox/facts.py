@@ -10,6 +10,7 @@ from psp.money import Money, from_psp_units
 from psp.port import Answer
 from psp.sandbox import table
 from psp.sandbox.wire import OperationJson, PaymentJson
+from psp.stored import Stored
 
 #: Names under which our reference travels as metadata.
 PROJECT_KEY = "project_key"
@@ -46,8 +47,26 @@ def answer_of(payment: PaymentJson) -> Answer:
     if payment.action is not None:
         kind = table.meaning(table.ACTIONS, payment.action.type, what="action")
         action = Action(type=kind, url=payment.action.url)
-    instrument = Instrument(method="card", brand=payment.card.brand, last_four=payment.card.last4)
-    return Answer(facts=(authorization_fact(payment), *_all(operations)), action=action, instrument=instrument)
+    return Answer(
+        facts=(authorization_fact(payment), *_all(operations)),
+        action=action,
+        instrument=_instrument(payment),
+        stored=stored_of(payment),
+    )
+
+
+def stored_of(payment: PaymentJson) -> Stored | None:
+    """The method that was stored with the payment."""
+    if payment.stored_method is None:
+        return None
+    return Stored(token=payment.stored_method.id, instrument=_instrument(payment))
+
+
+def _instrument(payment: PaymentJson) -> Instrument:
+    card = payment.card
+    return Instrument(
+        method="card", brand=card.brand, last_four=card.last4, expiry_month=card.exp_month, expiry_year=card.exp_year
+    )
 
 
 def authorization_fact(payment: PaymentJson) -> Fact:

@@ -23,6 +23,7 @@ CAPABILITIES: Final = Capabilities(
     lookup_by=frozenset({LookupBy.PSP_REFERENCE, LookupBy.OUR_REFERENCE}),
     dropins=frozenset({Dropin.EMBEDDED}),
     express=frozenset({"wallet"}),
+    storable=frozenset({"card"}),
     listing=Listing.BY_TIME,
 )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 
 #: Minor units, as ISO 4217 counts them: this PSP deviates for no currency.
 Units = Annotated[int, Field(strict=True, ge=0)]
@@ -22,6 +22,19 @@ class Wire(BaseModel):
 class CardJson(Wire):
     brand: str
     last4: str
+    exp_month: int | None = None
+    exp_year: int | None = None
+
+
+class StoredJson(Wire):
+    """A method that it keeps."""
+
+    id: SecretStr
+
+
+class ForgottenJson(Wire):
+    object: Literal["stored_method"]
+    deleted: Literal[True]
 
 
 class ActionJson(Wire):
@@ -67,6 +80,7 @@ class PaymentJson(Wire):
     failure: FailureJson | None
     amount_authorized: Units
     authorized_at: AwareDatetime | None
+    stored_method: StoredJson | None = None
     updated: AwareDatetime
     captures: tuple[OperationJson, ...] = ()
     cancels: tuple[OperationJson, ...] = ()

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from sandbox.psp import rules
-from sandbox.psp.behaviour import BY_NUMBER, BY_TOKEN, Course, Verdict, brand_of, cvc_digits, passes_luhn
+from sandbox.psp.behaviour import BY_NUMBER, BY_STORED, BY_TOKEN, Course, Verdict, brand_of, cvc_digits, passes_luhn
 from sandbox.psp.books import Books, Later
 from sandbox.psp.model import (
     Card,
@@ -29,7 +30,12 @@ from sandbox.psp.requests import (
     CreatePayment,
     CreateRefund,
     CreateToken,
+    ForgetMethod,
 )
+
+#: How the ids of stored methods begin.
+_STORED: Final = "pm_"
+_CHALLENGES: Final = frozenset({Verdict.CHALLENGE, Verdict.REDIRECT})
 
 
 class Bank:
@@ -64,12 +70,19 @@ class Bank:
     def create_payment(self, request: CreatePayment, *, key: str | None, now: datetime) -> Payment:
         """Authorize, or begin to. A declined payment is kept, and refused with 402."""
         token = self._spend(request.token, now)
+        behaviour = token.behaviour
+        if request.initiator == "merchant":
+            if not request.token.startswith(_STORED):
+                raise RefusalError(400, "stored_method_needed", "Without the shopper, pay with a stored method.")
+            if behaviour.verdict in _CHALLENGES:
+                # It was challenged when it was stored.
+                behaviour = replace(behaviour, verdict=Verdict.APPROVED)
         payment = Payment(
             id=f"pay_{self._books.new_id()}",
             amount=request.amount,
             currency=request.currency,
             status=PaymentStatus.PENDING,
-            behaviour=token.behaviour,
+            behaviour=behaviour,
             card=token.card,
             merchant_reference=request.merchant_reference,
             metadata=request.metadata,
@@ -79,6 +92,7 @@ class Bank:
             created=now,
             updated=now,
             key=key,
+            store_for=request.store_for,
         )
         books, terms, verdict = self._books, self._books.terms, payment.behaviour.verdict
         books.open(payment, now)
@@ -86,7 +100,7 @@ class Bank:
             return books.authorize(payment, now)
         if verdict is Verdict.DECLINED:
             raise rules.declined(books.decline(payment, rules.decline(payment.behaviour), now))
-        if verdict in {Verdict.CHALLENGE, Verdict.REDIRECT}:
+        if verdict in _CHALLENGES:
             books.plan(Later.EXPIRE_ACTION, terms.action_expires_after_s, now, payment.id)
             payment = replace(payment, status=PaymentStatus.REQUIRES_ACTION)
             return books.put(payment, now, event="payment.action_required")
@@ -135,9 +149,17 @@ class Bank:
         draft = _draft(OperationKind.REFUND, request, request.amount, key, now)
         return self._books.add(payment, replace(draft, capture=request.capture), payment.behaviour.refund, now)
 
+    def forget(self, request: ForgetMethod) -> None:
+        """Drop a stored method. Payments that were made with it stay as they are."""
+        if self._books.stored.pop(request.id, None) is None:
+            raise RefusalError(404, "stored_method_not_found", "There is no such stored method.")
+
     def _spend(self, token_id: str, now: datetime) -> Token:
-        """A token from the fields page is good once; the named test tokens always are."""
-        named = BY_TOKEN.get(token_id)
+        """A token from the fields page is good once; stored methods and the named test tokens always are."""
+        kept = self._books.stored.get(token_id)
+        if kept is not None:
+            return Token(id=kept.id, behaviour=kept.behaviour, card=kept.card, origin=None, created=now)
+        named = BY_TOKEN.get(token_id) or BY_STORED.get(token_id)
         if named is not None:
             number = (named.numbers or ("4242424242424242",))[0]
             card = Card(brand=brand_of(number), last4=number[-4:], exp_month=12, exp_year=now.year + 3)

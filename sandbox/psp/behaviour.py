@@ -171,6 +171,9 @@ BEHAVIOURS: Final = (
 #: Reusable token -> behaviour.
 BY_TOKEN: Final[Mapping[str, Behaviour]] = {f"tok_{each.name}": each for each in BEHAVIOURS}
 
+#: Stored methods that are always there, for tests of those that are declined -> behaviour.
+BY_STORED: Final[Mapping[str, Behaviour]] = {f"pm_{each.name}": each for each in BEHAVIOURS}
+
 #: Test card number -> behaviour.
 BY_NUMBER: Final[Mapping[str, Behaviour]] = {number: each for each in BEHAVIOURS for number in each.numbers}
 

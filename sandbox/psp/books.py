@@ -27,6 +27,7 @@ from sandbox.psp.model import (
     Payment,
     PaymentStatus,
     RefusalError,
+    StoredMethod,
     Terms,
     Token,
 )
@@ -102,6 +103,7 @@ class Books:
         self.base_url = base_url
         self.payments: dict[str, Payment] = {}
         self.tokens: dict[str, Token] = {}
+        self.stored: dict[str, StoredMethod] = {}
         self.effects: list[Effect] = []
         self.journal: list[Entry] = []
         self._publish = publish
@@ -152,6 +154,7 @@ class Books:
             amount_authorized=payment.amount,
             authorized_at=now,
             failure=None,
+            stored_method=self._keep(payment),
         )
         self.effects.append(
             Effect(
@@ -168,6 +171,16 @@ class Books:
         )
         self.plan(Later.EXPIRE_AUTHORIZATION, self.terms.authorization_lifetime_s, now, payment.id)
         return self.put(payment, now, event="payment.authorized")
+
+    def _keep(self, payment: Payment) -> str | None:
+        """The card kept for the customer, once, where that was wished."""
+        if payment.store_for is None or payment.stored_method is not None:
+            return payment.stored_method
+        kept = StoredMethod(
+            id=f"pm_{self.new_id()}", behaviour=payment.behaviour, card=payment.card, customer=payment.store_for
+        )
+        self.stored[kept.id] = kept
+        return kept.id
 
     def decline(self, payment: Payment, failure: Failure, now: datetime) -> Payment:
         return self.put(replace(payment, status=PaymentStatus.FAILED, failure=failure), now, event="payment.failed")

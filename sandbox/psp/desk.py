@@ -1,4 +1,4 @@
-"""The front desk: everything that moves money passes here, where faults strike and idempotency keys are honoured.
+"""The front desk: what moves money or drops a card passes here, where faults strike and idempotency keys are honoured.
 
 Two steps, so that the shell can wait in between: `open` checks the call, `run` has the effect. Both are pure over the
 state they are given; the shell does the waiting, the sending and the cutting of connections.
@@ -29,6 +29,7 @@ from sandbox.psp.requests import (
     CreateCapture,
     CreatePayment,
     CreateRefund,
+    ForgetMethod,
     Request,
 )
 
@@ -40,6 +41,7 @@ OPERATIONS: Final[Mapping[str, type[Request]]] = {
     "cancels.create": CancelByReference,
     "captures.create": CreateCapture,
     "refunds.create": CreateRefund,
+    "stored_methods.forget": ForgetMethod,
 }
 
 
@@ -130,6 +132,9 @@ class Desk:
                 case CompletePayment():
                     payment = self._bank.complete(call.payment, request, now=now)
                     return Reply(status=200, body=views.payment(payment, base_url=self._books.base_url))
+                case ForgetMethod():
+                    self._bank.forget(request)
+                    return Reply(status=200, body={"object": "stored_method", "deleted": True})
                 case CancelByReference():
                     result = self._bank.cancel_by_reference(request, key=call.key, now=now)
                 case CancelPayment():

@@ -91,6 +91,17 @@ class Token:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StoredMethod:
+    """A card that is kept for a customer. Good for any number of payments, until it is forgotten."""
+
+    id: str
+    behaviour: Behaviour
+    card: Card
+    #: The merchant's name for the customer.
+    customer: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
     """Why something failed, for machines and for people."""
 
@@ -149,6 +160,10 @@ class Payment:
     authorized_at: datetime | None = None
     operations: tuple[Operation, ...] = ()
     key: str | None = None
+    #: For whom the card is to be kept once it is authorized; None: for nobody.
+    store_for: str | None = None
+    #: What it is kept as since then.
+    stored_method: str | None = None
 
     def of(self, kind: OperationKind) -> tuple[Operation, ...]:
         return tuple(each for each in self.operations if each.kind is kind)

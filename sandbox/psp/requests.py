@@ -36,6 +36,16 @@ class CreatePayment(Request):
     metadata: Metadata = Field(default_factory=dict)
     description: Text | None = None
     capture_method: Literal["manual"] = "manual"
+    #: The merchant's name for the customer for whom the card is to be kept.
+    store_for: Text | None = None
+    #: Who is there. A merchant alone needs a stored method, and nobody is challenged.
+    initiator: Literal["shopper", "merchant"] = "shopper"
+
+
+class ForgetMethod(Request):
+    """`POST /v1/stored_methods/forget`. The id is not in the path, since paths are logged."""
+
+    id: Text
 
 
 class CompletePayment(Request):

@@ -96,6 +96,7 @@ def payment(value: Payment, *, base_url: str) -> Json:
         "failure": failure(value.failure),
         "amount_authorized": value.amount_authorized,
         "authorized_at": when_or_never(value.authorized_at),
+        "stored_method": None if value.stored_method is None else {"id": value.stored_method},
         "amount_captured": value.total(OperationKind.CAPTURE),
         "amount_refunded": value.total(OperationKind.REFUND),
         "amount_disputed": value.total(OperationKind.DISPUTE),

@@ -89,6 +89,7 @@ def routes() -> list[web.RouteDef]:
         web.post("/v1/payments/{payment}/cancel", _money("payments.cancel")),
         web.post("/v1/payments/{payment}/refunds", _money("refunds.create")),
         web.post("/v1/cancels", _money("cancels.create")),
+        web.post("/v1/stored_methods/forget", _money("stored_methods.forget")),
         web.get("/v1/payments", list_payments),
         web.get("/v1/payments/{payment}", get_payment),
         web.get("/v1/ledger", list_ledger),

@@ -29,12 +29,13 @@ from bus.messages import (
 )
 from bus.port import Delivery, PublishError
 from bus.topics import Topic
-from ct.fields import INTERACTION_TYPE, TRANSACTION_TYPE
+from ct.fields import TYPES
 from ct.ledger import Ledger
 from ct.payment import parse_payment
 from ct.turns import Turns
 from ct.wire import Reply, refusal
 from psp.http import Patience
+from psp.on_account import on_account
 from psp.port import PspSeams
 from psp.sandbox.adapter import SandboxAdapter
 from psp.sandbox.api import SandboxApi
@@ -83,6 +84,9 @@ class CoreClient:
 
     async def post(self, path, body, *, params=None):
         return await self._ask("POST", path, params=params, body=json.dumps(body).encode())
+
+    async def delete(self, path, *, params=None):
+        return await self._ask("DELETE", path, params=params)
 
     async def _ask(self, method, path, *, params=None, body=b""):
         self.shared["calls"].append(f"{method} {path}")
@@ -230,7 +234,9 @@ class House:
         data = message if isinstance(message, bytes) else encode(message)
         topic = topic or TOPICS[type(message)]
         name = next(
-            one for one in ("authorize", "capture", "cancel", "refund", "webhook", "commercetools") if one == topic
+            one
+            for one in ("authorize", "capture", "cancel", "refund", "methods", "webhook", "commercetools")
+            if one == topic
         )
         _, handle = handler(name, work or self.work)
         delivery = Delivery(
@@ -304,7 +310,7 @@ class House:
 
 
 async def _types(client):
-    for custom in (TRANSACTION_TYPE, INTERACTION_TYPE):
+    for custom in TYPES:
         definitions = [
             {
                 "name": str(name),
@@ -347,6 +353,7 @@ async def open_house(*, limits=None, terms=NEVER, types=True):
             clock=clock,
             project_key="demo",
             limits=limits or Limits(),
+            others=on_account(clock),
         )
         yield House(core=core, clock=clock, client=client, psp=psp, http=http, queue=queue, work=work)
 
