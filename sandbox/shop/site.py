@@ -70,9 +70,10 @@ async def show_example(request: web.Request) -> web.StreamResponse:
 def _page(name: str, desk: Desk) -> web.Response:
     connector, psp = _origin(desk.processor_url), _origin(desk.psp_url)
     policy = (
-        f"default-src 'none'; script-src 'self' {connector}; style-src 'self' {connector}; "
+        f"default-src 'none'; script-src 'self' {connector}; style-src 'self'; "
         f"connect-src 'self' {connector}; frame-src {psp}; img-src 'self' data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
     )
     return web.Response(
         text=(PAGES / f"{name}.html").read_text(encoding="utf-8"),

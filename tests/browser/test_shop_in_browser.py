@@ -128,6 +128,18 @@ async def test_a_challenge_left_open_and_another_card_is_one_charge(shop, open_t
     assert states.count("Success") == 1
 
 
+async def test_the_wallets_button_pays_for_the_cart(shop, open_tab):
+    page = await open_tab(shop)
+    await to_payment(page)
+    await page.get_by_role("button", name="Pay with Sandbox Wallet").click()
+    wallet = page.locator("dialog iframe").content_frame
+    await wallet.locator("#address").select_option(index=1)
+    await wallet.get_by_role("button", name="Pay").click()
+    await expect(page.get_by_text("The payment is approved.")).to_be_visible()
+    (payment,) = await payments_of(page, shop)
+    assert [one["state"] for one in payment["transactions"]] == ["Success"]
+
+
 @pytest.mark.parametrize(("answer", "outcome"), [("Approve", "approved"), ("Refuse", "not accepted")])
 async def test_a_redirect_to_the_bank_comes_back_to_the_payment(*, shop, open_tab, card, answer, outcome):
     page = await open_tab(shop)

@@ -103,14 +103,6 @@ async def come_back(page):
     await page.goto(url)
 
 
-async def told(page, what="results", count=1):
-    async def enough():
-        return await page.evaluate(f"told.{what}.length") >= count
-
-    await eventually(enough, within_s=PATIENCE_S)
-    return await page.evaluate(f"told.{what}")
-
-
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
 async def left_behind(chromium, shop, card_):
     """A shopper who approved at the bank, and whose tab closed before it came back. The PSP finishes it by itself."""

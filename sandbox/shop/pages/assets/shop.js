@@ -52,33 +52,49 @@ async function checkout() {
     byId("cards").hidden = false;
     byId("watch").hidden = false;
     watch(started.cartId);
-    await mount(started.sessionId);
+    await mount(started);
   } catch (error) {
     say(error.message);
     byId("checkout").disabled = false;
   }
 }
 
-async function mount(sessionId) {
+async function mount({ sessionId, total }) {
   const { Enabler } = await import(`${processorUrl}/enabler/connector-enabler.es.js`);
   const enabler = new Enabler({
     processorUrl,
     sessionId,
     locale: navigator.language,
-    onComplete({ paymentReference, isSuccess }) {
-      if (!isSuccess) return;
-      byId("message").replaceChildren(
-        element("a", { class: "button", href: `/payments/${encodeURIComponent(paymentReference)}`, text: "Go to the payment: capture, refund, cancel" }),
-      );
-    },
-    onError(error) {
-      console.warn(error);
-    },
+    onComplete: (result) => paid(result, express),
+    onError: (error) => console.warn(error),
   });
-  const builder = await enabler.createDropinBuilder("embedded");
+  const dropin = (await enabler.createDropinBuilder("embedded")).build({});
+  const express = (await enabler.createExpressBuilder("wallet")).build({
+    initialAmount: total,
+    onPayButtonClick: async () => ({ sessionId }),
+    onShippingAddressSelected: async () => {},
+    // It costs nothing here, so that the cart stays as it is.
+    getShippingMethods: async () => [{ id: "post", name: "By post", amount: { ...total, centAmount: 0 }, isSelected: true }],
+    onShippingMethodSelected: async () => {},
+    onPaymentSubmit: async () => {},
+    onComplete: (result) => paid(result, dropin),
+  });
   // The drop-in has a heading of its own.
   byId("payment-title").hidden = true;
-  await builder.build({}).mount("#payment");
+  await dropin.mount("#payment");
+  if (!(await express.isAvailable())) return;
+  byId("express").hidden = false;
+  await express.mount("#express-button");
+}
+
+// `other`: the way to pay that is not needed any more.
+function paid({ paymentReference, isSuccess }, other) {
+  if (!isSuccess) return;
+  other.unmount();
+  byId("or").hidden = true;
+  byId("message").replaceChildren(
+    element("a", { class: "button", href: `/payments/${encodeURIComponent(paymentReference)}`, text: "Go to the payment: capture, refund, cancel" }),
+  );
 }
 
 // One timeline for all the payments of the cart: a second try after a decline is a Payment of its own.
