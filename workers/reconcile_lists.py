@@ -208,7 +208,7 @@ class _Run:
         rows: list[Row] = []
         failures = list(listed.unreadable.values())
         for payment in listed.payments:
-            if payment.id in self._place.asked:
+            if payment.id in self._place.asked or not self._is_listed(payment):
                 continue
             span = {"since": self._job.since, "until": self._job.until}
             if needs_asking(payment, self._place.known, self._deadlines(), **span):
@@ -222,6 +222,10 @@ class _Run:
             rows=self._untold(rows),
             failures=tuple(failures),
         )
+
+    def _is_listed(self, payment: Payment) -> bool:
+        """Whether the PSP whose list is read is the one that answers for the Payment."""
+        return self._work.for_method(payment.method).psp.name == self._work.psp.name
 
     def _untold(self, rows: list[Row]) -> tuple[Row, ...]:
         return tuple({row.disagreement: row for row in rows if row.disagreement not in self._place.told}.values())

@@ -20,7 +20,7 @@ from support.scripted_server import hanging, scripted
 from psp.errors import OutcomeUnknownError, RefusedError, RetryableError, UnknownVocabularyError
 from psp.facts import Action, ActionType, Kind, State
 from psp.http import Patience
-from psp.port import PspSeams
+from psp.port import ListRequest, PspSeams
 from psp.sandbox import table
 from psp.sandbox.adapter import SandboxAdapter
 from psp.sandbox.api import SandboxApi
@@ -388,6 +388,34 @@ async def test_what_reaches_the_psp_names_us_and_the_merchant(rig):
         "payment_id": order.payment_id,
         "transaction_id": order.authorization.transaction_id,
     }
+
+
+# The list.
+
+
+async def test_a_long_list_comes_in_pages_that_can_be_asked_for_again(rig):
+    order = Order(rig.adapter)
+    await order.authorize(rig.token(Wish.APPROVED), euros(40000))
+    for _ in range(102):
+        await order.capture(euros(1))
+    span = {"since": datetime(2000, 1, 1, tzinfo=UTC), "until": datetime(2100, 1, 1, tzinfo=UTC)}
+    first = await rig.adapter.page(ListRequest(**span))
+    second = await rig.adapter.page(ListRequest(**span, cursor=first.cursor))
+    assert (len(first.facts), len(second.facts), second.cursor) == (100, 3, None)
+    assert await rig.adapter.page(ListRequest(**span, cursor=first.cursor)) == second
+
+
+async def test_an_entry_that_nobody_can_read_is_named_and_hides_no_other(rig, monkeypatch):
+    order = Order(rig.adapter)
+    await order.authorize(rig.token(Wish.APPROVED), euros(4200))
+    capture = await order.capture(euros(100))
+    monkeypatch.setattr(table, "KINDS", {})
+    span = {"since": datetime(2000, 1, 1, tzinfo=UTC), "until": datetime(2100, 1, 1, tzinfo=UTC)}
+    page = await rig.adapter.page(ListRequest(**span))
+    assert [fact.kind for fact in page.facts] == [Kind.AUTHORIZATION]
+    (why,) = page.unreadable
+    assert capture.psp_reference in why
+    assert "table.py" in why
 
 
 # Settings and reads.

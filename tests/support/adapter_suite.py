@@ -6,12 +6,14 @@ import enum
 import itertools
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import UTC, datetime
+from typing import Final, Protocol
 
 import pytest
 from pydantic import SecretStr
 
-from psp.errors import OutcomeUnknownError, PspError, RefusedError, UnverifiedWebhookError
+from psp.capabilities import Listing
+from psp.errors import OutcomeUnknownError, PspError, RefusedError, UnsupportedError, UnverifiedWebhookError
 from psp.facts import ActionType, Fact, Kind, Reference, State
 from psp.money import Money
 from psp.port import (
@@ -20,6 +22,7 @@ from psp.port import (
     CancelRequest,
     CaptureRequest,
     CompleteRequest,
+    ListRequest,
     LookupRequest,
     PspAdapter,
     RefundRequest,
@@ -27,6 +30,8 @@ from psp.port import (
 )
 
 PROJECT = "demo-project"
+_PAST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_FUTURE: Final = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 class Wish(enum.StrEnum):
@@ -382,6 +387,38 @@ class AdapterSuite:
         order = Order(rig.adapter)
         answer = await order.authorize(rig.token(Wish.ACTION), euros(4200))
         assert (await order.lookup(order.payment_reference)).action == answer.action
+
+    # The list.
+
+    async def listed(self, rig: Rig, *, since: datetime, until: datetime) -> list[Fact]:
+        facts: list[Fact] = []
+        cursor: str | None = None
+        while True:
+            page = await rig.adapter.page(ListRequest(since=since, until=until, cursor=cursor))
+            assert page.unreadable == ()
+            facts += page.facts
+            cursor = page.cursor
+            if cursor is None:
+                return facts
+
+    async def test_a_list_has_all_that_was_made_in_the_span_as_a_lookup_tells_it(self, rig: Rig):
+        if rig.adapter.capabilities.listing is Listing.NONE:
+            with pytest.raises(UnsupportedError):
+                await rig.adapter.page(ListRequest(since=_PAST, until=_FUTURE))
+            return
+        order, declined = Order(rig.adapter), Order(rig.adapter)
+        await order.authorize(rig.token(Wish.APPROVED), euros(4200))
+        await order.capture(euros(2000))
+        await order.refund(euros(500))
+        await rig.open_dispute(order.payment_reference)
+        await rig.adapter.cancel(order.cancel_request(euros(2200), payment_reference=order.payment_reference))
+        await declined.authorize(rig.token(Wish.DECLINED), euros(700))
+        everything = [*(await order.lookup(None)).facts, *(await declined.lookup(None)).facts]
+        found = await self.listed(rig, since=_PAST, until=_FUTURE)
+        assert {essence(fact) for fact in found} == {essence(fact) for fact in everything}
+        assert len(found) == len(everything) == 6
+        assert await self.listed(rig, since=_FUTURE, until=_FUTURE) == []
+        assert await self.listed(rig, since=_PAST, until=_PAST) == []
 
     # Webhooks.
 

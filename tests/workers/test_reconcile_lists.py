@@ -11,7 +11,7 @@ import pytest
 from support.house import with_psp
 from support.psp_servers import SECRET_KEY
 
-from bus.messages import CapturePayment, RefundPayment
+from bus.messages import CapturePayment, RefundPayment, ReversePayment
 from ct.actions import add_transaction, change_transaction_state, transaction_draft
 from ct.compare import Difference
 from ct.fields import InteractionKind
@@ -78,13 +78,24 @@ async def healthy(house):
     """Payments of every kind that agree, made by the workers and heard of by webhook."""
     whole = await captured(house, 4200)
     await house.deliver(house.ask(RefundPayment, whole.id, amount=eur(200)))
-    disputed = await captured(house)
-    dispute = await psp_operation(house, disputed, "disputes")
-    await house.control(f"/disputes/{dispute['id']}/close", outcome="win")
+    for outcome in ("win", "lose"):
+        disputed = await captured(house)
+        dispute = await psp_operation(house, disputed, "disputes")
+        await house.control(f"/disputes/{dispute['id']}/close", outcome=outcome)
+    late = await captured(house)
+    (charge,) = late.of_kind(Kind.CHARGE)
+    await house.control(f"/captures/{charge.interaction_id}/fail", after_days=0)
+    failed = await captured(house)
+    await house.deliver(house.ask(RefundPayment, failed.id, amount=eur(300)))
+    (refund,) = (await house.payment(failed.id)).of_kind(Kind.REFUND)
+    await house.control(f"/refunds/{refund.interaction_id}/fail", after_days=0)
     await house.deliver(house.pay(await house.cart(), "tok_insufficient_funds"))
     await house.deliver(house.pay(await house.cart(), "tok_pending"))
     expired = await house.authorized()
     await psp_operation(house, expired, "expire")
+    reversed_ = await captured(house)
+    await house.deliver(house.ask(ReversePayment, reversed_.id))
+    await superseded(house)
     refused = await house.authorized()
     await house.put(refused.id, "Charge", 9900)
     await house.deliver(house.ask(CapturePayment, refused.id, amount=eur(9900)))
@@ -93,6 +104,15 @@ async def healthy(house):
     notices = [json.dumps(one).encode() for one in house.client.shared["notices"]]
     for notice in notices:
         await house.deliver(notice, "commercetools")
+    await house.pump()
+
+
+async def superseded(house):
+    """A challenge left open, and another card taken; the first is cancelled."""
+    cart = await house.cart()
+    await house.deliver(house.pay(cart, "tok_3ds"))
+    house.clock.pass_(minutes=2)
+    await house.deliver(house.pay(cart))
     await house.pump()
 
 
@@ -191,7 +211,7 @@ async def lose_a_message(house):
     async def away(_request):
         raise RetryableError("not there")
 
-    await house.deliver(house.ask(CapturePayment, payment.id, amount=eur(1000)), work=with_psp(house, capture=away))
+    await house.deliver(house.ask(CapturePayment, payment.id, amount=eur(900)), work=with_psp(house, capture=away))
     return Difference.STUCK, payment.id, Kind.CHARGE, False
 
 
@@ -313,7 +333,7 @@ async def test_what_is_stuck_is_resumed_by_its_own_worker(house, begun):
     house.clock.pass_(minutes=6)
     await rows(house, begun, repair=Repair.EVIDENT)
     await house.pump()
-    assert [one["amount"] for one in house.effects("capture")].count(1000) == 2
+    assert [one["amount"] for one in house.effects("capture")].count(900) == 1
     assert await rows(house, begun) == []
 
 
@@ -469,3 +489,16 @@ def test_only_a_psp_that_lists_and_answers_can_be_compared(house):
     assert is_comparable(house.work.psp.capabilities)
     assert not is_comparable(Capabilities(**(known | {"listing": Listing.NONE})))
     assert not is_comparable(Capabilities(**(known | {"lookup_by": frozenset()})))
+
+
+async def test_what_is_paid_on_account_is_not_looked_for_at_the_psp(house, begun):
+    command = house.pay(await house.cart(), method="invoice", token=None)
+    await house.deliver(command)
+    payment = await house.payment(house.standing(command).payment_reference)
+    await house.deliver(house.ask(CapturePayment, payment.id, amount=eur(1000)))
+    assert house.rows(await house.payment(payment.id)) == [
+        ("Authorization", "Success", 4200),
+        ("Charge", "Success", 1000),
+    ]
+    house.clock.pass_(minutes=6)
+    assert await rows(house, begun) == []
