@@ -13,6 +13,7 @@ from sandbox.psp.faults import FaultPlan
 from sandbox.psp.outbox import body_of, headers_of
 from simulation.faults import FaultKind
 from simulation.logs import PSP, Genuine
+from simulation.record import START
 
 if TYPE_CHECKING:
     import random
@@ -57,6 +58,12 @@ class Courier:
     def idle(self) -> bool:
         """Whether nothing is on its way, and nothing will be."""
         return not self._sending and not self._house.outbox.waiting
+
+    def next_at(self) -> float | None:
+        """The loop's time at which the next webhook goes out, or something comes of itself."""
+        house, now = self._house, self._recorder.now()
+        known = [each for each in (house.books.next_due(), house.outbox.next_due(now)) if each is not None]
+        return (min(known) - START).total_seconds() if known else None
 
     async def run(self) -> None:
         """Never returns."""

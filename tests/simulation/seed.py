@@ -180,7 +180,12 @@ class _World:
         self.bad.over = True
         still_s = 0.0
         while still_s < _STILL_S:
-            await asyncio.sleep(_LOOK_S)
+            nexts = (travel.next_at(), courier.next_at())
+            # Where everything only waits for a time to come, we need not look before.
+            wait_s = (
+                0.0 if wire.under_way else min((at for at in nexts if at is not None), default=0.0) - self.loop.time()
+            )
+            await asyncio.sleep(max(_LOOK_S, wait_s + 1.0))
             if self.loop.time() > LONGEST.total_seconds():
                 return False
             moves = (

@@ -83,6 +83,10 @@ class Travel(MemoryBus):
             return True
         return any(not _only_waits(waiting.held) for waiting in self.waiting.values())
 
+    def next_at(self) -> float | None:
+        """The loop's time at which a message that is held back is handed out next."""
+        return min((waiting.at for waiting in self.waiting.values()), default=None)
+
     async def publish(self, topic: Topic, data: bytes, attributes: Mapping[str, str]) -> None:
         await asyncio.sleep(self._dice.random() * 0.02)
         bad, what = self._bad, f"{topic} {attributes.get('type', '')}"
