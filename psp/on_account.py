@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from psp.capabilities import Capabilities, CaptureSupport, RefundScope, Remainder
+from psp.capabilities import Capabilities, CaptureSupport, LookupBy, RefundScope, Remainder
 from psp.facts import Fact, Kind, Reference, State
 from psp.money import Money
 from psp.port import (
@@ -42,7 +42,8 @@ CAPABILITIES: Final = Capabilities(
     # Nothing is sent, so nothing can be sent too late.
     key_lifetime=timedelta(days=3650),
     key_length_max=255,
-    lookup_by=frozenset(),
+    # Whoever asks is told that nothing is known, and that is true: nothing happens anywhere but in commercetools.
+    lookup_by=frozenset(LookupBy),
 )
 
 

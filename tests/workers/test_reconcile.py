@@ -409,3 +409,22 @@ async def test_a_payment_that_cannot_be_read_is_told_and_hides_no_other(house):
     await house.client.post(f"/payments/{broken.id}", {"version": broken.version, "actions": [nonsense]})
     house.clock.pass_(minutes=6)
     assert sorted(await reconcile(house), key=str) == [(Step.FAILED, None), (Step.RESUMED, "Charge")]
+
+
+async def test_a_promise_to_pay_that_was_lost_is_closed_and_what_was_asked_of_it_is_resumed(house):
+    lost_one = house.pay(await house.cart(), method="invoice", token=None)
+    house.fault(Fault(), Fault(), Fault(), Fault(error=UnavailableError("down")))
+    await house.deliver(lost_one)
+    (payment,) = house.payments()
+    assert house.rows(payment) == [("Authorization", "Initial", 4200)]
+    house.clock.pass_(minutes=26)
+    assert await reconcile(house) == [(Step.CLOSED, "Authorization")]
+    kept = house.pay(await house.cart(), method="invoice", token=None)
+    await house.deliver(kept)
+    mine = house.standing(kept).payment_reference
+    await house.put(mine, "Charge", 700)
+    house.clock.pass_(minutes=6)
+    assert await reconcile(house) == [(Step.RESUMED, "Charge")]
+    await house.pump()
+    assert house.rows(await house.payment(mine)) == [("Authorization", "Success", 4200), ("Charge", "Success", 700)]
+    assert house.effects() == []
