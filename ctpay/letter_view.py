@@ -28,7 +28,7 @@ Mask: TypeAlias = Callable[[str], str]
 _OURS: Final = frozenset(
     {
         "accepted_at", "amount", "cart_id", "charge_id", "command_id", "correlation_id", "event_id", "method",
-        "operation", "payment_id", "psp", "received_at", "reply_to", "transaction_id", "type", "version",
+        "method_id", "operation", "payment_id", "psp", "received_at", "reply_to", "transaction_id", "type", "version",
     }
 )  # fmt: skip
 #: Fields of commercetools' notifications and of PSPs' events that are shown where their value is a plain one.

@@ -11,7 +11,15 @@ from support.house import open_house
 from support.polling import eventually
 
 from bus.letters import read
-from bus.messages import CancelPayment, CapturePayment, OperationResult, RefundPayment, attributes, encode
+from bus.messages import (
+    CancelPayment,
+    CapturePayment,
+    DeletePaymentMethod,
+    OperationResult,
+    RefundPayment,
+    attributes,
+    encode,
+)
 from bus.port import Cause, Verdict
 from bus.topics import Topic
 from handlers.replies import Replies
@@ -21,6 +29,7 @@ from workers.runtime import handler
 
 INSTANCE = "instance-1"
 MEGABYTES_9 = 9_000_000
+PATIENCE_S = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,12 +66,18 @@ def ask(kind, **more):
     return lambda house: house.ask(kind, "no-such-payment", **more)
 
 
+def forget(house):
+    common = {"command_id": "o", "correlation_id": "c", "accepted_at": house.clock()}
+    return DeletePaymentMethod(method_id="no-such-method", customer_id="nobody", **common)
+
+
 #: Topic -> a message of ours that it is for.
 OURS = {
     Topic.AUTHORIZE: lambda house: house.pay("no-such-cart"),
     Topic.CAPTURE: ask(CapturePayment, amount=Money(amount=1, currency="EUR")),
     Topic.CANCEL: ask(CancelPayment),
     Topic.REFUND: ask(RefundPayment, amount=Money(amount=1, currency="EUR")),
+    Topic.METHODS: forget,
     Topic.WEBHOOK: lambda house: house.events()[0],
     Topic.RESULTS: result,
 }
@@ -75,6 +90,7 @@ async def good_for(topic, house):
         return Good.of(OURS[topic](house))
     if topic is Topic.COMMERCETOOLS:
         return Good(data=json.dumps(NOTICE).encode(), attributes={})
+    assert topic is Topic.DEAD_LETTERS, f"a new topic, {topic}: give it a message in OURS"
     return Good(data=b"", attributes=LETTER)
 
 
@@ -144,14 +160,14 @@ async def served(bus, topic, names):
         for poison in poisons:
             await bus.publisher.publish(topic, poison, address)
         await bus.publisher.publish(topic, good.data, good.attributes)
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(PATIENCE_S):
             ending = await endings.get()
-        await eventually(lambda: _is(not {*poisons} - {*handled}), within_s=25)
+        await eventually(lambda: _is(not {*poisons} - {*handled}), within_s=PATIENCE_S)
         # Now they are buried too. A shelf that is opened earlier asks in vain at first, and Google's emulator may give
         # what comes to a question whose answer nobody waits for any more.
         await reading.drain()
         letters = []
-        async with asyncio.timeout(25), bus.shelf() as shelf:
+        async with asyncio.timeout(PATIENCE_S), bus.shelf() as shelf:
             while {*poisons} - {one.data for one in letters}:
                 letters += map(read, await shelf.take())
     return [next(one for one in letters if one.data == poison) for poison in poisons], ending

@@ -14,6 +14,7 @@ from google.cloud import pubsub_v1
 from support.polling import eventually
 from support.pubsub_servers import stand_in_server
 
+from bus.client import subscriber_client
 from bus.port import DONE, PublishError
 from bus.provision import Found, ProvisionError, ensure
 from bus.pubsub import PubsubPublisher, PubsubSubscriber
@@ -108,6 +109,13 @@ async def test_the_largest_message_that_pubsub_takes_arrives_and_so_does_the_nex
         await eventually(lambda: _is(len(work.bodies) == 2))
         await consumption.drain()
     assert sorted(map(len, work.bodies)) == [4, 9_900_000]
+
+
+def test_without_an_emulator_the_client_is_googles_own(monkeypatch):
+    made = []
+    monkeypatch.delenv("PUBSUB_EMULATOR_HOST", raising=False)
+    monkeypatch.setattr(pubsub_v1, "SubscriberClient", lambda **more: made.append(more) or "Google's")
+    assert (subscriber_client(), made) == ("Google's", [{}])
 
 
 async def test_closing_waits_until_what_was_published_is_confirmed(server):
