@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-
 from simulation import seed, timeline
 from simulation.batch import Result, prepare, spread
 from simulation.faults import FaultKind

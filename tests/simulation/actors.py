@@ -7,10 +7,11 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from sandbox.psp.model import OperationKind, OperationStatus, RefusalError
-from sandbox.psp.world import Decision
 from simulation.faults import FaultKind
 from simulation.logs import MERCHANT, SHOPPER, Wrote
+
+from sandbox.psp.model import OperationKind, OperationStatus, RefusalError
+from sandbox.psp.world import Decision
 
 if TYPE_CHECKING:
     import random
@@ -64,7 +65,7 @@ class Stage:
         self.recorder.say(f"{who} {what}")
         return True
 
-    async def pause(self, *, short: bool = False) -> None:  # noqa: FBT001 # reads as a phrase
+    async def pause(self, *, short: bool = False) -> None:  # reads as a phrase
         """People take seconds; now and then minutes, hours."""
         draw = self.dice.random()
         if short or draw < 0.7:

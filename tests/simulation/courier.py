@@ -6,23 +6,25 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from simulation.faults import FaultKind
+from simulation.logs import PSP, Genuine
+from simulation.record import START
+
 from sandbox.psp.events import Event
 from sandbox.psp.faults import Fault as PspFault
 from sandbox.psp.faults import FaultKind as PspFaultKind
 from sandbox.psp.faults import FaultPlan
 from sandbox.psp.outbox import body_of, headers_of
-from simulation.faults import FaultKind
-from simulation.logs import PSP, Genuine
-from simulation.record import START
 
 if TYPE_CHECKING:
     import random
 
-    from sandbox.psp.outbox import Delivery
     from simulation.faults import Bad
     from simulation.outside import PspServer
     from simulation.record import Recorder
     from simulation.wire import Street
+
+    from sandbox.psp.outbox import Delivery
 
 _PATH: Final = "/webhooks/sandbox"
 _AT_ONCE_MAX: Final = 16
@@ -106,6 +108,7 @@ class Courier:
             fault = PspFault(kind=PspFaultKind.WEBHOOK_DROP)
         elif bad.strikes(FaultKind.WEBHOOK_LATE, what):
             late_s = dice.choice((0.1, 1, 10, 70)) * dice.uniform(0.5, 1.5) * _HOURS_S
+            bad.lasts(late_s)
             fault = PspFault(kind=PspFaultKind.WEBHOOK_DELAY, delay_s=late_s)
         elif bad.strikes(FaultKind.WEBHOOK_REORDERED, what):
             fault = PspFault(kind=PspFaultKind.WEBHOOK_REORDER, delay_s=dice.uniform(1, 600))

@@ -9,9 +9,11 @@ import enum
 import random
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from simulation.logs import Fault
+from simulation.record import START
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,7 +121,7 @@ class FaultKind(enum.StrEnum):
     #: Is not the PSP's: changed, signed with another secret, or too old.
     WEBHOOK_FORGED = "webhook-forged"
     #: The PSP's webhook secret is rotated.
-    WEBHOOK_SECRET_ROTATED = "webhook-secret-rotated"  # noqa: S105 # the name of a fault
+    WEBHOOK_SECRET_ROTATED = "webhook-secret-rotated"  # the name of a fault
 
     # commercetools.
 
@@ -136,7 +138,7 @@ class FaultKind(enum.StrEnum):
     #: A read gives what was there before.
     CT_STALE_READ = "ct-stale-read"
     #: Our token ends between two calls.
-    CT_TOKEN_EXPIRED = "ct-token-expired"  # noqa: S105 # the name of a fault
+    CT_TOKEN_EXPIRED = "ct-token-expired"  # the name of a fault
     #: A subscription message comes more than once.
     CT_MESSAGE_REPEATED = "ct-message-repeated"
     #: A subscription message never comes.
@@ -202,12 +204,18 @@ class Bad:
     recorder: Recorder
     #: No fault strikes any more.
     over: bool = False
+    #: When the last of them was over.
+    ends_at: datetime = START
     #: How often each kind has struck by chance.
     _struck: Counter[FaultKind] = field(default_factory=Counter)
 
     def on(self, kind: FaultKind) -> bool:
         """Whether this seed has it at all."""
         return kind in self.rates
+
+    def lasts(self, seconds: float) -> None:
+        """What has just struck goes on for so long."""
+        self.ends_at = max(self.ends_at, self.recorder.now() + timedelta(seconds=seconds))
 
     def strikes(self, kind: FaultKind, what: str = "") -> bool:
         """Whether it strikes here and now. Noted if so."""
@@ -229,18 +237,19 @@ class Bad:
 
     def note(self, kind: FaultKind, what: str = "") -> None:
         n, at = self.recorder.stamp()
+        self.ends_at = max(self.ends_at, at)
         self.recorder.faults.append(Fault(n=n, at=at, kind=kind.value, on=what))
 
 
 def bad_luck(seed: int, *, budget: Budget, recorder: Recorder) -> Bad:
     """Which kinds this seed has, and how often."""
-    dice = random.Random(f"faults {seed}")  # noqa: S311 # repeatable on purpose
+    dice = random.Random(f"faults {seed}")  # repeatable on purpose
     kinds = list(FaultKind)
     count = dice.choice((0, 1, 2, 3, 4, 6, 9, 14))
     chosen = dice.sample(kinds, count)
     return Bad(
         rates={kind: dice.choice((0.03, 0.1, 0.3, 0.6)) for kind in chosen},
-        dice=random.Random(f"strikes {seed}"),  # noqa: S311 # repeatable on purpose
+        dice=random.Random(f"strikes {seed}"),  # repeatable on purpose
         budget=budget,
         recorder=recorder,
     )

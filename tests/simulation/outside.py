@@ -9,6 +9,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
+from simulation.faults import FaultKind
+from simulation.logs import MERCHANT, Document, Effect, Version
+from simulation.record import START
+
 from bus.topics import Topic
 from ct.fields import INTERACTION_TYPE, TRANSACTION_TYPE
 from sandbox.commercetools.calls import Call, Probe
@@ -28,24 +32,22 @@ from sandbox.psp.faults import FaultPlan
 from sandbox.psp.house import build
 from sandbox.psp.model import RefusalError, Terms
 from sandbox.psp.reply import problem, refusal
-from simulation.faults import FaultKind
-from simulation.logs import MERCHANT, Document, Effect, Version
-from simulation.record import START
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Mapping
 
-    from sandbox.commercetools.calls import Reply
-    from sandbox.psp.model import Effect as PspEffect
-    from sandbox.psp.reply import Reply as PspReply
     from simulation.faults import Bad
     from simulation.record import Draft, Recorder
     from simulation.travel import Travel
     from simulation.wire import Request, Respond, Wire
 
+    from sandbox.commercetools.calls import Reply
+    from sandbox.psp.model import Effect as PspEffect
+    from sandbox.psp.reply import Reply as PspReply
+
 PROJECT: Final = "demo"
-SECRET_KEY: Final = "sk_sandbox_5imulated0secret0key"  # noqa: S105 # opens a stand-in
+SECRET_KEY: Final = "sk_sandbox_5imulated0secret0key"  # opens a stand-in
 PUBLISHABLE_KEY: Final = "pk_sandbox_simulated"
 TOPIC: Final = "projects/simulated/topics/ctpay-commercetools"
 

@@ -10,6 +10,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr
+from simulation.faults import FaultKind
+from simulation.logs import Crash
+from simulation.loop import PROCESS, Life
+from simulation.outside import PROJECT, PUBLISHABLE_KEY, SECRET_KEY
+from simulation.wire import Connector, Door
 
 from ctpay import wiring
 from ctpay.seams import Seams
@@ -19,11 +24,6 @@ from enabler import routes as enabler_routes
 from handlers import openapi
 from handlers.serving import make_runner
 from psp.sandbox.settings import SandboxSettings
-from simulation.faults import FaultKind
-from simulation.logs import Crash
-from simulation.loop import PROCESS, Life
-from simulation.outside import PROJECT, PUBLISHABLE_KEY, SECRET_KEY
-from simulation.wire import Connector, Door
 from workers.runtime import WORKERS
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ WEBHOOK_SECRETS: Final = (
     "whsec_c2ltdWxhdGVkLXNlY3JldC1udW1iZXItb25lLTAwMDE=",
     "whsec_c2ltdWxhdGVkLXNlY3JldC1udW1iZXItdHdvLTAwMDI=",
 )
-CLIENT_SECRET: Final = "demo-secret"  # noqa: S105 # opens a stand-in
+CLIENT_SECRET: Final = "demo-secret"  # opens a stand-in
 SHOP: Final = "https://shop.example"
 
 
@@ -168,11 +168,13 @@ class Machine:
             site.street.doors.remove(self._door)
             self._door = None
         site.travel.abandon(life, late_s=late_s)
-        site.wire.later(site.dice.choice((0.5, 3.0, 20.0, 300.0)), self.start)
+        away_s = site.dice.choice((0.5, 3.0, 20.0, 300.0))
+        site.bad.lasts(max(late_s, away_s))
+        site.wire.later(away_s, self.start)
 
     def _seams(self, life: Life) -> Seams:
         site, wire = self._site, self._site.wire
-        jitter = random.Random(f"{site.dice.random()} {life.id}")  # noqa: S311 # repeatable on purpose
+        jitter = random.Random(f"{site.dice.random()} {life.id}")  # repeatable on purpose
         return Seams(
             clock=_clock(site.recorder.now, self._skew_s),
             new_id=site.new_id,

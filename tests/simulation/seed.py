@@ -14,13 +14,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-
-from bus.topics import POLICIES, Topic
-from ctpay.logs import Masker, allow
-from psp.sandbox.reads import CAPABILITIES
-from psp.signature import TOLERANCE
-from sandbox.psp import views
-from sandbox.psp.model import Terms
 from simulation.actors import Dashboard, Merchant, Shopper, Stage
 from simulation.courier import Courier
 from simulation.faults import Budget, FaultKind, bad_luck
@@ -32,10 +25,16 @@ from simulation.record import START, Recorder
 from simulation.travel import Travel
 from simulation.wire import Street, Wire
 
+from bus.topics import POLICIES, Topic
+from ctpay.logs import Masker, allow
+from psp.sandbox.reads import CAPABILITIES
+from psp.signature import TOLERANCE
+from sandbox.psp import views
+from sandbox.psp.model import Terms
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simulation.faults import Bad
     from simulation.processes import Machine
 
 #: A run that is not at rest by then never will be.
@@ -72,7 +71,7 @@ class _World:
         self.bad = bad_luck(seed, budget=budget, recorder=recorder)
 
     def _dice(self, name: str) -> random.Random:
-        return random.Random(f"{name} {self.seed}")  # noqa: S311 # repeatable on purpose
+        return random.Random(f"{name} {self.seed}")  # repeatable on purpose
 
     async def play(self) -> History:
         loop, recorder, bad = self.loop, self.recorder, self.bad
@@ -136,7 +135,10 @@ class _World:
 
     def _terms(self) -> Terms:
         dice = self._dice("terms")
-        late = 2 * 86400.0 if self.bad.on(FaultKind.PSP_SETTLES_LATE) else 10.0
+        late = 10.0
+        if self.bad.on(FaultKind.PSP_SETTLES_LATE):
+            late = dice.choice((1.0, 30.0, 70.0)) * 3600
+            self.bad.note(FaultKind.PSP_SETTLES_LATE)
         return Terms(
             settles_after_s=late,
             fails_late_after_s=dice.choice((10.0, 3 * 86400.0)),
@@ -236,7 +238,7 @@ class _World:
             untrue_events=frozenset(recorder.untrue_events),
             canaries=frozenset(recorder.canaries),
             started_at=START,
-            faults_end=max((fault.at for fault in recorder.faults), default=START),
+            faults_end=self.bad.ends_at,
             converged_at=max(changed, default=START),
             ended_at=now,
             settled=settled,

@@ -5,26 +5,29 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from bus.memory import MemoryBus, Mishap
-from bus.memory import Happening as Noted
-from bus.port import PublishError
-from bus.topics import Topic
 from simulation.faults import FaultKind
 from simulation.logs import BusEntry, Happening
 from simulation.loop import PROCESS, Life
+
+from bus.memory import Happening as Noted
+from bus.memory import MemoryBus, Mishap
+from bus.port import PublishError
+from bus.topics import Topic
 
 if TYPE_CHECKING:
     import random
     from collections.abc import AsyncIterator, Mapping
 
-    from bus.memory import Held, Subscription
-    from bus.memory_subscriber import MemoryReader, MemorySubscriber
-    from ctpay.settings import Settings
     from simulation.faults import Bad
     from simulation.loop import SimulatedLoop
     from simulation.record import Recorder
+
+    from bus.memory import Held, Subscription
+    from bus.memory_subscriber import MemoryReader, MemorySubscriber
+    from ctpay.settings import Settings
 
 _HOUR_S: Final = 3600.0
 
@@ -81,7 +84,12 @@ class Travel(MemoryBus):
             return True
         if any(one.waiting and one.readers for one in self._subscriptions()):
             return True
-        return any(not _only_waits(waiting.held) for waiting in self.waiting.values())
+        return any(not self._only_waits(waiting.held) for waiting in self.waiting.values())
+
+    def _only_waits(self, held: Held) -> bool:
+        """A dead letter that a replay did not heal although everything was well again."""
+        died_at, replays = held.attributes.get("ctpay_dead_at"), held.attributes.get("ctpay_replays", "0")
+        return died_at is not None and replays != "0" and datetime.fromisoformat(died_at) > self._bad.ends_at
 
     def next_at(self) -> float | None:
         """The loop's time at which a message that is held back is handed out next."""
@@ -114,12 +122,16 @@ class Travel(MemoryBus):
         if topic is Topic.RESULTS or topic is Topic.DEAD_LETTERS:
             return 0.001 + self._dice.random() * 0.01
         if bad.strikes(FaultKind.BUS_DAYS_LATE, topic):
-            return self._dice.uniform(24, 24 * 5) * _HOUR_S
+            return self._late(self._dice.uniform(24, 24 * 5) * _HOUR_S)
         if bad.strikes(FaultKind.BUS_HOURS_LATE, topic):
-            return self._dice.uniform(0.2, 10) * _HOUR_S
+            return self._late(self._dice.uniform(0.2, 10) * _HOUR_S)
         if bad.strikes(FaultKind.BUS_REORDER, topic):
             return self._dice.uniform(0.5, 20)
         return 0.001 + self._dice.random() * 0.02
+
+    def _late(self, seconds: float) -> float:
+        self._bad.lasts(seconds)
+        return seconds
 
     # Between the bus and its readers.
 
@@ -188,11 +200,6 @@ class Travel(MemoryBus):
                 fault=fault,
             )
         )
-
-
-def _only_waits(held: Held) -> bool:
-    """A dead letter that time did not heal, though everything was well again."""
-    return int(held.attributes.get("ctpay_replays", "0")) >= 2 and "ctpay_cause" in held.attributes
 
 
 _Publisher = Travel

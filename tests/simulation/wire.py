@@ -16,7 +16,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import aiohttp
-
 from simulation.faults import FaultKind
 from simulation.logs import Exchange, Fate, Genuine, Peer
 from simulation.loop import PROCESS, Life
@@ -25,7 +24,6 @@ from simulation.record import Draft
 if TYPE_CHECKING:
     from aiohttp import ClientRequest, ClientTimeout
     from aiohttp.client_proto import ResponseHandler
-
     from simulation.faults import Bad
     from simulation.loop import SimulatedLoop
     from simulation.record import Recorder
@@ -96,7 +94,9 @@ class Wire:
         if now < self._outage_until[peer]:
             return True
         if self.bad.strikes(FaultKind.WIRE_OUTAGE, peer):
-            self._outage_until[peer] = now + self.dice.choice((30.0, 300.0, 3600.0, 5 * 3600.0))
+            lasts_s = self.dice.choice((30.0, 300.0, 900.0, 4000.0))
+            self._outage_until[peer] = now + lasts_s
+            self.bad.lasts(lasts_s)
             return True
         return False
 
