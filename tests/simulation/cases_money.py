@@ -190,6 +190,13 @@ def sent_too_late():
     return settle(authorize_call(reserved(Book()).pass_(minutes=17))).ack("m1")
 
 
+def sent_later_than_was_promised():
+    """Its reservation says a month, and fifteen minutes were promised."""
+    fields = {"ctpaySendBy": START.replace(month=4).isoformat(), "ctpayAcceptedAt": START.isoformat()}
+    book = commanded(Book()).put("P", row("A", "Authorization", command="pay-1", fields=fields)).cart("P", author="w")
+    return settle(authorize_call(book.pass_(hours=1))).ack("m1")
+
+
 def repeated_too_late():
     later = START.replace(month=4).isoformat()
     fields = {"ctpaySendBy": later}
@@ -300,7 +307,7 @@ CASES = {
     ),
     "S9": ((cancelled,), (captured_after_the_cancel, admitted_during_the_cancel)),
     "S12": ((repeated_under_its_key, another_token), (no_key, long_key, two_keys, another_body)),
-    "S13": ((sent_just_in_time,), (sent_too_late, repeated_too_late)),
+    "S13": ((sent_just_in_time,), (sent_too_late, sent_later_than_was_promised, repeated_too_late)),
     "S14": ((usual,), (asked_for_less, asked_in_another_currency, commanded_otherwise)),
     "M1": ((usual, paid_in_two_parts, paid_again_after_the_cancel), (paid_twice, held_for_no_cart)),
     "M2": ((usual, paid_in_two_parts), (asked_before_it_was_on_the_cart, paid_twice)),

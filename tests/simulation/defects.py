@@ -1,6 +1,6 @@
 """Defects planted on purpose: each breaks one promise of the product in a small way, and each must be caught.
 
-`python -m simulation.defects` prints for each how often a seed finds it, and how many seeds find it in 999 runs of
+`python -m simulation.detection` prints for each how often a seed finds it, and how many seeds find it in 999 runs of
 1,000. A checker that no defect can wake is asleep.
 """
 
@@ -109,7 +109,13 @@ def _no_send_by() -> list[Change]:
     def never(work: Any, _payment: Any, _transaction: Any) -> Any:
         return work.clock() + timedelta(days=1)
 
-    return [(perform, "send_by", never), (authorize, "send_by", never)]
+    original = authorize._begin
+
+    async def begin(work: Any, *arguments: Any) -> Any:
+        patient = replace(work.limits, authorization_send_by=timedelta(days=1))
+        return await original(replace(work, limits=patient), *arguments)
+
+    return [(perform, "send_by", never), (authorize, "send_by", never), (authorize, "_begin", begin)]
 
 
 # Outcomes.
@@ -319,11 +325,11 @@ def _superseded_kept() -> list[Change]:
     return [(one, "give_back_if_superseded", nothing) for one in (authorize, complete, perform, superseded)]
 
 
-def _token_written_down() -> list[Change]:
+def _secret_written_down() -> list[Change]:
     original = authorize._draft
 
     def draft(work: Any, command: Any, cart: Any, **more: Any) -> Any:
-        told = command.model_copy(update={"merchant_reference": command.token.get_secret_value()})
+        told = command.model_copy(update={"merchant_reference": work.psp._api._secret_key.get_secret_value()})
         return original(work, told, cart, **more)
 
     return [(authorize, "_draft", draft)]
@@ -393,8 +399,11 @@ _ALL: Final = (
         name="superseded-completed", what="an attempt that was given up is completed", changes=_superseded_completed
     ),
     Defect(name="superseded-kept", what="money on a given-up attempt is kept", changes=_superseded_kept),
-    Defect(name="token-written-down", what="the shopper's token is stored on the Payment", changes=_token_written_down),
+    Defect(name="secret-written-down", what="the PSP's key is stored on the Payment", changes=_secret_written_down),
 )
 
 #: Name -> defect.
 DEFECTS: Final[Mapping[str, Defect]] = {one.name: one for one in _ALL}
+
+#: What no seed is likely to meet, and trying every order (`simulation.orders`) does.
+ONLY_IN_ORDERS: Final = frozenset({"failure-overwrites-success", "added-again"})

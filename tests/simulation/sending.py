@@ -14,12 +14,17 @@ if TYPE_CHECKING:
 def send_by(reading: Reading, trail: Trail) -> datetime | None:
     """Until when it may be sent for the first time, as its reservation says; None: it was never reserved.
 
-    A merchant's transaction with a type of its own counts from our claim.
+    An authorization is never sent later than was promised after its acceptance, whatever its reservation says. A
+    merchant's transaction with a type of its own counts from our claim.
     """
     if trail.ours is None:
         return None
     if "ctpaySendBy" in trail.fields:
-        return datetime.fromisoformat(trail.fields["ctpaySendBy"])
+        last = datetime.fromisoformat(trail.fields["ctpaySendBy"])
+        if trail.kind == "Authorization" and "ctpayAcceptedAt" in trail.fields:
+            promised = reading.history.rules.authorization_send_by
+            return min(last, datetime.fromisoformat(trail.fields["ctpayAcceptedAt"]) + promised)
+        return last
     claims = (one for one in log_of(trail.ours.document) if one.get("ctpayKind") == "claim")
     at = next((one["ctpayAt"] for one in claims if one.get("ctpayTransactionId") == trail.id), None)
     if at is None:
