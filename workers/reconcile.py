@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from bus.port import PublishError
 from ct.errors import ConflictError, ForbiddenError, UnavailableError
 from ct.listing import page, unfinished
-from ct.plan import Cause
+from ct.plan import Cause, target_of
 from ct.resolution import is_marked, mark_unknown
 from psp.errors import RefusedError, RetryableError
 from psp.facts import State
@@ -188,6 +188,9 @@ async def _take_up_one(
     told = await _ask(work, payment, transaction) if transaction.taken or is_heard else _Told()
     if told.answer is not None:
         settled = await settle(work, payment, told.answer, cause=cause)
+        if _is_unexplained(settled, transaction, told.answer):
+            reason = "The PSP did another amount, which stands beside it. End this one by `ctpay resolve`."
+            return settled, _taken(Step.UNKNOWN, settled, transaction, reason)
         step = Step.SETTLED if settled.version != payment.version else Step.WAITING
         return settled, _taken(step, settled, transaction, "the PSP has not decided yet")
     step, reason = _without_evidence(work, payment, transaction, told, resumable)
@@ -208,6 +211,13 @@ class _Told:
     answer: Answer | None = None
     #: Why it cannot be asked; empty: it can.
     silence: str = ""
+
+
+def _is_unexplained(payment: Payment, transaction: Transaction, answer: Answer) -> bool:
+    """Whether what the PSP says of the transaction is of another amount, and so says nothing of this one."""
+    current = payment.transaction(transaction.id)
+    about = [fact for fact in answer.facts if (found := target_of(payment, fact)) and found.id == transaction.id]
+    return current is not None and current.open and all(fact.amount != transaction.amount for fact in about)
 
 
 async def _ask(work: Work, payment: Payment, transaction: Transaction) -> _Told:

@@ -21,7 +21,7 @@ from workers.superseded import give_back_if_superseded
 
 if TYPE_CHECKING:
     from ct.payment import Payment, Transaction
-    from psp.facts import State
+    from psp.facts import Fact, State
     from psp.port import Answer
     from workers.work import Work
 
@@ -64,7 +64,10 @@ async def resolve(work: Work, payment_id: str, resolution: Resolution) -> Ended:
         return Ended(end=End.REFUSED, state=transaction.state if transaction else None, refusal=refusal)
     known = await _known(work, payment, transaction)
     if known is not None:
-        return await _believe(work, payment, transaction, resolution, known)
+        payment = await settle(work, payment, known, cause=resolution.cause)
+        told = _told(payment, transaction, known)
+        if told is not None:
+            return _believed(payment, transaction, resolution, told)
     payment, verdict = await ledger.change(payment, lambda current: _decided(work, current, resolution))
     if isinstance(verdict, Resolved):
         await give_back_if_superseded(work, payment, correlation_id=resolution.cause)
@@ -92,13 +95,18 @@ async def _known(work: Work, payment: Payment, transaction: Transaction) -> Answ
         return None
 
 
-async def _believe(
-    work: Work, payment: Payment, transaction: Transaction, resolution: Resolution, known: Answer
-) -> Ended:
-    """The PSP's own word goes before a person's."""
-    about = [fact for fact in known.facts if target_of(payment, fact) == transaction]
-    told = max(about, key=lambda fact: RANK[fact.state])
-    payment = await settle(work, payment, known, cause=resolution.cause)
+def _told(payment: Payment, transaction: Transaction, known: Answer) -> Fact | None:
+    """What the PSP says of this very amount. Another one stands beside it then, and explains nothing of this one."""
+    about = [
+        fact
+        for fact in known.facts
+        if (found := target_of(payment, fact)) and found.id == transaction.id and fact.amount == transaction.amount
+    ]
+    return max(about, key=lambda fact: RANK[fact.state], default=None)
+
+
+def _believed(payment: Payment, transaction: Transaction, resolution: Resolution, told: Fact) -> Ended:
+    """The PSP's own word went before the person's."""
     state = _state(payment, transaction)
     if state is resolution.state:
         return Ended(end=End.AGREED, state=state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -428,3 +429,19 @@ async def test_a_promise_to_pay_that_was_lost_is_closed_and_what_was_asked_of_it
     await house.pump()
     assert house.rows(await house.payment(mine)) == [("Authorization", "Success", 4200), ("Charge", "Success", 700)]
     assert house.effects() == []
+
+
+async def test_another_amount_at_the_psp_is_noted_once_and_left_for_a_person(house):
+    payment = await house.authorized()
+
+    async def other_amount(request):
+        await house.work.psp.capture(replace(request, amount=eur(999)))
+        raise OutcomeUnknownError("the reply is lost")
+
+    capture = house.ask(CapturePayment, payment.id, amount=eur(1000))
+    await house.deliver(capture, work=with_psp(house, capture=other_amount, lookup=lost))
+    for _ in range(2):
+        house.clock.pass_(minutes=6)
+        assert await reconcile(house) == [(Step.UNKNOWN, "Charge")]
+    assert house.rows(await house.payment(payment.id))[1:] == [("Charge", "Initial", 1000), ("Charge", "Success", 999)]
+    assert not house.queue.waiting

@@ -183,3 +183,18 @@ async def test_money_that_a_person_found_on_a_superseded_attempt_goes_back(house
     assert ended.end is End.WRITTEN
     ((topic, _),) = house.queue.waiting
     assert topic == "cancel"
+
+
+async def test_an_amount_that_the_psp_did_not_do_is_ended_by_a_person_beside_what_it_did(house):
+    payment = await house.authorized()
+
+    async def other_amount(request):
+        await house.work.psp.capture(replace(request, amount=Money(amount=999, currency="EUR")))
+        raise OutcomeUnknownError("the reply is lost")
+
+    capture = house.ask(CapturePayment, payment.id, amount=Money(amount=1000, currency="EUR"))
+    await house.deliver(capture, work=with_psp(house, capture=other_amount, lookup=lost))
+    (charge,) = (await house.payment(payment.id)).of_kind(Kind.CHARGE)
+    ended = await resolve(house.work, payment.id, word(house, charge))
+    assert (ended.end, ended.state) == (End.WRITTEN, State.FAILURE)
+    assert house.rows(await house.payment(payment.id))[1:] == [("Charge", "Failure", 1000), ("Charge", "Success", 999)]
