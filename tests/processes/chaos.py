@@ -7,9 +7,11 @@ meets which request is up to the machine, so a seed repeats the weather and not 
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from processes.crowd import throng
 from processes.verdict import everything_wrong
@@ -37,9 +39,30 @@ class Report:
         return f"seed {self.seed}: {self.purchases} purchases, {self.payments} Payments, {self.shared} messages met twice; {strikes}"
 
 
+#: Where the whole log goes when something is wrong.
+LOG = Path(__file__).parents[2] / "build" / "chaos.jsonl"
+
+
 async def play(stack, *, seed, seconds):
     """One round; shoppers come for so many seconds. Raises what a shopper met who did not get what she was promised."""
     report = Report(seed=seed)
+    try:
+        await _play(stack, report, seconds=seconds)
+    except BaseException:
+        _keep(stack.lines)
+        raise
+    if report.wrong:
+        _keep(stack.lines)
+    return report
+
+
+def _keep(lines):
+    LOG.parent.mkdir(exist_ok=True)
+    LOG.write_text("".join(f"{json.dumps(one)}\n" for one in lines))
+
+
+async def _play(stack, report, *, seconds):
+    seed = report.seed
     weather = Weather(stack, random.Random(seed))
     stack.look_s = LOOK_S
     since = len(stack.lines)
@@ -58,7 +81,6 @@ async def play(stack, *, seed, seconds):
     await stack.until_rows(ends)
     report.shared = _met_twice(stack.finished_all(since=since))
     report.wrong = await everything_wrong(stack, purchases, since=since)
-    return report
 
 
 def _met_twice(lines):

@@ -4,24 +4,41 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from support.pubsub_servers import emulator_server, stand_in_server
 from support.stack import BACKOFF_S_MAX, CONNECTOR, open_stack
 
-#: Name -> how it is started, and the longest pause between redeliveries. With a retry policy Google's emulator gives
-#: messages to readers that are dead, again and again, each time for a whole lease; without one it does not.
-SERVERS = {"stand-in": (stand_in_server, BACKOFF_S_MAX), "emulator": (emulator_server, None)}
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A Pub/Sub server, and how much it can stand."""
+
+    start: object
+    #: Seconds; None: no retry policy.
+    backoff_s_max: float | None
+    #: How often the readers of one subscription may be killed.
+    kills_max: int
+
+
+#: Google's emulator takes turns with all readers that there ever were, and gives a message to a dead one for a whole
+#: lease: a few dead ones make it wait for minutes. With a retry policy it was seen to do so with a single one.
+SERVERS = {
+    "stand-in": Server(start=stand_in_server, backoff_s_max=BACKOFF_S_MAX, kills_max=1_000_000),
+    "emulator": Server(start=emulator_server, backoff_s_max=None, kills_max=1),
+}
 
 
 @asynccontextmanager
 async def stack_over(name, processes=CONNECTOR):
     """The stack over the server of this name. Raises EmulatorMissingError."""
-    start, backoff_s_max = SERVERS[name]
-    server = start()
+    server = SERVERS[name]
+    serving = server.start()
     # In a thread, since it waits.
-    pubsub = await asyncio.to_thread(server.__enter__)
+    pubsub = await asyncio.to_thread(serving.__enter__)
     try:
-        async with open_stack(pubsub, processes, backoff_s_max=backoff_s_max) as stack:
+        async with open_stack(pubsub, processes, backoff_s_max=server.backoff_s_max) as stack:
+            stack.kills_max = server.kills_max
             yield stack
     finally:
-        await asyncio.to_thread(server.__exit__, None, None, None)
+        await asyncio.to_thread(serving.__exit__, None, None, None)

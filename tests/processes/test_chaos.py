@@ -20,7 +20,7 @@ async def test_killed_paused_and_cut_off_processes_lose_nothing_and_do_nothing_t
     sys.stdout.write(f"make chaos SEED={seed} SERVER={server}\n")
     try:
         async with stack_over(server, TWINS) as stack:
-            report = await play(stack, seed=f"{seed}-1", seconds=10)
+            report = await play(stack, seed=f"{seed}-1", seconds=8)
     except EmulatorMissingError as missing:
         pytest.skip(str(missing))
     sys.stdout.write(f"{report}\n")

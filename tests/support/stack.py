@@ -14,9 +14,10 @@ import os
 import signal
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
@@ -73,6 +74,9 @@ class Stack:
     token: str = ""
     children: dict[str, Child] = field(default_factory=dict)
     paused: set[str] = field(default_factory=set)
+    #: Part of the connector -> how often one of its processes was killed, and how often that may be.
+    killed: Counter = field(default_factory=Counter)
+    kills_max: int = 1_000_000
     #: Held while the PSP is away, and by each who asks its control API.
     psp_there: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: The log of the connector's processes, line by line, each with its `process`.
@@ -101,6 +105,8 @@ class Stack:
         self.paused -= set(names)
         for child in children:
             os.kill(child.pid, signal.SIGKILL)
+            self.killed[child.name.partition(".")[0]] += 1
+            self._note(child.name, "test.killed")
         for child in children:
             assert await child.result() == -signal.SIGKILL
 
@@ -116,11 +122,13 @@ class Stack:
         """SIGSTOP: it holds all that it has, and says and hears nothing."""
         self.paused.add(name)
         os.kill(self.children[name].pid, signal.SIGSTOP)
+        self._note(name, "test.paused")
 
     def resume(self, name):
         """SIGCONT: it goes on as if no time had passed."""
         self.paused.remove(name)
         os.kill(self.children[name].pid, signal.SIGCONT)
+        self._note(name, "test.resumed")
 
     def resume_all(self):
         for name in list(self.paused):
@@ -149,6 +157,9 @@ class Stack:
         await self.webhooks_delivered()
         await self.quiet()
         await self.commercetools_control("DELETE", "/requests")
+
+    def _note(self, name, event):
+        self.lines.append({"process": name, "event": event, "timestamp": datetime.now(UTC).isoformat()})
 
     def _hear(self, name, line):
         try:
