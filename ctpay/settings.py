@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Annotated, Final, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from psp.on_account import METHODS as ON_ACCOUNT
 from psp.port import PspFront, PspSettings
 from psp.registry import FRONTS
 from psp.registry import SETTINGS as PSPS
@@ -75,9 +76,16 @@ class Commercetools(BaseSettings):
     auth_url: Required
     api_url: Required
     session_url: Required
-    #: Where the keys of Checkout's tokens are, and who signs them. Without them no JWT is believed.
+    #: Where the keys are that sign the Merchant Center's tokens, and who signs. Without them no such token is believed.
     jwks_url: Required | None = None
-    jwt_issuer: Required | None = None
+    jwt_issuer: Annotated[Required | None, Field(validate_default=True)] = None
+
+    @field_validator("jwt_issuer")
+    @classmethod
+    def _both_or_neither(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if "jwks_url" in info.data and (value is None) != (info.data["jwks_url"] is None):
+            raise ValueError("set CTP_JWKS_URL and CTP_JWT_ISSUER, or neither")
+        return value
 
 
 class Bus(BaseSettings):
@@ -103,10 +111,22 @@ class Web(BaseSettings):
     public_url: Required
     #: Where shoppers go after a redirect when their session does not say; absent: they see a page of ours.
     merchant_return_url: Required | None = None
+    #: Whether customers may store payment methods. The API client needs the scope `manage_payment_methods` then.
+    stored_payment_methods_enabled: bool = False
+    #: Methods without a PSP that the merchant offers, separated by commas: `invoice`, `purchaseorder`. Whoever pays so
+    #: pays nothing yet.
+    on_account_methods: Annotated[frozenset[str], NoDecode] = frozenset()
     #: Origins of shops that may call us from a browser, separated by commas, or `*`. Empty: none.
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
-    @field_validator("allowed_origins", mode="before")
+    @field_validator("on_account_methods")
+    @classmethod
+    def _methods(cls, value: frozenset[str]) -> frozenset[str]:
+        if unknown := sorted(value - ON_ACCOUNT):
+            raise ValueError(f"there is no {unknown[0]!r} on account, there are: {', '.join(sorted(ON_ACCOUNT))}")
+        return value
+
+    @field_validator("allowed_origins", "on_account_methods", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value

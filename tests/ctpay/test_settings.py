@@ -76,6 +76,15 @@ def test_good_settings_are_read_and_cannot_be_changed(environment):
         settings.common.limits.drain_s = 8  # type: ignore[misc] # that it is frozen is what is tested
 
 
+@pytest.mark.parametrize("name", ["CTP_JWKS_URL", "CTP_JWT_ISSUER"])
+def test_the_signing_keys_and_their_issuer_come_together_or_not_at_all(environment, name):
+    both = {"CTP_JWKS_URL": "https://mc.example.com/jwks.json", "CTP_JWT_ISSUER": "https://mc.example.com"}
+    environment({**GOOD, **{one: value for one, value in both.items() if one != name}})
+    assert "CTP_JWKS_URL and CTP_JWT_ISSUER" in faults()["CTP_JWT_ISSUER"]
+    environment({**GOOD, **both})
+    assert load_ingress().common.commercetools.jwt_issuer == "https://mc.example.com"
+
+
 @pytest.mark.parametrize(
     "origin",
     [
