@@ -32,6 +32,7 @@ export function card(psp: PspModule, config: Configuration, { asks }: { asks: bo
       element: place,
       ready,
       async method(consent) {
+        await ready;
         const made = await fields.tokenize();
         state = { ...state, ...made.card };
         const store = config.storesMethods && (consent || (consented && box.checked));

@@ -63,10 +63,7 @@ export function choice(options: readonly [Option, ...Option[]]): MakeSource {
     return {
       element: place,
       ready: source().ready,
-      method: async (consent) => {
-        await source().ready;
-        return source().method(consent);
-      },
+      method: (consent) => source().method(consent),
       isValid: () => source().isValid(),
       showValidation: () => source().showValidation(),
       state: () => source().state(),

@@ -3,7 +3,7 @@
 
 import { perform } from "./actions.js";
 import type { Attempts } from "./attempts.js";
-import { contextOf, told } from "./callbacks.js";
+import { type Callback, contextOf, told } from "./callbacks.js";
 import type {
   CardState,
   DropinOptions,
@@ -25,6 +25,8 @@ export interface Setup {
   attempts: Attempts;
   texts: Texts;
   on: Pick<EnablerOptions, "onComplete" | "onError" | "onActionRequired">;
+  /** Ends of attempts that the shop has heard of. */
+  told: WeakSet<object>;
   /** What `setStorePaymentDetails` said. */
   storesByDefault: () => boolean;
 }
@@ -151,7 +153,7 @@ export class Component implements PaymentComponent {
     } catch (error) {
       const known = error instanceof EnablerError ? error : new EnablerError("shop", String(error));
       this.#failed(known);
-      await told(on.onError, known, contextOf(known));
+      await this.#tell(known, on.onError, known, contextOf(known));
     }
   }
 
@@ -181,7 +183,7 @@ export class Component implements PaymentComponent {
       panel?.over();
       panel?.say("good", outcome === "approved" ? texts.paid : texts.pending);
     }
-    await told(on.onComplete, resultOf(standing));
+    await this.#tell(standing, on.onComplete, resultOf(standing));
   }
 
   #failed(error: EnablerError): void {
@@ -193,6 +195,13 @@ export class Component implements PaymentComponent {
     this.#panel?.say("error", error.shown ? "" : text);
     this.#enable();
     if (!error.shown) this.#panel?.focusButton();
+  }
+
+  /** Once for each end, although several components may have waited for it. */
+  async #tell<Given extends unknown[]>(end: object, callback: Callback<Given>, ...given: Given): Promise<void> {
+    if (this.#setup.told.has(end)) return;
+    this.#setup.told.add(end);
+    await told(callback, ...given);
   }
 
   #enable(): void {

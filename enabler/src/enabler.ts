@@ -134,6 +134,7 @@ export class Enabler {
       attempts: new Attempts({ processor: this.#processor, memory: new Memory(sessionId) }),
       texts: textsFor(locale || document.documentElement.lang || "en"),
       on: this.#options,
+      told: new WeakSet(),
       storesByDefault: () => this.#stores,
     };
   }

@@ -134,6 +134,8 @@ async def test_gap_two_components_of_one_page_pay_twice(open_payment, processor,
     gate.set()
     await page.evaluate("both")
     assert len(processor.paid()) == 1
+    # One payment, one end: the shop hears of it once.
+    assert len(await page.evaluate("told.results")) == 1
 
 
 async def test_gap_on_error_does_not_know_the_payment(open_payment, processor, card, answers):

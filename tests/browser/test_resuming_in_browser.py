@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
+from aiohttp import web
 from playwright.async_api import expect
-from support.browsing import results
+from support.browsing import results, true
 from support.polling import eventually
 
 from enabler.inventory import integrity_of, read_library
@@ -126,6 +128,35 @@ async def test_what_a_tab_remembers_is_no_secret_and_ends_with_the_payment(open_
     assert await page.evaluate("sessionStorage.length") == 0
 
 
+async def test_a_component_that_replaces_another_in_the_middle_of_a_payment_waits_for_the_same_end(
+    open_payment, processor, card
+):
+    gate = asyncio.Event()
+
+    async def slowly(_, asked):
+        await gate.wait()
+        return web.json_response(DONE)
+
+    processor.script["POST /payments"] = [slowly]
+    page = await open_payment()
+    await card(page, APPROVED)
+    await pay_button(page).click()
+
+    async def sent():
+        return len(processor.paid()) == 1
+
+    await eventually(sent, within_s=30)
+    await page.evaluate("""(async () => {
+      told.component.unmount();
+      await (await enabler.createDropinBuilder("embedded")).build({}).mount("#payment");
+    })()""")
+    await expect(page.get_by_role("button", name="Paying")).to_be_disabled()
+    gate.set()
+    await expect(page.get_by_text("The payment is approved.")).to_be_visible()
+    assert len(await results(page)) == 1
+    assert len(processor.paid()) == 1
+
+
 async def test_a_browser_that_keeps_nothing_for_us_pays_all_the_same(open_payment, processor, card):
     page = await open_payment()
     await page.evaluate(
@@ -140,6 +171,7 @@ async def test_a_shopper_of_another_session_in_the_same_tab_hears_nothing_of_it(
     page = await open_payment()
     back = await left(page, processor, card, answers)
     await back()
+    await true(page, "window.told?.component")
     asked = len(processor.asked)
     await page.evaluate("""(async () => {
       told.component.unmount();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 
 import pytest
@@ -35,3 +36,24 @@ def test_the_lock_file_names_no_registry_and_has_a_hash_for_every_package():
     assert [name for name, entry in packages.items() if "resolved" in entry] == []
     assert [name for name, entry in packages.items() if not entry["integrity"].startswith("sha512-")] == []
     assert not any(entry.get("hasInstallScript") for name, entry in packages.items() if name != "node_modules/esbuild")
+
+
+@pytest.mark.node
+def test_the_script_is_also_a_commonjs_and_an_amd_module():
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs Node.js")
+    script = """
+      const load = new Function("module", "define", "self", require("fs").readFileSync(process.argv[1], "utf8"));
+      const commonjs = { exports: {} };
+      load(commonjs, undefined, {});
+      const amd = [];
+      load(undefined, Object.assign((needs, make) => amd.push(make()), { amd: {} }), {});
+      const root = {};
+      load(undefined, undefined, root);
+      console.log(JSON.stringify([commonjs.exports, amd[0], root.Connector].map((one) => Object.keys(one).sort())));
+    """
+    done = subprocess.run(
+        [node, "-e", script, str(PUBLIC / "connector-enabler.umd.js")], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == [["Enabler", "EnablerError"]] * 3
