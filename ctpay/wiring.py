@@ -148,10 +148,11 @@ async def open_workers(settings: Settings, names: Sequence[str], seams: Seams | 
 
 
 @contextlib.asynccontextmanager
-async def open_work(settings: Settings) -> AsyncIterator[Work]:
+async def open_work(settings: Settings, seams: Seams | None = None) -> AsyncIterator[Work]:
     """What a command needs that does a worker's work by a person's wish."""
-    async with open_outside(settings, REAL) as outside, REAL.bus(settings) as (publisher, _):
-        yield _work(settings, outside, publisher, REAL)
+    seams = seams or REAL
+    async with open_outside(settings, seams) as outside, seams.bus(settings) as (publisher, _):
+        yield _work(settings, outside, publisher, seams)
 
 
 def _work(settings: Settings, outside: Outside, publisher: Publisher, seams: Seams) -> Work:
