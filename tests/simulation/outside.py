@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
@@ -386,7 +387,25 @@ class PspServer:
             found = books.by_reference(query["merchant_reference"])
             data = [views.payment(each, base_url=books.base_url) for each in found]
             return _ok({"data": data, "next_cursor": None})
+        if request.path == "/v1/ledger":
+            return _ok({"data": self._listed(query), "next_cursor": None})
         return problem(404, "not_found", "The simulated PSP has no such page.")
+
+    def _listed(self, query: Mapping[str, str]) -> list[Document]:
+        """The ledger by time, on one page: a seed has few entries."""
+        books = self.house.books
+        since, until = (datetime.fromisoformat(query[name]) for name in ("from", "to"))
+        rows: list[Document] = []
+        for entry in books.journal:
+            payment = books.find(entry.payment)
+            operation = payment.operation(entry.operation) if entry.operation is not None else None
+            if since <= entry.created < until:
+                rows.append(
+                    views.payment(payment, base_url=books.base_url)
+                    if operation is None
+                    else views.operation(payment, operation)
+                )
+        return rows
 
 
 #: Fault -> what the desk makes of it, and seconds.

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import random
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,21 +15,22 @@ from simulation.faults import FaultKind
 from simulation.logs import Crash
 from simulation.loop import PROCESS, Life
 from simulation.outside import PROJECT, PUBLISHABLE_KEY, SECRET_KEY
+from simulation.record import START
 from simulation.wire import Connector, Door
 
 from ctpay import wiring
 from ctpay.seams import Seams
 from ctpay.settings import Bus, Commercetools, Health, IngressSettings, Limits, Logs, Settings, Web
-from ctpay.wiring import open_ingress, open_workers
+from ctpay.wiring import open_ingress, open_work, open_workers
 from enabler import routes as enabler_routes
 from handlers import openapi
 from handlers.serving import make_runner
 from psp.sandbox.settings import SandboxSettings
+from workers.reconcile_lists import Job, Place, Repair, compare
 from workers.runtime import WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import timedelta
 
     from simulation.faults import Bad
     from simulation.loop import SimulatedLoop
@@ -66,7 +68,8 @@ def settings() -> IngressSettings:
             webhook_secrets=tuple(map(SecretStr, WEBHOOK_SECRETS)),
         ),
         # An event waits an hour for its Payment, and not a day: what follows is the same.
-        limits=Limits(event_patience_s=3600, drain_s=25),
+        # Reconciliation passes about once an hour.
+        limits=Limits(event_patience_s=3600, drain_s=25, reconcile_every_s=3000),
         logs=Logs(),
         health=Health(),
     )
@@ -122,6 +125,32 @@ class Machine:
     @property
     def up(self) -> bool:
         return self.life is not None and self.life.alive
+
+    async def compare(self) -> None:
+        """One comparison of the PSP's list with commercetools, as an operator runs it; what is evident is repaired."""
+        site = self._site
+        life = self.life = Life(id=f"{self.name}#0")
+        context = site.loop.outside()
+        context.run(PROCESS.set, life)
+        await site.loop.create_task(self._compare(life), context=context)
+        life.alive = False
+        site.wire.died(life)
+
+    async def _compare(self, life: Life) -> None:
+        site, now = self._site, self._site.recorder.now()
+        job = Job(
+            cause=f"reconcile-{site.new_id()}",
+            since=START,
+            until=now,
+            rested=timedelta(seconds=settings().common.limits.reconcile_rested_s),
+            repair=Repair.EVIDENT,
+        )
+        async with open_work(settings().common, self._seams(life)) as work:
+            async for leaf in compare(work, job, Place()):
+                for row in leaf.rows:
+                    site.recorder.say(f"reconcile finds {row}")
+                for failure in leaf.failures:
+                    site.recorder.say(f"reconcile cannot compare: {failure}")
 
     def start(self) -> None:
         """Begin an incarnation."""
@@ -217,9 +246,7 @@ class Machine:
 def _clock(now: Callable[[], Any], skew_s: float) -> Callable[[], Any]:
     if not skew_s:
         return now
-    from datetime import timedelta as delta  # noqa: PLC0415
-
-    skew: timedelta = delta(seconds=skew_s)
+    skew = timedelta(seconds=skew_s)
     return lambda: now() + skew
 
 

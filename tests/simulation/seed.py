@@ -20,7 +20,7 @@ from simulation.faults import Budget, FaultKind, bad_luck
 from simulation.logs import History, LogLine, Peer, Rules
 from simulation.loop import PROCESS, SimulatedLoop
 from simulation.outside import PROJECT, SECRET_KEY, CommercetoolsServer, PspServer
-from simulation.processes import CLIENT_SECRET, WEBHOOK_SECRETS, Site, machines, settings
+from simulation.processes import CLIENT_SECRET, WEBHOOK_SECRETS, Machine, Site, machines, settings
 from simulation.record import START, Recorder
 from simulation.travel import Travel
 from simulation.wire import Street, Wire
@@ -31,17 +31,19 @@ from psp.sandbox.reads import CAPABILITIES
 from psp.signature import TOLERANCE
 from sandbox.psp import views
 from sandbox.psp.model import Terms
+from workers.reconcile_schedule import NAME as RECONCILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-    from simulation.processes import Machine
 
 #: A run that is not at rest by then never will be.
 LONGEST: Final = timedelta(days=20)
 #: Everything rests for so long before it is believed.
 _STILL_S: Final = 90.0
 _LOOK_S: Final = 45.0
+#: Rounds of reconciliation, after which there must be nothing left to do.
+_ROUNDS_MAX: Final = 12
 
 
 def run(seed: int, *, until: int | None = None) -> History:
@@ -130,6 +132,15 @@ class _World:
         for task in acting:
             task.result()
         settled = await self._rest(travel, courier, wire, found, psp)
+        reconciler = Machine(site, name="reconcile", workers=[RECONCILE])
+        reconciler.start()
+
+        async def rest() -> bool:
+            return await self._rest(travel, courier, wire, found, psp)
+
+        settled = settled and await self._reconciled(rest)
+        await Machine(site, name="reconcile-lists", workers=[RECONCILE]).compare()
+        settled = settled and await rest()
         courting.cancel()
         return self._history(psp, settled=settled)
 
@@ -199,6 +210,17 @@ class _World:
             )
             still_s = 0.0 if moves else still_s + _LOOK_S
         return True
+
+    async def _reconciled(self, rest: Callable[[], Awaitable[bool]]) -> bool:
+        """Let reconciliation pass until it finds nothing to do any more. Whether that came to be."""
+        for _ in range(_ROUNDS_MAX):
+            before = len(self.recorder.payments)
+            await asyncio.sleep(2.4 * settings().common.limits.reconcile_every_s)
+            if not await rest():
+                return False
+            if len(self.recorder.payments) == before:
+                return True
+        return False
 
     def _history(self, psp: PspServer, *, settled: bool) -> History:
         recorder = self.recorder
