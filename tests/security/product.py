@@ -20,11 +20,13 @@ from support.commercetools_servers import ids, wall_clock
 from support.house import _types
 from support.polling import eventually
 
+from bus import letters
 from bus.memory import Happening, MemoryBus
 from bus.messages import decode
+from bus.port import Delivery
 from bus.topics import Topic
 from ct.wire import refusal
-from ctpay import local, logs, wiring
+from ctpay import letter_view, local, logs, wiring
 from ctpay.ports import free
 from ctpay.settings import LogFormat, LogLevel, Logs, load, load_ingress
 from handlers.serving import make_runner
@@ -113,6 +115,8 @@ class Product:
     to_commercetools: Wire
     to_psp: Wire
     stream: io.StringIO
+    #: Masks what looks like a secret, as the command line does.
+    mask: object
     merchant: str = ""
     #: How long the callers would wait for results, in seconds.
     wait_s: int = 10
@@ -187,6 +191,14 @@ class Product:
             yield f"attributes on {one.topic}", json.dumps(dict(one.attributes))
             if one.topic is not Topic.DEAD_LETTERS:
                 yield f"message on {one.topic}", _without_token(one.data)
+            elif one.happening is Happening.PUBLISHED:
+                yield "dead letters as a person sees them", json.dumps(self._shown(one), default=str)
+
+    def _shown(self, one):
+        delivery = Delivery(
+            message_id=one.message_id, data=one.data, attributes=one.attributes, published_at=one.at, attempt=1
+        )
+        return letter_view.whole(letters.read(delivery), self.mask)
 
     def found(self, canaries):
         """Canary -> where it was found, for those that were."""
@@ -247,6 +259,7 @@ async def open_product(monkeypatch):
                         product = Product(
                             environment=environment, url=url, client=client, bus=bus, commercetools=commercetools,
                             psp=psp, to_commercetools=to_commercetools, to_psp=to_psp, stream=stream,
+                            mask=logs.Masker(settings.common.secrets()).text,
                         )  # fmt: skip
                         product.merchant = await _log_in(product, secret)
                         await _types(_Merchant(product))

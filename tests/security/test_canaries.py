@@ -163,6 +163,8 @@ async def test_what_the_psp_quotes_about_a_decline_goes_no_further(product):
 
     product.to_psp.changes = declined
     session = await everything(product, reply["paymentReference"])
+    # The event of a type that nobody knows is one.
+    assert any(where.startswith("dead letters") for where, _ in product.traces())
     assert product.found(canaries(product, session=session)) == {}
 
 

@@ -43,8 +43,6 @@ def test_without_a_webhook_secret_that_can_be_used_nothing_starts(monkeypatch, e
     ("command", "missing"),
     [
         (("ingress",), SECRETS),
-        (("ingress",), "CTP_CLIENT_SECRET"),
-        (("worker", "capture"), "CTP_CLIENT_SECRET"),
         (("worker", "capture"), "SANDBOX_PSP_SECRET_KEY"),
     ],
 )

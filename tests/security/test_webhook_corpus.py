@@ -116,8 +116,11 @@ async def test_nothing_in_the_whole_corpus_is_believed(gate):
 
 
 async def test_over_the_wire_a_forgery_is_a_401_and_nothing_is_published(gate):
+    corpus = list(forgeries(gate))
+    # The verifier has seen each of them. Of the hundreds of flips and cuts of the body, some will do here.
+    of_the_body = [one for one in corpus if "the body" in one[0]]
     statuses = {}
-    for what, headers, body in forgeries(gate):
+    for what, headers, body in [one for one in corpus if "the body" not in one[0]] + of_the_body[::13]:
         statuses.setdefault(await gate.send(headers, body), set()).add(what)
     # What is no HTTP at all (a control character in a header) does not get as far as a signature.
     assert statuses.keys() == {400, 401}, statuses
