@@ -25,5 +25,6 @@ async def test_killed_paused_and_cut_off_processes_lose_nothing_and_do_nothing_t
         pytest.skip(str(missing))
     sys.stdout.write(f"{report}\n")
     assert report.wrong == []
+    # On a very slow machine there may be time for no more.
     assert report.struck["pause"]
-    assert report.struck.total() > 5
+    assert report.struck["kill"]

@@ -52,10 +52,12 @@ class Weather:
     async def storm(self, crowd):
         """Until the crowd has gone home."""
         await self._stack.psp_control("PUT", "/faults", [USUALLY])
-        # So that something runs out of its lease in every round, however short.
-        await self._pause("authorize", "webhook")
         strikes = (self._kill, self._kill, self._pause, self._restart_psp, *[self._fault] * 3)
         try:
+            # In every round, however short, something runs out of its lease and something dies.
+            await self._pause("authorize", "webhook")
+            await asyncio.wait({crowd}, timeout=LULL_S[1])
+            await self._kill()
             while not crowd.done():
                 await asyncio.wait({crowd}, timeout=self._draw.uniform(*LULL_S))
                 if not crowd.done():
