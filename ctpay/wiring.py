@@ -26,6 +26,7 @@ from bus.topics import Names
 from ct.client import Commercetools
 from ct.ledger import Ledger
 from ct.status import StatusReader
+from ct.stored_reads import StoredMethods
 from ct.token import Tokens
 from ct.turns import Turns
 from ct.wire import Limits as WireLimits
@@ -41,6 +42,7 @@ from handlers.dependencies import Limits as IngressLimits
 from handlers.draining import Draining
 from handlers.replies import Replies
 from psp.http import Patience
+from psp.on_account import on_account
 from psp.port import PspSeams
 from workers import reconcile_schedule, runtime
 from workers.reconcile_schedule import Schedule
@@ -100,6 +102,8 @@ async def open_ingress(settings: IngressSettings, seams: Seams | None = None) ->
                 verifiers={reads.name: common.psp.verifier(outside.psp_seams)},
                 reads=reads,
                 replies=replies,
+                stored=StoredMethods(ledger=outside.ledger) if web_settings.stored_payment_methods_enabled else None,
+                on_account=web_settings.on_account_methods,
                 status=StatusReader(ledger=outside.ledger, project_key=ct.project_key),
                 clock=seams.clock,
                 new_id=seams.new_id,
@@ -160,6 +164,7 @@ def _work(settings: Settings, outside: Outside, publisher: Publisher, seams: Sea
     return Work(
         ledger=outside.ledger,
         psp=settings.psp.adapter(outside.psp_seams),
+        others=on_account(seams.clock),
         publisher=publisher,
         clock=seams.clock,
         project_key=settings.commercetools.project_key,

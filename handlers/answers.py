@@ -11,12 +11,22 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Generic, Literal, TypeAlias, TypeVar
 
 from handlers.errors import Fault, Problem, body_of
-from handlers.shapes import IntentReply, PaymentReply, Shape, Step, Why
+from handlers.shapes import (
+    IntentReply,
+    PaymentReply,
+    Shape,
+    Step,
+    TransactionError,
+    TransactionReply,
+    TransactionStatus,
+    Why,
+)
 from psp.outcome import Outcome, Standing
 
 _PaymentWord: TypeAlias = Literal["approved", "rejected", "pending", "action"]
 _IntentWord: TypeAlias = Literal["approved", "rejected", "received"]
-_Outcome = TypeVar("_Outcome", _PaymentWord, _IntentWord)
+_TransactionWord: TypeAlias = Literal["Completed", "Failed", "Pending"]
+_Outcome = TypeVar("_Outcome", _PaymentWord, _IntentWord, _TransactionWord)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +93,18 @@ _INTENTS: Final[Mapping[Outcome, _Told[_IntentWord] | _Refused]] = {
     Outcome.KEY_REUSED: _KEY_REUSED,
 }
 
+#: POST /operations/transactions. Checkout is told of a refusal as of a decline, in the contract's one code for both.
+_TRANSACTIONS: Final[Mapping[Outcome, _Told[_TransactionWord] | _Refused]] = {
+    Outcome.APPROVED: _Told(outcome="Completed"),
+    Outcome.REJECTED: _Told(outcome="Failed"),
+    Outcome.REFUSED: _Told(outcome="Failed"),
+    # Nobody is there to act: it comes to nothing by itself, or the PSP decides.
+    Outcome.ACTION: _Told(outcome="Pending"),
+    Outcome.PENDING: _Told(outcome="Pending"),
+    Outcome.NOT_FOUND: _NO_SUCH_PAYMENT,
+    Outcome.KEY_REUSED: _KEY_REUSED,
+}
+
 #: What the merchant's return page is told, as a query parameter. A shopper's browser gets no error statuses.
 _RETURNS: Final[Mapping[Outcome, str]] = {
     Outcome.APPROVED: "approved",
@@ -129,6 +151,26 @@ def intent_answer(standing: Standing | None) -> Answer:
     if isinstance(row, _Refused):
         return _error(row, standing)
     return Answer(status=200, body=_with_reason(IntentReply(outcome=row.outcome), standing))
+
+
+def transaction_answer(standing: Standing | None) -> Answer:
+    """To POST /operations/transactions. None: no result in time."""
+    if standing is None:
+        return Answer(
+            status=201, body=TransactionReply(transaction_status=TransactionStatus(state="Pending", errors=[]))
+        )
+    row = _TRANSACTIONS[standing.outcome]
+    if isinstance(row, _Refused):
+        return _error(row, standing)
+    errors = []
+    if row.outcome == "Failed":
+        reason = standing.reason
+        text = f"{reason.message} ({reason.code})" if reason else "The payment was not accepted."
+        errors.append(TransactionError(code="PaymentRejected", message=text))
+    reply = TransactionReply(transaction_status=TransactionStatus(state=row.outcome, errors=errors))
+    if standing.payment_reference is not None:
+        reply = reply.model_copy(update={"payment_id": standing.payment_reference})
+    return Answer(status=201, body=reply)
 
 
 def return_outcome(standing: Standing | None) -> str:

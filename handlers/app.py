@@ -7,14 +7,27 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from handlers import configuration, health, intents, openapi, payments, requests, returns, shapes, status, webhooks
+from handlers import (
+    configuration,
+    health,
+    intents,
+    openapi,
+    payments,
+    requests,
+    returns,
+    shapes,
+    status,
+    stored,
+    transactions,
+    webhooks,
+)
 from handlers.dependencies import Dependencies
 from handlers.exchange import bind, middleware
 from handlers.routes import Access, Option, Route
 
 _WAITS: Final = frozenset({Option.IDEMPOTENCY_KEY, Option.PREFER})
 
-#: Method and path -> what answers. Routes of the contract that are still to come get their line here.
+#: Method and path -> what answers.
 ROUTES: Final[Mapping[tuple[str, str], Route]] = {
     (hdrs.METH_POST, "/payments"): Route(
         handle=payments.create,
@@ -85,6 +98,31 @@ ROUTES: Final[Mapping[tuple[str, str], Route]] = {
         body=requests.PaymentIntentRequest,
         replies={200: shapes.IntentReply},
         options=_WAITS,
+    ),
+    (hdrs.METH_POST, "/operations/transactions"): Route(
+        handle=transactions.create,
+        name="createTransaction",
+        summary="Charge a customer's stored payment method when the customer is not there.",
+        access=Access.PROGRAM,
+        authorities=transactions.AUTHORITIES,
+        body=requests.TransactionRequest,
+        replies={201: shapes.TransactionReply},
+        options=_WAITS,
+    ),
+    (hdrs.METH_GET, "/stored-payment-methods"): Route(
+        handle=stored.show,
+        name="getStoredPaymentMethods",
+        summary="List what the customer of the session's cart has stored.",
+        access=Access.SESSION,
+        replies={200: shapes.StoredMethodsReply},
+    ),
+    (hdrs.METH_DELETE, "/stored-payment-methods/{id}"): Route(
+        handle=stored.delete,
+        name="deleteStoredPaymentMethod",
+        summary="Delete a stored payment method, and have the PSP forget it.",
+        access=Access.SESSION,
+        replies={200: None, 202: None},
+        options=frozenset({Option.PREFER}),
     ),
     (hdrs.METH_POST, "/webhooks/{psp}"): Route(
         handle=webhooks.receive,

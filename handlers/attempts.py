@@ -28,6 +28,8 @@ class Purpose(enum.StrEnum):
     ATTEMPT = "attempt"
     #: What identifies the money.
     REQUEST = "request"
+    #: Whose an attempt is, where no shopper is there.
+    OWNER = "owner"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +61,17 @@ def attempt_key(scope: Scope, key: str) -> str:
 def payment_hash(*, cart_id: str, method: str) -> str:
     """What identifies the money of a payment. Never the token: it is used once, and a retry has another."""
     return _hash(Purpose.REQUEST, ("payments", cart_id, method))
+
+
+def program_owner(scope: Scope) -> str:
+    """Whose attempts a program's are: all of one program's on one route are told from everybody else's."""
+    return _hash(Purpose.OWNER, (scope.project_key, scope.caller, scope.route))
+
+
+def transaction_hash(*, cart_id: str, method_id: str, amount: Money | None) -> str:
+    """What identifies the money of a transaction without the shopper."""
+    money = [] if amount is None else [amount.amount, amount.currency]
+    return _hash(Purpose.REQUEST, ("transactions", cart_id, method_id, money))
 
 
 def modification_hash(*, payment_id: str, action: str, amount: Money | None, charge_id: str | None) -> str:

@@ -7,7 +7,7 @@ from aiohttp import web
 from handlers import callers
 from handlers.answers import Answer
 from handlers.dependencies import Dependencies
-from handlers.payments import methods_of
+from handlers.means import methods_of
 from handlers.shapes import Component, ComponentsReply, ConfigurationReply, Dropin, StoredMethodsConfig
 
 
@@ -19,8 +19,7 @@ async def show(dependencies: Dependencies, request: web.Request) -> Answer:
         **reads.client_configuration(),
         psp=reads.name,
         payment_methods=sorted(methods_of(dependencies, session)),
-        # Stored payment methods come with an issue of their own.
-        stored_payment_methods_config=StoredMethodsConfig(is_enabled=False),
+        stored_payment_methods_config=StoredMethodsConfig(is_enabled=dependencies.stored is not None),
     )
     return Answer(status=200, body=body)
 
@@ -31,7 +30,7 @@ async def components(dependencies: Dependencies, request: web.Request) -> Answer
     capabilities = dependencies.reads.capabilities
     body = ComponentsReply(
         dropins=[Dropin(type=kind.value) for kind in sorted(capabilities.dropins)],
-        components=[Component(type=method) for method in sorted(capabilities.methods)],
+        components=[Component(type=method) for method in sorted(capabilities.methods | dependencies.on_account)],
         express=[Component(type=method) for method in sorted(capabilities.express)],
     )
     return Answer(status=200, body=body)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, Protocol, TypeAlias
 
 from pydantic import SecretStr
@@ -13,6 +14,7 @@ from handlers.allowance import Allowance
 from handlers.body import BodyLimits
 from handlers.draining import Draining
 from handlers.replies import Replies
+from psp.money import Money
 from psp.outcome import Standing
 from psp.port import PspReads, WebhookVerifier
 from psp.seams import Clock, NewId
@@ -41,6 +43,11 @@ class Session(Protocol):
 
     @property
     def future_order_number(self) -> str | None: ...
+
+    @property
+    def gift_card_planned(self) -> Money | None:
+        """What gift cards are to pay of the cart."""
+        ...
 
     @property
     def correlation_id(self) -> str | None: ...
@@ -100,6 +107,53 @@ class StatusReader(Protocol):
         ...
 
 
+class StoredMethod(Protocol):
+    """What may be shown of a stored payment method."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def customer_id(self) -> str: ...
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def is_default(self) -> bool: ...
+
+    @property
+    def created_at(self) -> datetime: ...
+
+    @property
+    def brand(self) -> str | None: ...
+
+    @property
+    def last_four(self) -> str | None: ...
+
+    @property
+    def expiry_month(self) -> int | None: ...
+
+    @property
+    def expiry_year(self) -> int | None: ...
+
+
+class StoredMethods(Protocol):
+    """Knows what customers have stored. Every method raises UnavailableError."""
+
+    async def customer(self, *, cart_id: str, correlation_id: str) -> str | None:
+        """Whose the cart is; None: a guest's."""
+        ...
+
+    async def of_customer(self, customer_id: str, *, correlation_id: str) -> Sequence[StoredMethod]:
+        """All of the customer's, however many."""
+        ...
+
+    async def find(self, method_id: str, *, correlation_id: str) -> StoredMethod | None:
+        """One, whosever it is."""
+        ...
+
+
 _BODY: Final = BodyLimits(size_max=64 * 1024, time_s_max=10)
 _WEBHOOK: Final = BodyLimits(size_max=256 * 1024, time_s_max=10)
 
@@ -145,6 +199,10 @@ class Dependencies:
     #: Signs the state in return URLs. The same for all instances.
     return_secret: SecretStr
     project_key: str
+    #: None: the merchant does not offer stored payment methods.
+    stored: StoredMethods | None = None
+    #: Methods without a PSP that the merchant offers, such as `invoice`.
+    on_account: frozenset[str] = frozenset()
     #: Where shoppers go after a redirect when their session does not say; None: they see a page of ours.
     merchant_return_url: str | None = None
     #: Origins of storefronts whose pages may call us, or `*`.

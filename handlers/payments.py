@@ -11,6 +11,7 @@ from handlers import attempts, body, callers, dispatch, headers, requests, retur
 from handlers.answers import Answer, payment_answer, status_answer
 from handlers.dependencies import Dependencies, Session
 from handlers.errors import invalid
+from handlers.means import means_of
 
 #: Characters of a merchant's reference in a command.
 _REFERENCE_MAX: Final = 256
@@ -23,18 +24,24 @@ async def create(dependencies: Dependencies, request: web.Request) -> Answer:
     limits = dependencies.limits
     wait = headers.wait(request, default_s=limits.payments_wait_s, s_max=limits.wait_s_max)
     asked = requests.read(requests.PaymentRequest, await body.read_json(request, limits.body)).payment_method
-    _check_method(asked.type, dependencies, session)
+    correlation_id = headers.correlation_id(request)
+    means = await means_of(dependencies, session, asked, correlation_id=correlation_id)
     scope = attempts.Scope(project_key=dependencies.project_key, caller=session.owner, route="POST /payments")
     operation = dependencies.new_id() if key is None else attempts.command_id(scope, key)
     command = AuthorizePayment(
         command_id=operation,
-        correlation_id=headers.correlation_id(request),
+        correlation_id=correlation_id,
         accepted_at=dependencies.clock(),
         reply_to=dependencies.instance,
         cart_id=session.cart_id,
         owner=session.owner,
         method=asked.type,
-        token=asked.token,
+        token=means.token,
+        stored_method_id=means.stored_method_id,
+        store=means.store,
+        gift_card_planned=session.gift_card_planned,
+        po_number=asked.po_number or None,
+        invoice_memo=asked.invoice_memo or None,
         attempt_key=None if key is None else attempts.attempt_key(scope, key),
         request_hash=attempts.payment_hash(cart_id=session.cart_id, method=asked.type),
         return_url=returns.return_url(dependencies, session, operation),
@@ -84,13 +91,6 @@ async def status(dependencies: Dependencies, request: web.Request) -> Answer:
     return status_answer(standing, operation=operation)
 
 
-def methods_of(dependencies: Dependencies, session: Session) -> frozenset[str]:
-    """The payment methods that the PSP has and the merchant's session allows."""
-    offered = dependencies.reads.capabilities.methods
-    allowed = session.allowed_payment_methods
-    return offered if allowed is None else offered.intersection(allowed)
-
-
 def _reference(session: Session) -> str | None:
     """The order number that the merchant has planned, for the PSP's dashboard."""
     number = session.future_order_number
@@ -98,13 +98,3 @@ def _reference(session: Session) -> str | None:
         field = "session.metadata.futureOrderNumber"
         raise invalid(field, f"Create the session with an order number of at most {_REFERENCE_MAX} characters.")
     return number
-
-
-def _check_method(method: str, dependencies: Dependencies, session: Session) -> None:
-    allowed = methods_of(dependencies, session)
-    if method not in allowed:
-        raise invalid(
-            "paymentMethod.type",
-            "This payment method cannot be used in this session. Send one of the allowed values.",
-            allowed_values=tuple(sorted(allowed)),
-        )

@@ -48,15 +48,24 @@ class PaymentMethod(_Body):
 
     #: A payment method type, for example `card`.
     type: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-    #: What the PSP's hosted fields gave the browser.
-    token: Annotated[SecretStr, Field(min_length=1, max_length=512, json_schema_extra={"pattern": _OPAQUE})]
-    #: The shopper's consent to have the method stored.
+    #: What the PSP's hosted fields gave the browser. This, or a stored method, for every method of the PSP.
+    token: Annotated[
+        Annotated[SecretStr, Field(min_length=1, max_length=512, json_schema_extra={"pattern": _OPAQUE})] | None,
+        Field(json_schema_extra={"writeOnly": True, "format": "password"}),
+    ] = None
+    #: A stored method of the cart's customer.
+    stored_payment_method_id: _Id | None = None
+    #: The shopper's consent to have the method stored: nothing but `true` is one.
     store_payment_method: bool | None = None
+    #: The buyer's number for it: with a purchase order, and perhaps with an invoice.
+    po_number: _Text | None = None
+    #: What the buyer has to say, kept beside the number.
+    invoice_memo: Annotated[str, Field(max_length=1024, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")] | None = None
 
     @field_validator("token")
     @classmethod
-    def _conservative(cls, token: SecretStr) -> SecretStr:
-        if re.fullmatch(_OPAQUE, token.get_secret_value(), re.ASCII) is None:
+    def _conservative(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and re.fullmatch(_OPAQUE, token.get_secret_value(), re.ASCII) is None:
             raise ValueError("A token has only letters, digits, dots, dashes and underscores.")
         return token
 
@@ -125,6 +134,23 @@ class ReverseAction(_Body):
 
 Action: TypeAlias = CaptureAction | RefundAction | CancelAction | ReverseAction
 _ACTIONS: Final = ("capturePayment", "refundPayment", "cancelPayment", "reversePayment")
+
+
+class TransactionRequest(_Body):
+    """POST /operations/transactions."""
+
+    type: Literal["Recurring"]
+    cart_id: _Id
+    #: Checkout's own name for it; the contract demands it, and we need it for nothing.
+    checkout_transaction_item_id: _Id
+    #: A stored method of the cart's customer.
+    payment_method_id: _Id
+    #: Of the cart; left out: all that is left of it to pay.
+    amount: Amount | None = None
+    #: Repeating a request with the same key repeats its answer and never charges twice.
+    idempotency_key: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")] | None = None
+    #: What the PSP's dashboard shows it by.
+    future_order_number: _Text | None = None
 
 
 class PaymentIntentRequest(_Body):

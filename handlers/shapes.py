@@ -77,6 +77,60 @@ class IntentReply(Shape):
     reason: Why | None = None
 
 
+class TransactionError(Shape):
+    """Why a transaction failed."""
+
+    code: Literal["PaymentRejected"]
+    #: For a person, with the PSP's code or ours.
+    message: str
+
+
+class TransactionStatus(Shape):
+    #: `Pending`: accepted, and its end is not known yet; the Payment in commercetools will show it.
+    state: Literal["Completed", "Failed", "Pending"]
+    #: Empty but with `Failed`.
+    errors: list[TransactionError]
+
+
+class TransactionReply(Shape):
+    """What became of a transaction without the shopper."""
+
+    transaction_status: TransactionStatus
+    #: The commercetools Payment, if there is one yet.
+    payment_id: str | None = None
+
+
+class Brand(Shape):
+    #: For example `Visa`.
+    key: str
+
+
+class DisplayOptions(Shape):
+    """What a customer recognises a method by. What is not known is left out."""
+
+    end_digits: str | None = None
+    brand: Brand | None = None
+    expiry_month: int | None = None
+    expiry_year: int | None = None
+
+
+class StoredMethodReply(Shape):
+    """One stored method. Its token is not in it: that is between commercetools, the connector and the PSP."""
+
+    id: str
+    #: A payment method type, for example `card`.
+    type: str
+    is_default: bool
+    created_at: datetime
+    display_options: DisplayOptions
+
+
+class StoredMethodsReply(Shape):
+    """The customer's methods, the newest first."""
+
+    stored_payment_methods: list[StoredMethodReply]
+
+
 class StoredMethodsConfig(Shape):
     is_enabled: bool
 

@@ -18,6 +18,7 @@ from bus.messages import Message, OperationResult, attributes, decode, encode
 from bus.port import Delivery, Ending, PublishError
 from bus.topics import Topic
 from ct.callers import Caller, Merchant, Session, UnknownCallerError
+from ct.stored import StoredMethod
 from handlers.allowance import Allowance, Rate
 from handlers.app import create_app
 from handlers.dependencies import Dependencies, Limits
@@ -43,7 +44,9 @@ SESSION = Session(
     payment_interface=None,
     processor_url=None,
 )
-CALLER = Caller(client_id="checkout", authorities=frozenset({"manage_checkout_payment_intents"}))
+CALLER = Caller(
+    client_id="checkout", authorities=frozenset({"manage_checkout_payment_intents", "manage_checkout_transactions"})
+)
 
 
 def delivery(message: Message | bytes, headers: Mapping[str, str] | None = None) -> Delivery:
@@ -61,6 +64,10 @@ class World:
     #: The result that comes as soon as a command is published; None: none.
     standing: Standing | None = None
     stored: Standing | None = None
+    #: Whose the cart is; None: a guest's.
+    customer: str | None = None
+    #: What customers have stored.
+    methods: list[StoredMethod] = field(default_factory=list)
     status_asked: list[dict[str, str]] = field(default_factory=list)
     publishing_fails: bool = False
     session: Session = SESSION
