@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import sys
 import time
+import warnings
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -58,6 +59,7 @@ def prepare(defect: str | None) -> None:
         defects.plant(defect)
     # What an abandoned frame says when it is collected, after its seed, concerns nobody.
     sys.unraisablehook = lambda _: None
+    warnings.simplefilter("ignore", RuntimeWarning)
     seed.run(0)
     gc.collect()
     gc.freeze()

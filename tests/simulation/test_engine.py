@@ -1,0 +1,137 @@
+"""The engine itself: repeatable to the byte, its dead stay dead, and what was over does not come again."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import warnings
+
+import pytest
+from simulation import batch, loop, seed, timeline
+from simulation.faults import FaultKind
+from simulation.loop import PROCESS, Life, SimulatedLoop, StalledError
+
+
+@pytest.fixture(autouse=True)
+def quiet_graves():
+    """What frames of the dead say when they are collected concerns nobody, as in the runner."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+        gc.collect()
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::RuntimeWarning")
+
+
+def on_simulated_time(main):
+    simulated = SimulatedLoop()
+    try:
+        return simulated.run_until_complete(main(simulated))
+    finally:
+        simulated.bury()
+
+
+def test_the_same_seed_gives_the_same_history_to_the_byte():
+    first = list(timeline.lines(*seed.run_recorded(27)))
+    again = list(timeline.lines(*seed.run_recorded(27)))
+
+    assert len(first) > 50
+    assert "\n".join(first) == "\n".join(again)
+    assert repr(seed.run(27)) == repr(seed.run(27))
+
+
+def test_another_seed_gives_another_history():
+    assert repr(seed.run(27)) != repr(seed.run(28))
+
+
+def test_a_prefix_of_a_seed_has_no_more_steps_and_faults_than_it_may_have():
+    whole, prefix = seed.run(3), seed.run(3, until=2)
+
+    assert len(prefix.faults) <= 2 < len(whole.faults)
+
+
+def test_days_pass_in_no_time_and_timers_keep_their_order():
+    async def main(simulated):
+        rung = []
+        simulated.call_later(3 * 86400, rung.append, "late")
+        simulated.call_later(1, rung.append, "early")
+        await asyncio.sleep(4 * 86400)
+        return rung, simulated.time()
+
+    rung, now = on_simulated_time(main)
+
+    assert rung == ["early", "late"]
+    assert now == 4 * 86400
+
+
+def test_what_waits_for_ever_is_found_out():
+    async def main(simulated):
+        await simulated.create_future()
+
+    with pytest.raises(StalledError, match="for ever"):
+        on_simulated_time(main)
+
+
+def test_two_who_wake_each_other_for_ever_are_found_out(monkeypatch):
+    monkeypatch.setattr(loop, "_STEPS_MAX", 1000)
+
+    async def main(simulated):
+        while True:  # noqa: ASYNC110 # for ever is the point
+            await asyncio.sleep(0)
+
+    with pytest.raises(StalledError, match="round"):
+        on_simulated_time(main)
+
+
+@pytest.mark.parametrize("dies_at", range(1, 6))
+def test_a_killed_process_takes_no_further_step_and_runs_no_finally(dies_at):
+    steps = []
+
+    async def main(simulated):
+        life = Life(id="victim")
+        life.dies_at = dies_at
+        life.on_death = lambda dead: setattr(dead, "alive", False)
+
+        async def work():
+            try:
+                for number in range(1, 10):
+                    steps.append(number)
+                    await asyncio.sleep(0.5)
+            except BaseException:
+                steps.append("except")
+                raise
+            finally:
+                steps.append("finally")
+
+        context = simulated.outside()
+        context.run(PROCESS.set, life)
+        simulated.create_task(work(), context=context)
+        await asyncio.sleep(60)
+        gc.collect()
+        return list(steps)
+
+    seen = on_simulated_time(main)
+
+    assert "finally" not in seen
+    assert "except" not in seen
+    assert 9 not in seen
+    assert len(seen) < dies_at
+
+
+def test_a_batch_counts_its_seeds_its_faults_and_how_long_it_took_to_agree():
+    result = batch.batch(range(1, 4))
+
+    assert result.seeds == len(result.convergence_s) == 3
+    assert result.cpu_s > 0
+    assert result.counts["calls"] > 10
+    assert set(result.faults) <= {kind.value for kind in FaultKind}
+
+
+def test_the_lines_of_the_product_are_in_the_history_and_are_json():
+    history = seed.run(27)
+
+    assert any(line.fields["event"] == "message.done" for line in history.lines)
+    for line in history.lines:
+        json.dumps(dict(line.fields), default=str)
