@@ -9,18 +9,20 @@ from ct.errors import NotFoundError
 from ct.fields import INTERACTION_TYPE, TRANSACTION_TYPE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ct.fields import CustomType
     from ct.wire import JsonObject
 
 _TYPES: Final = (TRANSACTION_TYPE, INTERACTION_TYPE)
 
 
-async def types_missing(client: Commercetools) -> tuple[str, ...]:
+async def types_missing(client: Commercetools, also: Sequence[CustomType] = ()) -> tuple[str, ...]:
     """What `ctpay setup` has still to make: keys of types, and `key.field` where a type lacks a field.
 
-    Raises the errors of `ct.errors`, save NotFoundError.
+    `also`: types that are needed for what this merchant offers. Raises the errors of `ct.errors`, save NotFoundError.
     """
-    return tuple([name for wanted in _TYPES for name in await _missing(client, wanted)])
+    return tuple([name for wanted in (*_TYPES, *also) for name in await _missing(client, wanted)])
 
 
 async def _missing(client: Commercetools, wanted: CustomType) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ct.errors import CommercetoolsError, UnavailableError
@@ -12,6 +12,7 @@ from ct.readiness import types_missing
 if TYPE_CHECKING:
     from bus.port import Consumption
     from ct.client import Commercetools
+    from ct.fields import CustomType
     from ct.token import Tokens
     from handlers.dependencies import Check
 
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 class TypesCheck:
     """Whether `ctpay setup` has been run. Once it has, commercetools is not asked again."""
 
-    def __init__(self, client: Commercetools) -> None:
+    def __init__(self, client: Commercetools, also: Sequence[CustomType] = ()) -> None:
+        """`also`: types beyond those of every payment."""
         self._client = client
+        self._also = also
         self._complete = False
 
     async def check(self) -> str | None:
@@ -28,7 +31,7 @@ class TypesCheck:
         if self._complete:
             return None
         try:
-            missing = await types_missing(self._client)
+            missing = await types_missing(self._client, self._also)
         except UnavailableError:
             # Its outage is no reason to refuse webhooks and payments, which wait on the bus.
             return None

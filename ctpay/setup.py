@@ -19,6 +19,7 @@ from rich.table import Table
 from bus.provision import Found, ProvisionError, ensure
 from bus.topics import Topic
 from ct.errors import CommercetoolsError
+from ct.extras import set_up_extras
 from ct.setup import Destination, SetupError, set_up
 from ct.wire import Limits
 from ctpay.settings import Settings
@@ -79,7 +80,9 @@ async def _commercetools_rows(settings: Settings) -> list[Row]:
         ),
         limits=Limits(timeout_s=limits.commercetools_s, tries=limits.commercetools_tries),
     )
-    return [Row(resource=one.resource, name=one.key, result=one.result, added=one.added) for one in records]
+    async with open_outside(settings) as outside:
+        extras = await set_up_extras(outside.client)
+    return [Row(resource=one.resource, name=one.key, result=one.result, added=one.added) for one in (*records, *extras)]
 
 
 def _table(rows: list[Row]) -> Table:

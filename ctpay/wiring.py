@@ -24,6 +24,7 @@ from bus.port import Cause, Consumption, Publisher
 from bus.pubsub import PubsubPublisher, PubsubSubscriber
 from bus.topics import Names
 from ct.client import Commercetools
+from ct.fields import CARD_TYPE, PURCHASE_ORDER_TYPE, CustomType
 from ct.ledger import Ledger
 from ct.status import StatusReader
 from ct.stored_reads import StoredMethods
@@ -35,6 +36,7 @@ from ctpay.callers import callers
 from ctpay.checks import TypesCheck, results_check, status_checks
 from ctpay.seams import Seams, draw, new_id, now
 from ctpay.settings import Common, IngressSettings, Settings
+from ctpay.settings import Web as WebSettings
 from enabler import routes as enabler
 from handlers.app import create_app
 from handlers.dependencies import Dependencies
@@ -115,7 +117,10 @@ async def open_ingress(settings: IngressSettings, seams: Seams | None = None) ->
                 allowed_origins=origins,
                 version=version("ctpay"),
                 status_checks=status_checks(outside.client, outside.tokens, ct.project_key),
-                checks={"types": TypesCheck(outside.client).check, "results": results_check(results)},
+                checks={
+                    "types": TypesCheck(outside.client, _types_also(web_settings)).check,
+                    "results": results_check(results),
+                },
                 draining=draining,
                 limits=IngressLimits(
                     payments_wait_s=common.limits.payments_wait_s,
@@ -175,6 +180,12 @@ def _work(settings: Settings, outside: Outside, publisher: Publisher, seams: Sea
             event_patience=timedelta(seconds=limits.event_patience_s),
         ),
     )
+
+
+def _types_also(web_settings: WebSettings) -> tuple[CustomType, ...]:
+    """Types that this merchant's offer needs beyond those of every payment."""
+    stored = (CARD_TYPE,) if web_settings.stored_payment_methods_enabled else ()
+    return (*stored, *((PURCHASE_ORDER_TYPE,) if web_settings.on_account_methods else ()))
 
 
 def _reconciliation(settings: Settings, work: Work, seams: Seams) -> Schedule:

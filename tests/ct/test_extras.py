@@ -1,0 +1,57 @@
+"""The types that only some merchants need are made once, extended, and never overwritten."""
+
+from __future__ import annotations
+
+import pytest
+from support.house import Clock as HouseClock
+from support.house import CoreClient
+
+from ct.extras import EXTRAS, set_up_extras
+from ct.fields import CARD_TYPE, PURCHASE_ORDER_TYPE
+from ct.readiness import types_missing
+from ct.setup import Result, SetupError
+from sandbox.commercetools.core import Core
+
+
+@pytest.fixture
+def client():
+    numbers = iter(range(1, 1000))
+    return CoreClient(Core(project_key="demo", new_id=lambda: f"id-{next(numbers)}"), HouseClock())
+
+
+async def test_a_project_gets_both_types_once(client):
+    assert [one.result for one in await set_up_extras(client)] == [Result.CREATED] * 2
+    missing = await types_missing(client, EXTRAS)
+    assert not {one.key for one in EXTRAS} & set(missing)
+    assert [one.result for one in await set_up_extras(client)] == [Result.UNCHANGED] * 2
+
+
+async def test_the_reference_connectors_own_purchase_order_type_is_taken_as_it_is(client):
+    number, memo = PURCHASE_ORDER_TYPE.fields
+    text = {"name": "String"}
+    fields = [
+        {"name": str(number), "label": {"en": "PO"}, "required": True, "type": text},
+        {"name": str(memo), "label": {"en": "memo"}, "required": False, "type": text},
+    ]
+    draft = {"key": PURCHASE_ORDER_TYPE.key, "name": {"en": "theirs"}, "resourceTypeIds": ["payment"]}
+    await client.post("/types", draft | {"fieldDefinitions": fields})
+    _, taken = await set_up_extras(client)
+    assert taken.result is Result.UNCHANGED
+    assert (await client.get(f"/types/key={PURCHASE_ORDER_TYPE.key}"))["name"] == {"en": "theirs"}
+
+
+async def test_a_missing_field_is_added(client):
+    draft = {"key": CARD_TYPE.key, "name": {"en": "old"}, "resourceTypeIds": ["payment-method"]}
+    await client.post("/types", draft)
+    extended, _ = await set_up_extras(client)
+    assert (extended.result, extended.added) == (Result.EXTENDED, tuple(CARD_TYPE.fields))
+
+
+@pytest.mark.parametrize("wrong", [{"resourceTypeIds": ["payment"]}, {"kind": "String"}], ids=["resource", "field"])
+async def test_what_is_something_else_is_for_a_person(client, wrong):
+    name = next(one for one in CARD_TYPE.fields if one.name == "EXPIRY_YEAR")
+    field = {"name": str(name), "label": {"en": "x"}, "required": False, "type": {"name": wrong.get("kind", "Number")}}
+    draft = {"key": CARD_TYPE.key, "name": {"en": "odd"}, "fieldDefinitions": [field]}
+    await client.post("/types", draft | {"resourceTypeIds": wrong.get("resourceTypeIds", ["payment-method"])})
+    with pytest.raises(SetupError, match=r"ctpay setup"):
+        await set_up_extras(client)
