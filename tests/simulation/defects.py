@@ -28,7 +28,7 @@ from psp.facts import Kind, Reference, State
 from psp.port import Answer, CaptureRequest
 from psp.sandbox.api import SandboxApi
 from psp.signature import StandardWebhookVerifier
-from workers import authorize, capture, complete, modify, perform, runtime, superseded
+from workers import authorize, capture, complete, modify, perform, reconcile, runtime, superseded
 
 #: (where, attribute, what stands there instead).
 Change: TypeAlias = tuple[Any, str, Any]
@@ -92,11 +92,12 @@ def _wrong_exponent() -> list[Change]:
 def _check_then_call() -> list[Change]:
     original = modify.modify
 
-    async def check_then_call(work: Any, command: Any, request: Any) -> Any:
+    async def check_then_call(work: Any, command: Any, kind: Any) -> Any:
         payment = await work.ledger.load(command.payment_id)
+        request = modify._request(work, command, kind)
         judged = modify.admit(payment, request, work.psp.capabilities)
         if not isinstance(judged, Admitted) or not judged.actions or request.claiming is not None:
-            return await original(work, command, request)
+            return await original(work, command, kind)
         name = Reference(project_key=work.project_key, payment_id=payment.id, transaction_id=command.command_id[:36])
         asked = CaptureRequest(reference=name, payment_reference=payment.interface_id or "", amount=request.amount)
         await perform.settle(work, payment, await work.psp.capture(asked), cause=command.command_id)
@@ -322,7 +323,8 @@ def _superseded_kept() -> list[Change]:
     async def nothing(_work: Any, _payment: Any, *, correlation_id: str) -> None:
         return None
 
-    return [(one, "give_back_if_superseded", nothing) for one in (authorize, complete, perform, superseded)]
+    everywhere = (authorize, complete, perform, reconcile, superseded)
+    return [(one, "give_back_if_superseded", nothing) for one in everywhere]
 
 
 def _secret_written_down() -> list[Change]:
@@ -405,5 +407,19 @@ _ALL: Final = (
 #: Name -> defect.
 DEFECTS: Final[Mapping[str, Defect]] = {one.name: one for one in _ALL}
 
-#: What no seed is likely to meet, and trying every order (`simulation.orders`) does.
-ONLY_IN_ORDERS: Final = frozenset({"failure-overwrites-success", "added-again"})
+#: Defect -> the operation of `simulation.crashes` that meets it without any luck; the others are for seeds.
+BY_ACT: Final[Mapping[str, str]] = {
+    "no-key": "capture",
+    "check-then-call": "capture",
+    "last-write-wins": "an old failure",
+    "failure-overwrites-success": "an old failure",
+    "late-success-ignored": "a late success",
+    "unknown-webhook-dropped": "an unknown event",
+    "dead-letter-forgotten": "an unknown event",
+    "merchants-refund-overlooked": "a merchant's Refund",
+    "pending-refunds-ignored": "refund while another is pending",
+    "superseded-completed": "come back to what was given up",
+    "superseded-kept": "come back to what was given up",
+    "secret-written-down": "authorize",
+    "ack-first": "authorize",
+}

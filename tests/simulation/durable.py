@@ -84,6 +84,8 @@ def _missing_work(reading: Reading, message: Message, n: int) -> str | None:
         found = trails_of_command(reading, message)
     for trail in found:
         state = trail.best(n)
+        if state == "Initial" and _is_orphan(reading, trail, message, n):
+            continue
         if state in (None, "Initial"):
             return f"{trail} is still {state or 'not there'}"
         heard = [one for one in reading.told_of.get(trail.id, ()) if one.n < n and not one.how.startswith("webhook")]
@@ -96,6 +98,16 @@ def _missing_work(reading: Reading, message: Message, n: int) -> str | None:
     if reading.recorded.get(str(message.body.get("operation")), END) < n:
         return None
     return "nothing of it is on any Payment, and no reason is given"
+
+
+def _is_orphan(reading: Reading, trail: Trail, message: Message, n: int) -> bool:
+    """Whether the command has joined another attempt, and its own was never sent nor put on a cart: it is closed later."""
+    on_a_cart = any(
+        one["id"] == trail.payment_id
+        for version in reading.history.carts
+        for one in version.document.get("paymentInfo", {}).get("payments", ())
+    )
+    return not on_a_cart and not reading.asked_for.get(trail.id) and _is_recorded(reading, message, n)
 
 
 def _is_recorded(reading: Reading, message: Message, n: int) -> bool:

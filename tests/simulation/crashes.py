@@ -1,0 +1,349 @@
+"""A crash at every step of the workers during every operation, once and twice, in a world where nothing else goes wrong.
+
+A step is what runs from one await to the next. Steps are counted while a worker has a message in hand; at the chosen
+one its process dies, is started again, and the message comes back at its deadline. What then must hold is what must
+always hold: the invariants.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import random
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from unittest.mock import patch
+
+from simulation import processes, seed
+from simulation.actors import Merchant, Shopper
+from simulation.faults import Bad, Budget
+from simulation.invariants import check
+from simulation.loop import PROCESS, Life, SimulatedLoop
+from simulation.record import Recorder
+
+from bus.consumer import Consumer
+from sandbox.psp.model import OperationKind, Terms
+from sandbox.psp.world import Decision
+
+if TYPE_CHECKING:
+    from simulation.actors import Stage
+    from simulation.logs import History
+
+#: Virtual seconds after which everything that follows from an act has happened.
+_AFTERWARDS_S: Final = 60.0
+#: Virtual seconds in which another card is taken so far that the first attempt is given up and not yet cancelled.
+_MEANWHILE_S: Final = 0.3
+
+
+@dataclass(kw_only=True, slots=True)
+class Fuse:
+    """Counts the workers' steps, and says which one is a process's last."""
+
+    #: The step of the first crash, and then of each further one, counted from the crash before.
+    crash_at: tuple[int, ...] = ()
+    lit: bool = False
+    steps: int = 0
+    #: Process -> messages that it has in hand.
+    in_hand: Counter[str] = field(default_factory=Counter)
+
+    def burns(self, life: Life) -> bool:
+        """Count a step, and say whether the process dies before it."""
+        if not self.lit or not self.in_hand[life.id]:
+            return False
+        self.steps += 1
+        if not self.crash_at or self.steps < self.crash_at[0]:
+            return False
+        self.crash_at, self.steps = self.crash_at[1:], 0
+        del self.in_hand[life.id]
+        return True
+
+
+class Drill(seed._World):  # the same world with another cast
+    """One operation, and the fuse."""
+
+    def __init__(self, act: Act, fuse: Fuse, loop: SimulatedLoop, recorder: Recorder) -> None:
+        super().__init__(0, loop, recorder, Budget())
+        self._act = act
+        self._fuse = fuse
+        dice = random.Random(0)
+        self.bad = Bad(rates={}, dice=dice, budget=self.bad.budget, recorder=recorder)
+
+    def _terms(self) -> Terms:
+        return Terms(settles_after_s=None, fails_late_after_s=None, authorization_lifetime_s=None)
+
+    def _cast(self, stage: Stage, found: Any, travel: Any) -> list[Any]:
+        return [self._act(Scene(stage, self._fuse))]
+
+
+class Scene:
+    """What an act is made of."""
+
+    def __init__(self, stage: Stage, fuse: Fuse) -> None:
+        self.stage = stage
+        self._fuse = fuse
+        self.shopper = Shopper(stage, number=1)
+        self.merchant = Merchant(stage, cart=self.shopper.cart, acts=0)
+
+    def crash_from_now_on(self) -> None:
+        self._fuse.lit = True
+
+    async def pay(self, card: str, after_s: float = _AFTERWARDS_S) -> Any:
+        got = await self.shopper._pay(card, self.stage.new_id())
+        await asyncio.sleep(after_s)
+        return got
+
+    async def intend(self, action: str, amount: int | None = None) -> None:
+        await self.merchant._intend(self.payment(), action, amount)
+        await asyncio.sleep(_AFTERWARDS_S)
+
+    async def put(self, kind: str, amount: int) -> None:
+        self.merchant._put(self.payment(), kind, amount)
+        await asyncio.sleep(_AFTERWARDS_S)
+
+    def payment(self) -> Any:
+        cart = self.stage.commercetools.act("GET", f"/carts/{self.shopper.cart}")
+        return self.stage.commercetools.act("GET", f"/payments/{cart['paymentInfo']['payments'][-1]['id']}")
+
+    @property
+    def total(self) -> int:
+        return self.shopper.total
+
+    def at_the_psp(self, method: str, *arguments: Any, **named: Any) -> Any:
+        house = self.stage.psp.house
+        done = getattr(house.world, method)(*arguments, **named, now=self.stage.recorder.now())
+        self.stage.psp.stir()
+        return done
+
+    @property
+    def psp_payment(self) -> Any:
+        return list(self.stage.psp.house.books.payments.values())[-1]
+
+
+Act: TypeAlias = "Callable[[Scene], Awaitable[None]]"
+
+
+async def _authorize(scene: Scene) -> None:
+    scene.crash_from_now_on()
+    await scene.pay("tok_approved")
+
+
+async def _declined(scene: Scene) -> None:
+    scene.crash_from_now_on()
+    await scene.pay("tok_declined")
+
+
+async def _complete(scene: Scene) -> None:
+    got = await scene.pay("tok_3ds")
+    payment = scene.at_the_psp("answer_challenge", scene.psp_payment.id, Decision.APPROVE)
+    scene.crash_from_now_on()
+    await scene.shopper._return(got.document, str(payment.result))
+    await asyncio.sleep(_AFTERWARDS_S)
+
+
+async def _give_up(scene: Scene) -> None:
+    """A challenge is left open, and another card taken."""
+    await scene.pay("tok_3ds", 5.0)
+    scene.crash_from_now_on()
+    await scene.pay("tok_approved")
+
+
+async def _webhook(scene: Scene) -> None:
+    await scene.pay("tok_pending")
+    scene.crash_from_now_on()
+    scene.at_the_psp("settle", scene.psp_payment.id, Decision.APPROVE)
+    await asyncio.sleep(_AFTERWARDS_S)
+
+
+async def _dispute(scene: Scene) -> None:
+    await scene.pay("tok_approved")
+    await scene.intend("capturePayment", scene.total)
+    scene.crash_from_now_on()
+    scene.at_the_psp("open_dispute", scene.psp_payment.id, amount=None, reason="fraudulent")
+    await asyncio.sleep(_AFTERWARDS_S)
+
+
+async def _come_back(scene: Scene) -> None:
+    """A challenge is passed in one tab while another card is taken in the other."""
+    got = await scene.pay("tok_3ds", 5.0)
+    payment = scene.at_the_psp("answer_challenge", scene.psp_payment.id, Decision.APPROVE)
+    scene.crash_from_now_on()
+
+    async def return_() -> None:
+        await asyncio.sleep(_MEANWHILE_S)
+        await scene.shopper._return(got.document, str(payment.result))
+
+    await asyncio.gather(scene.pay("tok_approved"), return_())
+
+
+async def _late_success(scene: Scene) -> None:
+    await scene.pay("tok_declined")
+    scene.crash_from_now_on()
+    scene.at_the_psp("settle", scene.psp_payment.id, Decision.APPROVE)
+    await asyncio.sleep(_AFTERWARDS_S)
+
+
+async def _old_failure(scene: Scene) -> None:
+    """The event of a decline comes once more, after the success that followed it."""
+    await _late_success(scene)
+    outbox = scene.stage.psp.house.outbox
+    failed = next(one for one in outbox.events.values() if one.type == "payment.failed")
+    outbox.resend(failed.id)
+    scene.stage.psp.stir()
+    await asyncio.sleep(_AFTERWARDS_S)
+
+
+async def _unknown_event(scene: Scene) -> None:
+    await scene.pay("tok_approved")
+    scene.crash_from_now_on()
+    outbox = scene.stage.psp.house.outbox
+    known = next(iter(outbox.events.values()))
+    outbox.publish(replace(known, id="evt_unheard_of", type="payment.exploded"))
+    scene.stage.psp.stir()
+    await asyncio.sleep(_AFTERWARDS_S)
+
+
+async def _two_refunds(scene: Scene) -> None:
+    """The first is still pending when the second comes."""
+    await scene.pay("tok_refund_pending")
+    await scene.intend("capturePayment", scene.total)
+    await scene.intend("refundPayment", scene.total)
+    scene.crash_from_now_on()
+    await scene.intend("refundPayment", scene.total)
+    scene.at_the_psp("settle_operation", OperationKind.REFUND, scene.psp_payment.operations[1].id)
+    await asyncio.sleep(_AFTERWARDS_S)
+
+
+def _modified(action: str, *, captured: int = 0, part: int | None = 1, by_hand: bool = False) -> Act:
+    """A modification of the whole amount, or of a part; after a capture of so many parts."""
+
+    async def act(scene: Scene) -> None:
+        await scene.pay("tok_approved")
+        if captured:
+            await scene.intend("capturePayment", scene.total // captured)
+        scene.crash_from_now_on()
+        amount = None if part is None else scene.total // part
+        await (scene.put(action, amount or scene.total) if by_hand else scene.intend(action, amount))
+
+    return act
+
+
+ACTS: Final[Mapping[str, Act]] = {
+    "authorize": _authorize,
+    "authorize, declined": _declined,
+    "complete": _complete,
+    "give up": _give_up,
+    "capture": _modified("capturePayment"),
+    "cancel": _modified("cancelPayment", part=None),
+    "reverse": _modified("reversePayment", captured=2, part=None),
+    "refund": _modified("refundPayment", captured=1, part=2),
+    "refund while another is pending": _two_refunds,
+    "come back to what was given up": _come_back,
+    "webhook": _webhook,
+    "a late success": _late_success,
+    "an old failure": _old_failure,
+    "an unknown event": _unknown_event,
+    "dispute": _dispute,
+    "a merchant's Charge": _modified("Charge", by_hand=True),
+    "a merchant's Refund": _modified("Refund", captured=1, part=2, by_hand=True),
+    "a merchant's CancelAuthorization": _modified("CancelAuthorization", by_hand=True),
+}
+
+
+def play(act: Act, crash_at: tuple[int, ...] = ()) -> tuple[History, int]:
+    """The history of an act with crashes at these steps, and the steps that were counted since the last of them."""
+    fuse = Fuse(crash_at=crash_at)
+    loop = SimulatedLoop()
+    recorder = Recorder(loop=loop)
+    take = Consumer.take
+
+    class Counted(Life):
+        """Asked once for each step."""
+
+        __slots__ = ()
+
+        @property
+        def dies_at(self) -> int:  # type: ignore[override]
+            return self.steps if fuse.burns(self) else 0
+
+        @dies_at.setter
+        def dies_at(self, _: int) -> None:
+            """Only the fuse says."""
+
+    async def taken(self: Consumer, delivery: Any) -> Any:
+        life = PROCESS.get()
+        name = life.id if life is not None and life.id.startswith("workers") else ""
+        if not name:
+            return await take(self, delivery)
+        fuse.in_hand[name] += 1
+        fate = await take(self, delivery)
+        fuse.in_hand[name] -= 1
+        return fate
+
+    try:
+        with patch.object(processes, "Life", Counted), patch.object(Consumer, "take", taken):
+            seed._listen(recorder)
+            asyncio.set_event_loop(loop)
+            return loop.run_until_complete(Drill(act, fuse, loop, recorder).play()), fuse.steps
+    finally:
+        asyncio.set_event_loop(None)
+        loop.bury()
+
+
+@dataclass(kw_only=True, slots=True)
+class Drilled:
+    """What crashing one operation gave."""
+
+    act: str
+    #: Steps of the operation where nothing crashes.
+    steps: int
+    runs: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+def drill(name: str, *, singles: int, doubles: int) -> Drilled:
+    """Crash one operation: at so many of its steps, and at so many pairs of steps, evenly chosen."""
+    with quiet():
+        return _drill(name, singles=singles, doubles=doubles)
+
+
+def _drill(name: str, *, singles: int, doubles: int) -> Drilled:
+    act = ACTS[name]
+    history, steps = play(act)
+    found = Drilled(act=name, steps=steps, runs=1)
+    found.wrong += [f"{name}, without a crash: {one}" for one in check(history)]
+    every = [(one,) for one in range(1, steps + 1)]
+    pairs = list(itertools.product(range(1, steps + 1), range(1, steps + 1)))
+    for crash_at in (*_evenly(every, singles), *_evenly(pairs, doubles)):
+        history, _ = play(act, crash_at)
+        found.runs += 1
+        found.wrong += [f"{name}, crashed at {crash_at}: {one}" for one in check(history)]
+        if not history.settled:
+            found.wrong.append(f"{name}, crashed at {crash_at}: did not come to rest")
+    return found
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing is collected, and nobody complains of frames that a crash left behind, until the end of the block."""
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    gc.disable()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+            gc.collect()
+    finally:
+        gc.enable()
+        sys.unraisablehook = hook
+
+
+def _evenly(every: list[Any], most: int) -> list[Any]:
+    if len(every) <= most:
+        return every
+    return [every[number * len(every) // most] for number in range(most)]
