@@ -96,19 +96,19 @@ def without_payment(facts: Sequence[Fact]) -> tuple[Disagreement, ...]:
 def hold_facts(payment: Payment, facts: Sequence[Fact], deadlines: Deadlines) -> Findings:
     """What the facts, which need not be all there are, say otherwise than the Payment."""
     found: list[Disagreement] = []
-    known: dict[str, None] = {}
+    known: set[str] = set()
     for fact in _newest([one for one in facts if one.reference is None or one.reference.payment_id == payment.id]):
-        exact = _exact(payment, fact, known)
+        exact = _exact(payment, fact)
         named = _named(payment, fact)
         transaction = exact or named
         if transaction is None:
             if fact.at < deadlines.settled:
                 found.append(_missing(fact, payment.id))
             continue
-        known[transaction.id] = None
+        known.add(transaction.id)
         if named is not None and named.amount != fact.amount and named.state is not State.FAILURE:
             # Also where the PSP's amount was noted beside it: the one that was asked for is still not explained.
-            known[named.id] = None
+            known.add(named.id)
             found.append(_both(Difference.AMOUNT, payment, named, fact))
         elif transaction.state is not fact.state and _has_rested(transaction, fact, deadlines):
             found.append(_both(Difference.STATE, payment, transaction, fact))
@@ -176,17 +176,14 @@ def _newest(facts: Sequence[Fact]) -> list[Fact]:
     return list(best.values())
 
 
-def _exact(payment: Payment, fact: Fact, taken: dict[str, None]) -> Transaction | None:
+def _exact(payment: Payment, fact: Fact) -> Transaction | None:
     """The transaction that bears the PSP's own name of the operation and its amount."""
-    name = fact.psp_reference or fact.payment_reference
+    name = fact.psp_reference
     return next(
         (
             one
             for one in payment.of_kind(fact.kind)
-            if name is not None
-            and one.id not in taken
-            and one.amount == fact.amount
-            and name in (one.interaction_id, one.interface_id)
+            if name is not None and one.amount == fact.amount and name in (one.interaction_id, one.interface_id)
         ),
         None,
     )

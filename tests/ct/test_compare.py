@@ -159,6 +159,12 @@ def test_two_operations_alike_are_two():
     ]
 
 
+def test_the_psps_own_name_counts_for_more_than_ours():
+    one, other = charge(), {**charge(name="cap_2"), "id": "u"}
+    mixed_up = [fact(), capture(), capture(name="cap_2", about="t")]
+    assert hold(authorized(one, other), mixed_up, RESTED) == ()
+
+
 def test_where_the_psp_has_no_names_for_operations_ours_and_amounts_tell_them_apart():
     one, other = charge(name="pay_1"), {**charge(name="pay_1", amount=500), "id": "u"}
     facts = [
@@ -207,6 +213,7 @@ def test_a_transaction_without_a_time_is_old():
         ("Charge", None, True),
         ("Refund", None, True),
         ("CancelAuthorization", None, True),
+        ("Authorization", "c2", True),
         ("Authorization", None, False),
         ("Chargeback", None, False),
     ],
