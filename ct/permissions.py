@@ -20,7 +20,14 @@ NEEDED: Final[tuple[tuple[str, ...], ...]] = (
 _ALL: Final = "manage_project"
 
 
-async def scopes_missing(tokens: Tokens, project_key: str) -> tuple[str, ...]:
-    """Scopes that the API client still has to be given for the whole project. Raises as `Tokens.get` does."""
+#: What storing payment methods needs besides.
+STORING: Final = ("manage_payment_methods",)
+
+
+async def scopes_missing(tokens: Tokens, project_key: str, also: tuple[tuple[str, ...], ...] = ()) -> tuple[str, ...]:
+    """Scopes that the API client still has to be given for the whole project. Raises as `Tokens.get` does.
+
+    `also`: rows like those of `NEEDED`, for what this merchant offers.
+    """
     granted = {scope.partition(":")[0] for scope in await tokens.scopes() if scope.partition(":")[2] == project_key}
-    return tuple(row[0] for row in NEEDED if granted.isdisjoint({*row, _ALL}))
+    return tuple(row[0] for row in (*NEEDED, *also) if granted.isdisjoint({*row, _ALL}))

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ct.errors import CommercetoolsError, UnavailableError
-from ct.permissions import scopes_missing
+from ct.fields import CARD_TYPE
+from ct.permissions import STORING, scopes_missing
 from ct.readiness import types_missing
 
 if TYPE_CHECKING:
@@ -48,19 +49,25 @@ def results_check(results: Consumption) -> Check:
     return check
 
 
-def status_checks(client: Commercetools, tokens: Tokens, project_key: str) -> Mapping[str, Check]:
-    """What the connector's status looks at in commercetools, anew each time; an outage is told as one."""
+def status_checks(
+    client: Commercetools, tokens: Tokens, project_key: str, also: Sequence[CustomType] = ()
+) -> Mapping[str, Check]:
+    """What the connector's status looks at in commercetools, anew each time; an outage is told as one.
+
+    `also`: types beyond those of every payment, with the scopes that they stand for.
+    """
+    scopes = (STORING,) if CARD_TYPE in also else ()
 
     async def permissions() -> str | None:
         try:
-            missing = await scopes_missing(tokens, project_key)
+            missing = await scopes_missing(tokens, project_key, scopes)
         except CommercetoolsError as error:
             return str(error)
         return f"give the API client {', '.join(missing)}" if missing else None
 
     async def types() -> str | None:
         try:
-            return _set_up(await types_missing(client))
+            return _set_up(await types_missing(client, also))
         except CommercetoolsError as error:
             return str(error)
 

@@ -120,7 +120,7 @@ def worker(
     name: Annotated[
         str,
         typer.Argument(
-            help="authorize, capture, cancel, refund, webhook, commercetools, dead-letters, reconcile, or all"
+            help="authorize, capture, cancel, refund, methods, webhook, commercetools, dead-letters, reconcile, or all"
         ),
     ],
 ) -> None:

@@ -116,7 +116,7 @@ async def open_ingress(settings: IngressSettings, seams: Seams | None = None) ->
                 merchant_return_url=web_settings.merchant_return_url,
                 allowed_origins=origins,
                 version=version("ctpay"),
-                status_checks=status_checks(outside.client, outside.tokens, ct.project_key),
+                status_checks=status_checks(outside.client, outside.tokens, ct.project_key, _types_also(web_settings)),
                 checks={
                     "types": TypesCheck(outside.client, _types_also(web_settings)).check,
                     "results": results_check(results),
