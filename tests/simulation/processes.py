@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import marshal
 import random
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,6 +27,7 @@ from enabler import routes as enabler_routes
 from handlers import openapi
 from handlers.serving import make_runner
 from psp.sandbox.settings import SandboxSettings
+from sandbox.commercetools import documents
 from workers.reconcile_lists import Job, Place, Repair, compare
 from workers.runtime import WORKERS
 
@@ -92,6 +94,8 @@ def share() -> None:
         return known[server_url]
 
     openapi.document = remembered
+    # JSON, as before, and much faster.
+    documents._clone = lambda value: marshal.loads(marshal.dumps(value))  # our own bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
