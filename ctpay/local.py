@@ -62,4 +62,7 @@ def environment(ports: Ports, surroundings: Mapping[str, str]) -> dict[str, str]
         "PUBLIC_URL": f"http://{HOST}:{ports.ingress}",
         "BIND_ADDRESS": HOST,
         "ALLOWED_ORIGINS": ",".join(shops),
+        # Everything that a shop can offer.
+        "STORED_PAYMENT_METHODS_ENABLED": "true",
+        "ON_ACCOUNT_METHODS": "invoice,purchaseorder",
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from handlers import callers
+from handlers import callers, headers
 from handlers.answers import Answer
 from handlers.dependencies import Dependencies
 from handlers.means import methods_of
@@ -12,14 +12,19 @@ from handlers.shapes import Component, ComponentsReply, ConfigurationReply, Drop
 
 
 async def show(dependencies: Dependencies, request: web.Request) -> Answer:
-    """GET /operations/config: the contract's fields, the PSP's public ones, and the session's methods."""
+    """GET /operations/config: the contract's fields, the PSP's public ones, and the session's methods.
+
+    Stored methods are enabled for customers alone: a guest must not be asked to have one stored.
+    """
     session = await callers.session(dependencies, request)
-    reads = dependencies.reads
+    reads, stored = dependencies.reads, dependencies.stored
+    correlation_id = headers.correlation_id(request)
+    customer = None if stored is None else await stored.customer(cart_id=session.cart_id, correlation_id=correlation_id)
     body = ConfigurationReply(
         **reads.client_configuration(),
         psp=reads.name,
         payment_methods=sorted(methods_of(dependencies, session)),
-        stored_payment_methods_config=StoredMethodsConfig(is_enabled=dependencies.stored is not None),
+        stored_payment_methods_config=StoredMethodsConfig(is_enabled=customer is not None),
     )
     return Answer(status=200, body=body)
 

@@ -31,8 +31,10 @@ ITEMS: Final[Mapping[str, Item]] = {
 }
 
 
-def cart_draft(quantities: Mapping[str, int], *, anonymous_id: str) -> dict[str, object]:
-    """A commercetools CartDraft. Raises CartError."""
+def cart_draft(
+    quantities: Mapping[str, int], *, anonymous_id: str, customer_id: str | None = None
+) -> dict[str, object]:
+    """A commercetools CartDraft, of the customer if there is one. Raises CartError."""
     unknown = quantities.keys() - ITEMS.keys()
     if unknown or any(not 0 <= quantity <= QUANTITY_MAX for quantity in quantities.values()):
         raise CartError(f"Choose from 0 to {QUANTITY_MAX} of each of: {', '.join(ITEMS)}.")
@@ -41,7 +43,7 @@ def cart_draft(quantities: Mapping[str, int], *, anonymous_id: str) -> dict[str,
     return {
         "currency": CURRENCY,
         "country": "DE",
-        "anonymousId": anonymous_id,
+        **({"anonymousId": anonymous_id} if customer_id is None else {"customerId": customer_id}),
         # Prices are what they are: no tax is worked out in a sandbox.
         "taxMode": "Disabled",
         "customLineItems": [

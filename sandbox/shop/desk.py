@@ -15,6 +15,8 @@ from sandbox.shop.catalogue import CURRENCY, ITEMS, CartError, cart_draft
 from sandbox.shop.history import History
 from sandbox.shop.merchant import Json, Merchant, UpstreamError
 
+#: Who may shop here with a name. Nobody logs in: it is a demo.
+CUSTOMERS: Final = ("ada", "grace")
 #: Payments whose history is kept; the one that nobody has looked at for longest goes first.
 HISTORIES_KEPT: Final = 500
 
@@ -59,7 +61,7 @@ class Desk:
     def session_metadata(self) -> dict[str, object]:
         """What a checkout session of this shop says besides its cart."""
         return {
-            "allowedPaymentMethods": ["card"],
+            "allowedPaymentMethods": ["card", "invoice", "purchaseorder"],
             "processorUrl": self.processor_url,
             "merchantReturnUrl": f"{self.url}/thanks",
         }
@@ -121,10 +123,16 @@ async def show_shop(request: web.Request) -> web.Response:
 async def start_checkout(request: web.Request) -> web.Response:
     """A cart and a session for it."""
     desk = request.app[DESK]
-    quantities = (await _body(request)).get("quantities")
+    body = await _body(request)
+    quantities, customer = body.get("quantities"), body.get("customer")
     if not isinstance(quantities, dict) or not all(type(each) is int for each in quantities.values()):
         raise AskedWrongError("Send `quantities`: a number for each item.")
-    cart = await desk.merchant.create_cart(cart_draft(quantities, anonymous_id=desk.new_id()))
+    if customer is not None and customer not in CUSTOMERS:
+        raise AskedWrongError(f"Send `customer`: one of {', '.join(CUSTOMERS)}, or none for a guest.")
+    draft = cart_draft(
+        quantities, anonymous_id=desk.new_id(), customer_id=customer if isinstance(customer, str) else None
+    )
+    cart = await desk.merchant.create_cart(draft)
     session = await desk.merchant.create_session(str(cart["id"]), desk.session_metadata())
     body = {"cartId": cart["id"], "sessionId": session["id"], "total": cart.get("totalPrice")}
     return web.json_response(body, status=201)

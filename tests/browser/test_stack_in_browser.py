@@ -58,9 +58,10 @@ class Checkout:
 async def checkout(shop, open_tab):
     """Opens the example page on a new cart."""
 
-    async def open_(**options) -> Checkout:
+    async def open_(*, customer=None, **options) -> Checkout:
         page = await open_tab("about:blank", **options)
-        reply = await page.request.post(f"{shop}/api/checkouts", data={"quantities": {"mug": 2}})
+        asked = {"quantities": {"mug": 2}} | ({"customer": customer} if customer else {})
+        reply = await page.request.post(f"{shop}/api/checkouts", data=asked)
         made = await reply.json()
         found = Checkout(shop=shop, page=page, cart=made["cartId"], session=made["sessionId"])
         await page.goto(found.url)
@@ -292,6 +293,65 @@ async def test_an_express_checkout_pays_for_the_cart_that_its_press_made(checkou
     assert await results(one.page) == [
         {"isSuccess": True, "paymentReference": payment["id"], "method": {"type": "wallet"}}
     ]
+
+
+async def test_a_card_that_was_stored_with_consent_pays_again_and_can_be_forgotten(checkout, card):
+    first = await checkout(customer="ada")
+    await card(first.page, APPROVED)
+    await first.page.get_by_role("checkbox", name="Save this card").check()
+    await pay_button(first.page).click()
+    await expect(approved(first.page)).to_be_visible()
+    listed = "enabler.getStoredPaymentMethods({}).then((found) => found.storedPaymentMethods.length)"
+    again = await checkout(customer="ada")
+
+    async def stored():
+        # It is put on the customer's list after the payment.
+        await again.page.goto(again.url)
+        return await again.page.evaluate(listed) == 1
+
+    await eventually(stored, within_s=PATIENCE_S, every_s=0.5)
+    replies = []
+
+    async def read(route):
+        reply = await route.fetch()
+        replies.append(await reply.text())
+        await route.fulfill(response=reply)
+
+    await again.page.route("**/stored-payment-methods", read)
+    await again.page.goto(again.url)
+    await expect(again.page.get_by_role("radio", name="Visa •••• 4242")).to_be_checked()
+    await pay_button(again.page).click()
+    await expect(approved(again.page)).to_be_visible()
+    assert await again.authorizations() == ["Success"]
+    # What stands for money stays at the server.
+    assert "tok" not in "".join(replies).lower()
+    last = await checkout(customer="ada")
+    await last.page.evaluate("""(async () => {
+      const { storedPaymentMethods: [{ id }] } = await enabler.getStoredPaymentMethods({});
+      await (await enabler.createStoredPaymentMethodBuilder("card")).build({ id, brands: [] }).remove();
+    })()""")
+    await last.page.goto(last.url)
+    await expect(pay_button(last.page)).to_be_enabled()
+    assert await last.page.evaluate(listed) == 0
+
+
+async def test_another_customer_sees_nothing_of_it(checkout):
+    one = await checkout(customer="grace")
+    assert await one.page.evaluate("enabler.getStoredPaymentMethods({})") == {"storedPaymentMethods": []}
+
+
+async def test_a_guest_is_not_asked_to_have_a_card_stored_and_may_promise_to_pay(checkout):
+    one = await checkout()
+    assert await one.page.evaluate("enabler.isStoredPaymentMethodsEnabled()") is False
+    await expect(one.page.get_by_role("checkbox")).to_have_count(0)
+    await one.page.get_by_role("radio", name="Purchase order").check()
+    await one.page.get_by_label("Purchase order number").fill("PO-2026-7")
+    await pay_button(one.page).click()
+    (result,) = await results(one.page)
+    assert result["isSuccess"] is True
+    (payment,) = await one.payments()
+    assert payment["id"] == result["paymentReference"]
+    assert "PO-2026-7" in str(payment)
 
 
 async def test_a_shopper_who_never_comes_back_from_the_bank_has_paid_all_the_same(left_behind):

@@ -70,13 +70,34 @@ async def test_a_checkout_makes_a_cart_and_a_session_that_names_the_connector():
         assert json.loads(session.body) == {
             "cart": {"cartRef": {"id": "cart-1"}},
             "metadata": {
-                "allowedPaymentMethods": ["card"],
+                "allowedPaymentMethods": ["card", "invoice", "purchaseorder"],
                 "processorUrl": outside.url,
                 "merchantReturnUrl": f"{running.url}/thanks",
             },
         }
         (token,) = outside.of("/oauth/token")
         assert parse_qs(token.body)["grant_type"] == ["client_credentials"]
+
+
+@pytest.mark.parametrize(
+    ("customer", "owner", "wanted"), [(None, "anonymousId", "anonymous-1"), ("ada", "customerId", "ada")]
+)
+async def test_a_cart_is_a_customers_or_a_guests(*, customer, owner, wanted):
+    async with open_shop() as (outside, client, _):
+        outside.on("/project/carts", says({"id": "cart-1", "totalPrice": EURO}, status=201))
+        outside.on("/project/sessions", says({"id": "session-1"}, status=201))
+        status, _ = await ask(client, "POST", "/api/checkouts", ALL_OF_IT | {"customer": customer})
+        (cart,) = outside.of("/project/carts")
+        found = json.loads(cart.body)
+        assert (status, found[owner]) == (201, wanted)
+        assert len({"anonymousId", "customerId"} & found.keys()) == 1
+
+
+async def test_nobody_shops_as_somebody_unknown():
+    async with open_shop() as (outside, client, _):
+        status, body = await ask(client, "POST", "/api/checkouts", ALL_OF_IT | {"customer": "eve"})
+        assert (status, outside.of("/project/carts")) == (400, [])
+        assert "ada" in body["message"]
 
 
 @pytest.mark.parametrize(

@@ -44,9 +44,10 @@ async function checkout() {
   byId("checkout").disabled = true;
   say("");
   try {
-    const started = await post("/checkouts", { quantities });
+    const started = await post("/checkouts", { quantities, customer: byId("customer").value || null });
     for (const button of document.querySelectorAll(".step")) button.disabled = true;
     byId("before").hidden = true;
+    byId("customer").disabled = true;
     byId("checkout").hidden = true;
     byId("restart").hidden = false;
     byId("cards").hidden = false;
