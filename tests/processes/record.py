@@ -7,15 +7,16 @@ this is enough for.
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 from simulation.invariants import INVARIANTS
-from simulation.logs import MERCHANT, Call, Effect, Fate, History, Peer, Rules, Version, Wrote
+from simulation.logs import MERCHANT, PSP, Call, Effect, Exchange, Fate, Genuine, History, Peer, Rules, Version, Wrote
 from simulation.reading import Reading
 
 #: S1-S3, S9: money. S4: reserved before it is asked. S6, S7: states only rise, nothing twice. L1: both sides agree.
-#: M1: the shopper pays once.
-JUDGED = ("S1", "S2", "S3", "S4", "S6", "S7", "S9", "L1", "M1")
+#: L3: every webhook that was answered 200 is on the Payment. M1: the shopper pays once.
+JUDGED = ("S1", "S2", "S3", "S4", "S6", "S7", "S9", "L1", "L3", "M1")
 
 #: What is known of a run of real processes; no invariant of `JUDGED` asks for the rest.
 _RULES = {
@@ -31,7 +32,7 @@ _RULES = {
     "webhook_tolerance": timedelta(minutes=5),
 }
 #: In the order in which they happen where the clocks, which count in milliseconds, cannot tell.
-_CARTS, _PAYMENTS, _CALLS, _EFFECTS = range(4)
+_CARTS, _PAYMENTS, _CALLS, _EFFECTS, _WEBHOOKS = range(5)
 
 
 async def judge(stack, purchases):
@@ -56,9 +57,10 @@ async def _record(stack, purchases):
         *((_when(one["lastModifiedAt"]), _PAYMENTS, _version, one) for versions in histories for one in versions),
         *((_when(one["at"]), _CALLS, _call, one) for one in asked),
         *((_when(one["at"]), _EFFECTS, _effect, one) for one in effects),
+        *((_when(at), _WEBHOOKS, _webhook, event) for at, event in await _accepted(stack, payments)),
     ]
     happened.sort(key=lambda one: one[:2])
-    found = {rank: [] for rank in (_CARTS, _PAYMENTS, _CALLS, _EFFECTS)}
+    found = {rank: [] for rank in (_CARTS, _PAYMENTS, _CALLS, _EFFECTS, _WEBHOOKS)}
     for n, (at, rank, make, one) in enumerate(happened):
         found[rank].append(make(n, at, one))
     first, last = happened[0][0], happened[-1][0]
@@ -71,7 +73,7 @@ async def _record(stack, purchases):
         payments=tuple(found[_PAYMENTS]),
         carts=tuple(found[_CARTS]),
         bus=(),
-        exchanges=(),
+        exchanges=tuple(found[_WEBHOOKS]),
         lines=(),
         faults=(),
         crashes=(),
@@ -90,6 +92,18 @@ async def _record(stack, purchases):
         ended_at=last,
         settled=True,
     )
+
+
+async def _accepted(stack, payments):
+    """The PSP's events about these Payments that the ingress has answered 200, and when."""
+    found = await stack.psp_control("GET", "/events")
+    accepted = {one["event"]: one["at"] for one in found["attempts"] if one["status"] == 200}
+    return [
+        (accepted[one["id"]], one)
+        for one in found["data"]
+        if one["id"] in accepted
+        and (one["data"].get("payment_metadata") or one["data"]["metadata"]).get("payment_id") in payments
+    ]
 
 
 def _when(text):
@@ -120,3 +134,10 @@ def _call(n, at, entry):
 
 def _effect(n, at, entry):
     return Effect(n=n, at=at, **{name: entry[name] for name in entry if name != "at"})
+
+
+def _webhook(n, at, event):
+    return Exchange(
+        n=n, at=at, actor=PSP, process="", method="POST", path="/webhooks/sandbox", headers={}, key=None,
+        body=json.dumps(event).encode(), status=200, answer=None, done_n=n, done_at=at, genuine=Genuine.YES,
+    )  # fmt: skip

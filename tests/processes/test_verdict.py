@@ -66,6 +66,10 @@ def operation(name, transaction, amount, second):
     }  # fmt: skip
 
 
+def event(name, data):
+    return {"id": name, "type": "capture.succeeded", "created": at(7), "data": data}
+
+
 @pytest.fixture
 def left():
     """What an authorization and a capture leave behind when all goes well."""
@@ -96,6 +100,10 @@ def left():
         },
         lines=[{"process": "capture", "event": "message.done", "topic": "capture", "message_id": "1"}],
         strays=[],
+        events={
+            "data": [event("evt_1", operation("cap_1", CHARGE, 1000, 7))],
+            "attempts": [{"event": "evt_1", "type": "capture.succeeded", "at": at(8), "status": 200}],
+        },
     )  # fmt: skip
 
 
@@ -116,6 +124,7 @@ async def verdict(left):
         psp_requests=gives(left.requests),
         psp_payment=gives(left.psp),
         cart=gives(left.cart),
+        psp_control=gives(left.events),
     )
     purchase = Purchase(stack=stack, name="one", cart=CART, ends={PAYMENT: []})
     return {one.split(":")[0] for one in await everything_wrong(stack, [purchase], since=0)}
@@ -147,6 +156,11 @@ def made_up(left):
     left.psp["captures"].clear()
 
 
+def unheard(left):
+    left.events["data"].append(event("evt_2", operation("cap_9", "transaction-9", 500, 7)))
+    left.events["attempts"].append({"event": "evt_2", "type": "", "at": at(9), "status": 200})
+
+
 def too_dear(left):
     left.cart["totalPrice"]["centAmount"] = 4100
 
@@ -171,6 +185,7 @@ def printed(left):
         (fallen, "S6"),
         (forgotten, "L1"),
         (made_up, "L1"),
+        (unheard, "L3"),
         (too_dear, "M1"),
         (buried, "capture said"),
         (told, "a log line tells a secret"),
