@@ -171,7 +171,7 @@ class Shopper:
             return None
         return await stage.street.ask(self.name, "GET", f"/payments/{operation}", headers=self._headers)
 
-    async def _challenged(self, got: Got | None) -> Got | None:
+    async def _challenged(self, got: Got | None) -> Got | None:  # noqa: PLR0911 # each way ends by itself
         """The open challenge: passed, failed, left open, or answered late."""
         stage, dice = self._stage, self._stage.dice
         document = (got.document if got is not None else None) or {}

@@ -173,7 +173,7 @@ class Travel(MemoryBus):
     def _note(self, happening: Noted, topic: Topic, held: Held) -> None:
         self._write(Happening(happening.value), topic, held.message_id, held.data, held.attributes, held.attempt)
 
-    def _write(
+    def _write(  # noqa: PLR0917 # one call for each kind of entry, in the order of the entry's fields
         self,
         happening: Happening,
         topic: Topic,

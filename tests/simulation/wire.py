@@ -262,7 +262,12 @@ class Connector(aiohttp.BaseConnector):
         super().__init__(limit=0, limit_per_host=limit_per_host, keepalive_timeout=3600)
         self._wire = wire
 
-    async def _create_connection(self, req: ClientRequest, traces: Any, timeout: ClientTimeout) -> ResponseHandler:
+    async def _create_connection(
+        self,
+        req: ClientRequest,
+        traces: Any,
+        timeout: ClientTimeout,  # noqa: ASYNC109 # aiohttp's own signature
+    ) -> ResponseHandler:
         life = PROCESS.get()
         assert life is not None, "only processes connect"
         protocol: ResponseHandler = self._factory()
