@@ -198,6 +198,42 @@ async def _old_failure(scene: Scene) -> None:
     await asyncio.sleep(_AFTERWARDS_S)
 
 
+async def _told_twice(scene: Scene) -> None:
+    """The same dispute is told once more."""
+    await _dispute(scene)
+    outbox = scene.stage.psp.house.outbox
+    outbox.resend(next(one.id for one in outbox.events.values() if one.type == "dispute.opened"))
+    scene.stage.psp.stir()
+    await asyncio.sleep(_AFTERWARDS_S)
+
+
+async def _paid_already(scene: Scene) -> None:
+    """The cart is paid, and the shopper pays again."""
+    await scene.pay("tok_approved")
+    scene.crash_from_now_on()
+    await scene.pay("tok_approved")
+
+
+async def _captured_too_late(scene: Scene) -> None:
+    await scene.pay("tok_approved")
+    await scene.intend("cancelPayment")
+    scene.crash_from_now_on()
+    await scene.intend("capturePayment", scene.total)
+
+
+async def _two_captures(scene: Scene) -> None:
+    """At the same moment, and too much together."""
+    await scene.pay("tok_approved")
+    scene.crash_from_now_on()
+    await asyncio.gather(*(scene.intend("capturePayment", scene.total) for _ in range(2)))
+
+
+async def _server_error(scene: Scene) -> None:
+    """The money is held, and the answer is a server error, however often it is asked under the key."""
+    scene.crash_from_now_on()
+    await scene.pay("tok_error_after")
+
+
 async def _unknown_event(scene: Scene) -> None:
     await scene.pay("tok_approved")
     scene.crash_from_now_on()
@@ -236,9 +272,13 @@ def _modified(action: str, *, captured: int = 0, part: int | None = 1, by_hand: 
 ACTS: Final[Mapping[str, Act]] = {
     "authorize": _authorize,
     "authorize, declined": _declined,
+    "authorize, a server error after the effect": _server_error,
+    "pay for what is paid": _paid_already,
     "complete": _complete,
     "give up": _give_up,
     "capture": _modified("capturePayment"),
+    "two captures at once": _two_captures,
+    "capture after the cancel": _captured_too_late,
     "cancel": _modified("cancelPayment", part=None),
     "reverse": _modified("reversePayment", captured=2, part=None),
     "refund": _modified("refundPayment", captured=1, part=2),
@@ -249,6 +289,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "an old failure": _old_failure,
     "an unknown event": _unknown_event,
     "dispute": _dispute,
+    "a dispute told twice": _told_twice,
     "a merchant's Charge": _modified("Charge", by_hand=True),
     "a merchant's Refund": _modified("Refund", captured=1, part=2, by_hand=True),
     "a merchant's CancelAuthorization": _modified("CancelAuthorization", by_hand=True),

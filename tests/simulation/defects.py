@@ -407,19 +407,24 @@ _ALL: Final = (
 #: Name -> defect.
 DEFECTS: Final[Mapping[str, Defect]] = {one.name: one for one in _ALL}
 
-#: Defect -> the operation of `simulation.crashes` that meets it without any luck; the others are for seeds.
-BY_ACT: Final[Mapping[str, str]] = {
-    "no-key": "capture",
-    "check-then-call": "capture",
-    "last-write-wins": "an old failure",
-    "failure-overwrites-success": "an old failure",
-    "late-success-ignored": "a late success",
-    "unknown-webhook-dropped": "an unknown event",
-    "dead-letter-forgotten": "an unknown event",
-    "merchants-refund-overlooked": "a merchant's Refund",
-    "pending-refunds-ignored": "refund while another is pending",
-    "superseded-completed": "come back to what was given up",
-    "superseded-kept": "come back to what was given up",
-    "secret-written-down": "authorize",
-    "ack-first": "authorize",
+#: Defect -> the operation of `simulation.crashes` that meets it without any luck, and the steps at which the workers
+#: crash in it. The others are for seeds.
+BY_ACT: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
+    "no-key": ("capture", ()),
+    "check-then-call": ("capture", ()),
+    "reservation-not-resumed": ("capture", (4,)),
+    "cancel-not-minded": ("capture after the cancel", ()),
+    "pending-refunds-ignored": ("refund while another is pending", ()),
+    "merchants-refund-overlooked": ("a merchant's Refund", ()),
+    "cart-not-weighed": ("pay for what is paid", ()),
+    "secret-written-down": ("authorize", ()),
+    "ack-first": ("authorize", ()),
+    "superseded-completed": ("come back to what was given up", ()),
+    "superseded-kept": ("come back to what was given up", ()),
+    "last-write-wins": ("an old failure", ()),
+    "failure-overwrites-success": ("an old failure", ()),
+    "late-success-ignored": ("a late success", ()),
+    "added-again": ("a dispute told twice", ()),
+    "unknown-webhook-dropped": ("an unknown event", ()),
+    "dead-letter-forgotten": ("an unknown event", ()),
 }

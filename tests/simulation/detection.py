@@ -26,6 +26,8 @@ from simulation.seed import run
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from simulation.logs import History
+
 #: One in a thousand is missed.
 _MISSED: Final = 0.001
 #: Seconds of CPU: some defects keep a run busy for ever, and that is noticed too.
@@ -66,7 +68,7 @@ def catches(name: str, seed: int | None) -> list[str]:
         before = signal.signal(signal.SIGVTALRM, _endless)
         signal.setitimer(signal.ITIMER_VIRTUAL, _RUN_S)
         try:
-            history = play(ACTS[BY_ACT[name]])[0] if seed is None else run(seed)
+            history = _history_of_act(name) if seed is None else run(seed)
             return sorted({one.name for one in check(history)})
         except EndlessError:
             return ["endless"]
@@ -74,6 +76,11 @@ def catches(name: str, seed: int | None) -> list[str]:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             signal.signal(signal.SIGVTALRM, before)
             asyncio.set_event_loop(None)
+
+
+def _history_of_act(name: str) -> History:
+    act, crash_at = BY_ACT[name]
+    return play(ACTS[act], crash_at)[0]
 
 
 def _endless(*_: object) -> None:
@@ -143,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             names = " ".join(name for name, _ in one.invariants.most_common(4))
             needed = "never caught" if one.needed is None else str(one.needed)
             what = DEFECTS[one.name].what
-            act = BY_ACT.get(one.name, "")
+            act = BY_ACT.get(one.name, ("",))[0]
             table.add_row(one.name, what, str(one.seeds), f"{100 * one.rate:.1f} %", needed, names, act)
         out.print(table)
     processes.share()
