@@ -83,7 +83,7 @@ async def test_after_a_restart_it_knows_its_ledger_its_keys_and_the_events_it_st
     async with aiohttp.ClientSession() as session:
         for _ in range(2):
             process = await start(*memory)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(25):
                 ready = json.loads(await process.stdout.readline())
             async with session.post(f"{ready['url']}/v1/payments", json=body, headers=headers) as response:
                 payment = await response.json()
@@ -93,7 +93,7 @@ async def test_after_a_restart_it_knows_its_ledger_its_keys_and_the_events_it_st
                 async with session.get(f"{ready['url']}/__control/{what}") as response:
                     told.append(await response.json())
             process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(25):
                 _, errors = await process.communicate()
             assert (process.returncode, errors) == (0, b"")
             found.append((payment, replayed, *told))
