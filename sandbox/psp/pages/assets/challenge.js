@@ -40,3 +40,5 @@ document.querySelectorAll(".money").forEach((element) => {
 if (state === "closed") lock("This payment can no longer be confirmed. Please go back to the shop.");
 document.getElementById("approve").addEventListener("click", () => decide("approve"));
 document.getElementById("refuse").addEventListener("click", () => decide("refuse"));
+// Before this line nobody would have heard a click.
+if (state !== "closed") buttons.forEach((button) => { button.disabled = false; });
