@@ -247,6 +247,16 @@ def paid_again_after_the_cancel():
     return second_payment(cancelled())
 
 
+def paid_again_before_the_refund_failed_late():
+    """A bank undoes a refund after the shopper has paid again: nobody's fault here."""
+    book = second_payment(refund(usual(), 4200))
+    undone = operation_json("refund", "failed", "ref", 4200, "R", succeeded_at="2026-03-01T12:00:00Z")
+    book.psp["pay"]["refunds"], book.psp["pay"]["amount_refunded"] = [undone], 0
+    book.webhook("w1", {"id": "evt", "type": "refund.failed", "data": undone}).deliver("w1")
+    mark = {"custom": {"fields": {"ctpayCommandId": "ask-R", "ctpayReversed": True}}}
+    return book.put("P", {"id": "R", "state": "Failure"} | mark, note="fact evt R").ack("w1")
+
+
 def held_for_no_cart():
     book = commanded(Book()).put("P", row("A", "Authorization", command="pay-1"))
     return settle(authorize_call(book)).ack("m1")
@@ -309,7 +319,10 @@ CASES = {
     "S12": ((repeated_under_its_key, another_token), (no_key, long_key, two_keys, another_body)),
     "S13": ((sent_just_in_time,), (sent_too_late, sent_later_than_was_promised, repeated_too_late)),
     "S14": ((usual,), (asked_for_less, asked_in_another_currency, commanded_otherwise)),
-    "M1": ((usual, paid_in_two_parts, paid_again_after_the_cancel), (paid_twice, held_for_no_cart)),
+    "M1": (
+        (usual, paid_in_two_parts, paid_again_after_the_cancel, paid_again_before_the_refund_failed_late),
+        (paid_twice, held_for_no_cart),
+    ),
     "M2": ((usual, paid_in_two_parts), (asked_before_it_was_on_the_cart, paid_twice)),
     "M3": ((completed, given_up_while_it_is_completed), (completed_although_given_up,)),
 }

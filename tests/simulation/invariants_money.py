@@ -111,7 +111,8 @@ def s14_one_amount_everywhere(reading: Reading) -> Iterator[Violation]:
 def m1_paid_once(reading: Reading) -> Iterator[Violation]:
     """When all is at rest, the payments of one cart hold and have taken no more than the cart ever cost.
 
-    The promise itself. Attempts that the PSP refuses to give back, and of which the logs tell a person, are left out.
+    The promise itself. Attempts that the PSP refuses to give back, and of which the logs tell a person, are left out;
+    and what was given back once stays so here, even if a bank undid it after the shopper had paid again.
     """
     given_to_people = {
         str(one.fields.get("payment_id"))
@@ -128,8 +129,7 @@ def m1_paid_once(reading: Reading) -> Iterator[Violation]:
     whose: dict[str, list[str]] = defaultdict(list)
     for name, payment in reading.history.psp_payments.items():
         ours = payment["metadata"].get("payment_id", "")
-        money = payment["amount_captured"] - payment["amount_refunded"] - payment["amount_disputed"]
-        money += payment["amount_capturable"]
+        money = max(payment["amount_captured"] - _once_given_back(payment), 0) + payment["amount_capturable"]
         if money <= 0 or name in reading.history.strangers or ours in given_to_people:
             continue
         cart = cart_of.get(ours)
@@ -143,6 +143,12 @@ def m1_paid_once(reading: Reading) -> Iterator[Violation]:
             yield Violation(
                 name="M1", text=f"cart {cart} cost {cost[cart]}, and {money} is held: {', '.join(whose[cart])}"
             )
+
+
+def _once_given_back(payment: Mapping[str, Any]) -> int:
+    """By refunds that succeeded or may, and by disputes, whatever became of them later."""
+    refunds = (one for one in payment["refunds"] if one["status"] != "failed" or one["succeeded_at"] is not None)
+    return sum(one["amount"] for one in (*refunds, *payment["disputes"]))
 
 
 def m2_weighed_before_it_is_asked(reading: Reading) -> Iterator[Violation]:
@@ -226,7 +232,9 @@ def _covers(document: Mapping[str, Any] | None) -> int:
     if document is None:
         return 0
     log = log_of(document)
-    ours = [one for one in document["transactions"] if one["type"] == "Authorization"]
+    found = [one for one in document["transactions"] if one["type"] == "Authorization"]
+    # Beside our own, one of another amount that the PSP told of holds nothing.
+    ours = [one for one in found if "ctpayCommandId" in fields_of(one)][:1] or found
     held = _sum(
         one
         for one in ours
