@@ -378,7 +378,9 @@ def quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-            gc.collect()
+            # What is collected may leave something behind that has to be, too.
+            for _ in range(4):
+                gc.collect()
     finally:
         gc.enable()
         sys.unraisablehook = hook
