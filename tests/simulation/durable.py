@@ -88,7 +88,12 @@ def _missing_work(reading: Reading, message: Message, n: int) -> str | None:
             continue
         if state in (None, "Initial"):
             return f"{trail} is still {state or 'not there'}"
-        heard = [one for one in reading.told_of.get(trail.id, ()) if one.n < n and not one.how.startswith("webhook")]
+        # What was answered to another operation's request is that one's message's to write down.
+        heard = [
+            one
+            for one in reading.told_of.get(trail.id, ())
+            if one.n < n and not one.how.startswith("webhook") and one.key in (None, trail.id)
+        ]
         for one in heard:
             if one.row.transaction == trail.id and not reflects(reading, trail.payment_id, one.row, n):
                 return f"the PSP told {one.row} ({one.how}), and {trail} was never more than {state}"
