@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from bus.port import DONE, Ending, ignored
+from bus.port import DONE, Cause, Ending, again, ignored
 from ct.admission import Admitted, Answered, KeyReused, NothingToDo, Refused, Request, admit
 from ct.errors import NotFoundError
 from ct.judge import charge_to_refund
@@ -45,6 +45,9 @@ async def modify(work: Work, command: Modification, kind: Kind | None) -> Ending
     )
     if isinstance(admission, Admitted):
         return await _carry_out(work, command, payment, admission)
+    if command.transaction_id is not None and payment.transaction(command.transaction_id) is None:
+        # A transaction is never taken off a Payment: what was read is older than what we were told.
+        return again("the transaction is not there yet", Cause.MISSING_PAYMENT)
     standing, ending = _no(payment, admission)
     if standing is not None:
         await work.reply(command, standing)

@@ -28,6 +28,7 @@ with warnings.catch_warnings():
     import schemathesis
     from schemathesis import GenerationMode, checks
     from schemathesis.core.failures import FailureGroup
+    from schemathesis.core.parameters import ParameterLocation
 
 #: Requests made of each operation, good and bad ones each.
 EXAMPLES = 15
@@ -183,7 +184,11 @@ def _hold(operation, url, credentials, mode, put_right):
     @given(case=operation.as_strategy(generation_mode=mode))
     def run(case):
         case.body = put_right(case.body)
-        seen.add(case.call_and_validate(base_url=url, headers=credentials, excluded_checks=excluded).status_code)
+        status = case.call_and_validate(base_url=url, headers=credentials, excluded_checks=excluded).status_code
+        # A bad request may be bad in a header that is not read, or that our credentials replace.
+        body = case.meta.components.get(ParameterLocation.BODY)
+        if mode is GenerationMode.POSITIVE or (body is not None and body.mode is mode):
+            seen.add(status)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -217,10 +222,9 @@ async def test_good_requests_are_answered_as_the_document_says(serve, world, rou
     "route", [one for one, found in ROUTES.items() if found.access is not Access.OPEN], ids=" ".join
 )
 async def test_bad_requests_are_answered_as_the_document_says(serve, world, route):
-    assert (
-        not {200, 201, 202} & await _held(serve, world, route, GenerationMode.NEGATIVE, document())
-        or not ROUTES[route].body
-    )
+    seen = await _held(serve, world, route, GenerationMode.NEGATIVE, document())
+    assert not {200, 201, 202} & seen
+    assert seen or not ROUTES[route].body
 
 
 def _without_status(told):

@@ -323,5 +323,10 @@ async def test_a_claim_on_a_typed_transaction_counts_its_time_from_the_log(house
     assert await done(house, command) is Outcome.APPROVED
     kept = (await house.client.get(f"/payments/{payment.id}"))["transactions"][-1]
     assert kept["custom"] == transaction["custom"]
-    gone = house.ask(CapturePayment, payment.id, transaction_id="00000000-0000-4000-8000-999999999999")
-    assert (await house.deliver(gone)).verdict is Verdict.IGNORED
+
+
+async def test_a_claim_of_a_transaction_that_an_old_read_does_not_show_yet_comes_again(house):
+    payment = await house.authorized()
+    early = house.ask(CapturePayment, payment.id, transaction_id="00000000-0000-4000-8000-999999999999")
+    assert (await house.deliver(early)).verdict is Verdict.AGAIN
+    assert house.effects("capture") == []
