@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import sys
 import time
@@ -17,6 +16,7 @@ from simulation import seed, timeline
 from simulation.batch import Result, prepare, spread
 from simulation.faults import FaultKind
 from simulation.invariants import check
+from simulation.loop import collect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,7 +62,7 @@ def shortest(number: int) -> int:
 
 def _fails(number: int, until: int) -> bool:
     history = seed.run(number, until=until)
-    gc.collect()
+    collect()
     return bool(check(history)) or not history.settled
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from simulation import processes, seed
 from simulation.invariants import check
+from simulation.loop import collect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,7 +62,7 @@ def prepare(defect: str | None) -> None:
     sys.unraisablehook = lambda _: None
     warnings.simplefilter("ignore", RuntimeWarning)
     seed.run(0)
-    gc.collect()
+    collect()
     gc.freeze()
     gc.disable()
 
@@ -72,7 +73,7 @@ def batch(seeds: Sequence[int]) -> Result:
     began = time.process_time()
     for number in seeds:
         _one(number, result)
-    gc.collect()
+    collect()
     result.cpu_s = time.process_time() - began
     return result
 

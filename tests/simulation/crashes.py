@@ -24,7 +24,7 @@ from simulation import processes, seed
 from simulation.actors import Merchant, Shopper
 from simulation.faults import Bad, Budget
 from simulation.invariants import check
-from simulation.loop import PROCESS, Life, SimulatedLoop
+from simulation.loop import PROCESS, Life, SimulatedLoop, collect
 from simulation.record import Recorder
 
 from bus.consumer import Consumer
@@ -378,9 +378,7 @@ def quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-            # What is collected may leave something behind that has to be, too.
-            for _ in range(4):
-                gc.collect()
+            collect()
     finally:
         gc.enable()
         sys.unraisablehook = hook

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import heapq
+import inspect
 import selectors
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -94,7 +98,9 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         for task in self.graveyard:
             if isinstance(task, asyncio.Task):
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
+                _never_begins(task.get_coro())
         self.call_soon = self.call_at = self._refuse  # type: ignore[method-assign,assignment]
+        self.create_task = self._refuse_task  # type: ignore[method-assign]
         self.graveyard.clear()
         self._ready.clear()  # type: ignore[attr-defined]
         self._scheduled.clear()  # type: ignore[attr-defined]
@@ -102,6 +108,13 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 
     def _refuse(self, *_: object, **__: object) -> asyncio.Handle:
         return asyncio.Handle(lambda: None, (), self)
+
+    def _refuse_task(self, coro: Any, **_: object) -> Any:
+        """A frame that is collected asks for it in its `finally`."""
+        _never_begins(coro)
+        never = self.create_future()
+        never.cancel()
+        return never
 
     def _make_self_pipe(self) -> None:
         """No signals and no threads here."""
@@ -145,3 +158,17 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
                     self.graveyard.append(handle)
                     continue
             handle._run()
+
+
+def _never_begins(coro: Any) -> None:
+    """Say so of a coroutine that nobody has begun: else Python complains that it was forgotten."""
+    if inspect.iscoroutine(coro) and inspect.getcoroutinestate(coro) == inspect.CORO_CREATED:
+        coro.close()
+
+
+def collect() -> None:
+    """Collect all that seeds have left behind, to the last frame."""
+    # aiohttp remembers applications, and with them everything that they hold.
+    web_app._cached_build_middleware.cache_clear()
+    while gc.collect():
+        pass

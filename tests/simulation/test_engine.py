@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import warnings
 
 import pytest
 from simulation import batch, loop, seed, timeline
 from simulation.faults import FaultKind
-from simulation.loop import PROCESS, Life, SimulatedLoop, StalledError
+from simulation.loop import PROCESS, Life, SimulatedLoop, StalledError, collect
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +18,7 @@ def quiet_graves():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-        gc.collect()
+        collect()
 
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::RuntimeWarning")
@@ -109,7 +108,7 @@ def test_a_killed_process_takes_no_further_step_and_runs_no_finally(dies_at):
         context.run(PROCESS.set, life)
         simulated.create_task(work(), context=context)
         await asyncio.sleep(60)
-        gc.collect()
+        collect()
         return list(steps)
 
     seen = on_simulated_time(main)
