@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
@@ -25,7 +26,7 @@ from psp.port import (
     RefundRequest,
 )
 from psp.sandbox import table
-from psp.sandbox.api import DeclinedError, SandboxApi
+from psp.sandbox.api import DeclinedError, KeySpentError, SandboxApi
 from psp.sandbox.facts import answer_of, authorization_fact, metadata_of, operation_facts, stored_of
 from psp.sandbox.reads import CAPABILITIES, NAME
 from psp.sandbox.scrub import scrub
@@ -89,10 +90,15 @@ class SandboxAdapter:
         return await self._operate(request.payment_reference, "captures", body, request.reference)
 
     async def cancel(self, request: CancelRequest) -> Answer:
-        """The PSP releases what it still holds, which is why no amount is sent."""
+        """The PSP releases what it still holds, which is why no amount is sent.
+
+        A cancel that went out by our reference before the PSP's id had reached us is asked for again in that form, the
+        one that its key stands for: in any other its outcome would never be told.
+        """
         body = _names(request.reference, request.merchant_reference)
         if request.payment_reference is not None:
-            return await self._operate(request.payment_reference, "cancel", body, request.reference)
+            with suppress(KeySpentError):
+                return await self._operate(request.payment_reference, "cancel", body, request.reference)
         named = {**body, "payment_merchant_reference": _name(request.authorization)}
         key = _key(request.reference)
         return await _operation(self._api.post("/v1/cancels", named, OperationJson, asked="/v1/cancels", key=key))

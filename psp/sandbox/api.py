@@ -32,6 +32,10 @@ class DeclinedError(RefusedError):
         self.payment = payment
 
 
+class KeySpentError(OutcomeUnknownError):
+    """The key belongs to another request, in another form or with another body: what became of that is the outcome."""
+
+
 class SandboxApi:
     """Implements the PSP's conventions, and knows nothing of facts."""
 
@@ -88,7 +92,7 @@ class SandboxApi:
                 f"The answer to {asked} ({reply.status}) is not the PSP's. Check SANDBOX_PSP_URL; look up the outcome."
             ) from None
         if error.code == _KEY_REUSED:
-            raise OutcomeUnknownError(f"The key of {asked} was used for another request. Look up what became of that.")
+            raise KeySpentError(f"The key of {asked} was used for another request. Look up what became of that.")
         if error.payment is not None:
             raise DeclinedError(code=error.code, message=error.message, payment=error.payment)
         raise RefusedError(code=error.code, message=error.message)

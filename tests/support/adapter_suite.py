@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import itertools
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -317,6 +317,27 @@ class AdapterSuite:
         unknown = Order(rig.adapter).cancel_request(euros(1), payment_reference=None)
         with pytest.raises(RefusedError):
             await rig.adapter.cancel(unknown)
+
+    async def test_a_cancel_has_one_outcome_also_where_the_psps_id_reaches_us_in_between(self, rig: Rig):
+        order = Order(rig.adapter)
+        await order.authorize(rig.token(Wish.APPROVED), euros(4200))
+        request = order.cancel_request(euros(4200), payment_reference=None)
+        first = only(await rig.adapter.cancel(request))
+        again = only(await rig.adapter.cancel(replace(request, payment_reference=order.payment_reference)))
+        assert essence(again) == essence(first)
+        assert (await rig.effects()).count("cancel") == 1
+
+    async def test_a_cancel_that_came_before_its_payment_ends_and_is_not_left_open(self, rig: Rig):
+        order = Order(rig.adapter)
+        request = order.cancel_request(euros(4200), payment_reference=None)
+        with pytest.raises(RefusedError) as first:
+            await rig.adapter.cancel(request)
+        await order.authorize(rig.token(Wish.APPROVED), euros(4200))
+        for _ in range(2):
+            with pytest.raises(RefusedError) as again:
+                await rig.adapter.cancel(replace(request, payment_reference=order.payment_reference))
+            assert again.value.code == first.value.code
+        assert await rig.effects() == ["authorization"]
 
     async def test_a_cancel_before_anything_was_authorized_ends_the_authorization_too(self, rig: Rig):
         order = Order(rig.adapter)
