@@ -65,18 +65,22 @@ def covers(payment: Payment) -> int:
     """Minor units of a cart's total that this Payment pays for, or may yet pay for.
 
     A superseded attempt stops counting unless money moved on it all the same. A Payment of other software counts with
-    what is Pending or Success on it.
+    what is Pending or Success on it. Beside our own Authorization, one of another amount that the PSP told of counts
+    where it succeeded: while it is Pending nobody asked for it, and it must not keep a shopper from paying for ever.
     """
     released = any(one.state is State.SUCCESS for one in payment.of_kind(Kind.CANCEL_AUTHORIZATION))
-    held = _sum(
-        one
-        for one in payment.of_kind(Kind.AUTHORIZATION)
-        if uses(one) and (one.state is State.SUCCESS or not one.superseded)
-    )
+    held = _sum(one for one in payment.of_kind(Kind.AUTHORIZATION) if uses(one) and _may_hold(payment, one))
     taken = captures_used(payment)
     rest = 0 if released else max(held - taken, 0)
     given_back = _sum(one for one in payment.of_kind(Kind.REFUND) if one.state is State.SUCCESS)
     return max(taken + rest - given_back - charged_back(payment), 0)
+
+
+def _may_hold(payment: Payment, authorization: Transaction) -> bool:
+    """Whether the cart has to reckon with it: it succeeded, or it is an attempt that nobody has given up."""
+    ours = payment.authorization
+    asked_for = ours is None or not ours.taken or authorization is ours
+    return authorization.state is State.SUCCESS or (asked_for and not authorization.superseded)
 
 
 def _sum(transactions: Iterable[Transaction]) -> int:

@@ -71,6 +71,12 @@ def test_a_merchants_initial_transaction_uses_nothing_until_it_is_taken():
         ([transaction("a")], 0),
         ([transaction("a", state="Pending")], 4200),
         ([transaction("a", state="Failure", command="c")], 0),
+        # Another amount than we asked for, told by the PSP.
+        ([transaction("a", state="Failure", command="c"), transaction("b", state="Pending", amount=2500)], 0),
+        ([transaction("a", state="Pending", command="c"), transaction("b", state="Pending", amount=2500)], 4200),
+        ([transaction("a", state="Failure", command="c"), transaction("b", state="Success", amount=2500)], 2500),
+        # Two of other software.
+        ([transaction("a", state="Pending", amount=100), transaction("b", state="Pending", amount=2500)], 2600),
         ([transaction("a", state="Success"), transaction("x", "CancelAuthorization", "Success")], 0),
         ([transaction("a", state="Success"), transaction("x", "CancelAuthorization", "Pending")], 4200),
         (
