@@ -9,6 +9,7 @@ from simulation.book import (
     authorize_call,
     authorized,
     commanded,
+    names,
     operation_json,
     payment_json,
     reserved,
@@ -74,6 +75,20 @@ def acknowledged_before_it_was_settled():
 
 def acknowledged_and_forgotten():
     return commanded(Book()).ack("m1")
+
+
+def answered_to_another_operation():
+    """A cancel's answer ends the Authorization too: to write that down is for the cancel's message, not for the first."""
+    book = authorize_call(reserved(Book()), reply=payment_json("pending"), effect=None)
+    settle(book, "Pending")
+    book.publish("m-X", "cancel", {"type": "CancelPayment", "command_id": "ask-X", "payment_id": "P"})
+    book.deliver("m-X").put("P", row("X", "CancelAuthorization", command="ask-X"))
+    done = operation_json("cancel", "succeeded", "can", 4200, "X", payment_amount_authorized=0)
+    book.psp["pay"] = payment_json("canceled", cancels=[done])
+    book.call("/v1/payments/pay/cancel", {"metadata": names("X")}, key="X", reply=done)
+    book.ack("m1")
+    book.put("P", {"id": "X", "state": "Success", "interactionId": "can"}, note="fact ask-X X")
+    return book.put("P", {"id": "A", "state": "Failure"}, note="fact ask-X A").ack("m-X")
 
 
 def unknown_webhook_dropped():
@@ -288,7 +303,7 @@ CASES = {
         (promised_without_a_message, promised_before_the_bus_had_it, webhook_swallowed),
     ),
     "S11": (
-        (usual, replayed, given_to_a_person, somebody_elses_webhook, charge_by_hand),
+        (usual, replayed, given_to_a_person, somebody_elses_webhook, charge_by_hand, answered_to_another_operation),
         (
             acknowledged_before_it_was_settled,
             acknowledged_and_forgotten,
