@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from ctpay.lifecycle import announce, stopping
+from ctpay.metrics import CONTENT_TYPE, exposition
 from ctpay.settings import IngressSettings, Settings
 from ctpay.wiring import Workers, open_ingress, open_workers
 from handlers.serving import make_runner
@@ -66,7 +67,7 @@ async def workers(settings: Settings, names: Sequence[str]) -> int:
 
 
 async def _serve_health(parts: Workers, stop: asyncio.Event, port: int | None) -> web.AppRunner:
-    """`/health/live` and `/health/ready`, if they are asked for."""
+    """`/health/live`, `/health/ready` and `/metrics`, if they are asked for."""
 
     async def live(_request: web.Request) -> web.Response:
         return web.json_response({"status": "live"})
@@ -83,7 +84,11 @@ async def _serve_health(parts: Workers, stop: asyncio.Event, port: int | None) -
         said = {"status": status, "failed": unwell, "dead_letters_for_a_person": letters}
         return web.json_response(said, status=503 if unwell else 200)
 
+    async def metrics(_request: web.Request) -> web.Response:
+        return web.Response(body=exposition(parts.letters), headers={"Content-Type": CONTENT_TYPE})
+
     app = web.Application()
+    app.router.add_get("/metrics", metrics)
     app.router.add_get("/health/live", live)
     app.router.add_get("/health/ready", ready)
     runner = make_runner(app, shutdown_s=_CLOSING_S)

@@ -426,6 +426,12 @@ async def test_from_a_shell_letters_are_listed_shown_replayed_and_dropped_and_he
                 return told == {("refund", "refused", 1), ("webhook", "poison", 1)}
 
             await eventually(both_told)
+            async with http.get(f"http://127.0.0.1:{usable.shop}/metrics") as response:
+                lines = (await response.text()).splitlines()
+            assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+            name = "ctpay_dead_letters_for_a_person_total"
+            assert f'{name}{{cause="refused",worker="refund"}} 1.0' in lines
+            assert f'{name}{{cause="poison",worker="webhook"}} 1.0' in lines
         code, out, _ = await ctpay("list", "--json", "--wait", "0.3")
         found = {one["worker"]: one["id"] for one in map(json.loads, out.splitlines())}
         assert (code, set(found)) == (0, {"refund", "webhook"})
