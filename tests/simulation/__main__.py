@@ -90,14 +90,13 @@ def report(total: Result, *, elapsed_s: float, first: int, defect: str | None) -
     for kind in FaultKind:
         table.add_row(kind.value, str(total.faults[kind.value]))
     out.print(table)
-    missed = [kind.value for kind in FaultKind if not total.faults[kind.value]]
+    missed = never_struck(total)
     _tell_failures(out, total, defect)
     waits = sorted(total.convergence_s)
     p50, p99, most = waits[len(waits) // 2], waits[min(len(waits) - 1, len(waits) * 99 // 100)], waits[-1]
     out.print(f"converged after the last fault (virtual time): p50 {p50:.1f} s, p99 {p99:.1f} s, max {most:.1f} s")
     out.print(f"CPU per seed {1000 * total.cpu_s / total.seeds:.1f} ms, {elapsed_s:.0f} s in all")
-    is_short = bool(missed) and total.seeds >= _ALL_KINDS_FROM
-    if is_short:
+    if is_short(total):
         out.print(f"These kinds of fault never struck: {', '.join(missed)}")
     failed = len(total.violations) + len(total.unsettled)
     violations = sum(map(len, total.violations.values())) + len(total.unsettled)
@@ -106,7 +105,22 @@ def report(total: Result, *, elapsed_s: float, first: int, defect: str | None) -
         f"{total.seeds} seeds ({first} to {last}), {total.faults.total()} faults of {len(FaultKind) - len(missed)} kinds,"
         f" {violations} violations in {failed} seeds"
     )
-    return 1 if failed or is_short else 0
+    return exit_code(total)
+
+
+def never_struck(total: Result) -> list[str]:
+    """Kinds of fault that the run says nothing about."""
+    return [kind.value for kind in FaultKind if not total.faults[kind.value]]
+
+
+def is_short(total: Result) -> bool:
+    """Whether it was long enough for every kind to strike, and one did not."""
+    return bool(never_struck(total)) and total.seeds >= _ALL_KINDS_FROM
+
+
+def exit_code(total: Result) -> int:
+    """1 where a promise was broken, or a kind of fault was not tried."""
+    return 0 if total.good and not is_short(total) else 1
 
 
 def _tell_failures(out: Console, total: Result, defect: str | None) -> None:
@@ -131,6 +145,7 @@ def as_json(total: Result) -> str:
         {
             "seeds": total.seeds,
             "faults": dict(total.faults),
+            "never_struck": never_struck(total),
             "violations": total.violations,
             "unsettled": total.unsettled,
             "convergence_s": {
@@ -160,7 +175,7 @@ def main(arguments: Iterable[str] | None = None) -> int:
     total = run_all(given.first, max(1, given.seeds), defect=given.defect, quiet=given.json)
     if given.json:
         print(as_json(total))  # noqa: T201 # what was asked for
-        return 0 if total.good else 1
+        return exit_code(total)
     return report(total, elapsed_s=time.monotonic() - began, first=given.first, defect=given.defect)
 
 

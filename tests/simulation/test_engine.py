@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import warnings
+from collections import Counter
 
 import pytest
+from simulation import __main__ as runner
 from simulation import batch, loop, seed, timeline
 from simulation.faults import FaultKind
 from simulation.loop import PROCESS, Life, SimulatedLoop, StalledError, collect
@@ -126,6 +128,16 @@ def test_a_batch_counts_its_seeds_its_faults_and_how_long_it_took_to_agree():
     assert result.cpu_s > 0
     assert result.counts["calls"] > 10
     assert set(result.faults) <= {kind.value for kind in FaultKind}
+
+
+def test_a_long_run_in_which_a_kind_of_fault_never_struck_fails_also_for_machines():
+    whole = batch.Result(seeds=2000, convergence_s=[0.0], faults=Counter({kind.value: 1 for kind in FaultKind}))
+    short = batch.Result(seeds=2000, convergence_s=[0.0], faults=whole.faults - Counter({"ct-conflict": 1}))
+
+    assert (runner.exit_code(whole), runner.exit_code(short)) == (0, 1)
+    assert json.loads(runner.as_json(short))["never_struck"] == ["ct-conflict"]
+    short.seeds = 1999
+    assert runner.exit_code(short) == 0
 
 
 def test_the_lines_of_the_product_are_in_the_history_and_are_json():
