@@ -181,8 +181,9 @@ async def test_a_stored_method_that_is_not_the_cart_customers_is_refused_and_not
     method = await _stored(house)
     before = len(house.payments())
     work = replace(house.work, others={})
-    cart = await house.cart(**({"customerId": customer} if (customer := wrong.pop("customer", CUSTOMER)) else {}))
-    command = house.pay(cart, **({"token": None, "stored_method_id": method} | wrong))
+    asked = {"customer": CUSTOMER, "token": None, "stored_method_id": method} | wrong
+    cart = await house.cart(**({"customerId": customer} if (customer := asked.pop("customer")) else {}))
+    command = house.pay(cart, **asked)
     await house.deliver(command, work=work)
     standing = house.standing(command)
     assert (standing.outcome, standing.reason.code) == (Outcome.REFUSED, "no-such-stored-method")
