@@ -34,8 +34,10 @@ from ctpay.ports import free
 
 WORKERS = ("authorize", "capture", "cancel", "refund", "webhook", "commercetools")
 CONNECTOR = ("ingress", *WORKERS)
+#: No payment waits for these; in bad weather they are there too.
+BESIDE = ("methods", "dead-letters", "reconcile")
 #: One ingress, since there is one port, and two of each worker. What follows the dot tells twins apart.
-TWINS = (*CONNECTOR, *(f"{worker}.2" for worker in WORKERS))
+TWINS = (*CONNECTOR, *BESIDE, *(f"{worker}.2" for worker in (*WORKERS, *BESIDE)))
 #: Seconds. Far more than anything takes on a busy machine.
 PATIENCE_S = 60.0
 #: Seconds in which a message that a dead worker held must be back and done. Google's emulator gives messages to readers
@@ -390,6 +392,9 @@ async def open_stack(
     """
     ports = free()
     environment = local.environment(ports, dict(os.environ)) | {
+        # Where reconciliation runs at all, it is always in the way.
+        "RECONCILE_EVERY_S": "2",
+        "RECONCILE_RESTED_S": "1",
         "PUBSUB_EMULATOR_HOST": pubsub,
         "CTP_CLIENT_ID": "demo-client",
         "CTP_CLIENT_SECRET": "demo-secret",
