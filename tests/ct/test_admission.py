@@ -178,4 +178,5 @@ def test_a_caller_that_never_tires_does_not_fill_the_log():
     for number in range(REFUSALS_MAX + 10):
         document, refused = play(document, request(f"c-{number}", amount=9999))
         assert isinstance(refused, Refused)
+        assert refused.refusal.code == "exceeds-authorization"
     assert len(parse_payment(document).interactions) == REFUSALS_MAX

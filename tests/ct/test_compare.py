@@ -127,6 +127,22 @@ def test_of_several_facts_about_one_operation_the_highest_counts():
     assert hold(authorized(charge()), facts, RESTED) == ()
 
 
+def test_what_is_missing_hides_no_difference_that_comes_after_it():
+    facts = [fact(Kind.REFUND, name="ref_1", about=None), fact(), capture(State.FAILURE)]
+    assert told(hold(authorized(charge()), facts, RESTED)) == [
+        (Difference.MISSING, Kind.REFUND, None),
+        (Difference.STATE, Kind.CHARGE, "t"),
+    ]
+
+
+def test_what_both_know_by_one_name_is_told_by_that_name_and_else_by_the_payments():
+    (one,) = hold(authorized(charge()), [fact(), capture(amount=999)], RESTED)
+    assert (one.difference, one.transaction_id, one.psp_reference) == (Difference.AMOUNT, "t", "cap_1")
+    nameless = capture(State.FAILURE, name=None)
+    (one,) = hold(authorized(charge()), [fact(), nameless], RESTED)
+    assert (one.difference, one.transaction_id, one.psp_reference) == (Difference.STATE, "t", "pay_1")
+
+
 def test_another_amount_is_told_once_whether_or_not_it_was_noted_beside():
     asked = transaction("t", "Charge", "Initial", 1000, command="c2")
     beside = transaction("u", "Charge", "Success", 999, interaction_id="cap_1")
@@ -172,6 +188,12 @@ def test_where_the_psp_has_no_names_for_operations_ours_and_amounts_tell_them_ap
         capture(name=None, about=None),
         capture(name=None, about=None, amount=500),
     ]
+    assert hold(authorized(one, other), facts, RESTED) == ()
+
+
+def test_two_operations_of_one_amount_without_names_are_two_where_the_psp_bears_our_ids():
+    one, other = charge(name="pay_1"), {**charge(name="pay_1"), "id": "u"}
+    facts = [fact(), capture(name=None), capture(name=None, about="u")]
     assert hold(authorized(one, other), facts, RESTED) == ()
 
 

@@ -89,3 +89,11 @@ def test_a_payload_that_was_left_out_is_to_be_read():
 def test_what_is_no_notification_is_named_unreadable(data):
     with pytest.raises(UnreadableMessageError):
         read_notification(data, project_key="demo", interface="ctpay-test")
+
+
+def test_half_of_a_pair_of_surrogates_is_unreadable_and_a_whole_pair_is_text():
+    document = BASE | {"transaction": transaction("t", "Charge")}
+    assert asked(document | {"note": "\N{BANKNOTE WITH EURO SIGN} and \u00e9"}) == [("pay-1", "t", Kind.CHARGE)]
+    for half in ("\ud83d", "\udcb6"):
+        with pytest.raises(UnreadableMessageError):
+            read(document | {"note": half})

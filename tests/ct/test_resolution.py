@@ -43,15 +43,20 @@ def test_an_open_transaction_ends_as_said_and_the_log_tells_who_when_and_how(was
     then = after(document(capture(was)), replace(WORD, state=state))
     assert then.transaction("t").state is state
     (entry,) = [one for one in then.interactions if one.kind is InteractionKind.RESOLVED]
-    assert (entry.cause, entry.at, entry.message, entry.transaction_id, entry.state) == (
+    assert (entry.cause, entry.at, entry.code, entry.message, entry.transaction_id, entry.state) == (
         "Ada",
         NOON,
+        "resolved-by-hand",
         "ticket 4711",
         "t",
         state,
     )
     (fact,) = [one for one in then.interactions if one.kind is InteractionKind.FACT]
-    assert fact.cause == "resolve-1"
+    assert (fact.cause, fact.code, fact.message) == (
+        "resolve-1",
+        "resolved-by-hand",
+        f"Charge {state}: Ended by hand, on evidence.",
+    )
 
 
 def test_what_a_shopper_may_be_told_names_nobody_and_no_evidence():
@@ -67,6 +72,11 @@ def test_the_psps_id_is_kept_so_that_the_money_can_be_captured():
     assert (then.interface_id, then.transaction("t").interaction_id) == ("pay_9", "pay_9")
     then = after(document(capture()), replace(WORD, psp_reference="cap_9"))
     assert (then.interface_id, then.transaction("t").interaction_id) == ("pay_1", "cap_9")
+
+
+def test_a_captures_id_never_becomes_the_payments():
+    then = after(document(capture(), interfaceId=None), replace(WORD, psp_reference="cap_9"))
+    assert (then.interface_id, then.transaction("t").interaction_id) == (None, "cap_9")
 
 
 @pytest.mark.parametrize(
@@ -95,6 +105,20 @@ def test_another_interfaces_payment_is_refused():
     bare = payment_document(capture())
     del bare["paymentMethodInfo"]
     assert said(bare).refusal.code == "not-our-payment"
+
+
+def test_a_refusal_says_what_to_do_in_these_words():
+    """Each text is part of the product: changing one is a decision."""
+    bare = payment_document(capture())
+    del bare["paymentMethodInfo"]
+    assert [said(each).refusal.message for each in (bare, document(), document(transaction("t", "Charge")))] == [
+        "The Payment belongs to no payment interface.",
+        "The Payment has no such transaction. Give the transaction's id.",
+        "The transaction is a merchant's own that ctpay never took on. Change it in commercetools.",
+    ]
+    assert said(document(capture("Success"))).refusal.message == (
+        "The transaction is Success already; states only rise by evidence."
+    )
 
 
 def test_what_the_psp_told_of_is_ours_to_end():
