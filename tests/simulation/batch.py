@@ -5,13 +5,15 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import pickle
 import sys
 import time
+import traceback
 import warnings
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from simulation import processes, seed
 from simulation.invariants import check
@@ -20,8 +22,8 @@ from simulation.loop import collect
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-#: So many seeds are one piece of work, and their garbage is collected as one.
-_BATCH: Final = 20
+#: So many seeds are one piece of work; each leaves about a megabyte behind.
+_BATCH: Final = 50
 
 
 @dataclass(kw_only=True, slots=True)
@@ -68,12 +70,40 @@ def prepare(defect: str | None) -> None:
 
 
 def batch(seeds: Sequence[int]) -> Result:
-    """Run these seeds."""
+    """Run these seeds in a child that takes what they left behind with it: to collect that costs a fifth of a seed."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _tell(seeds, writer)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        told = pipe.read()
+    os.waitpid(child, 0)
+    if not told:
+        raise ChildProcessError(f"Seeds {seeds[0]} to {seeds[-1]} gave no result. What is above says why.")
+    result: Result = pickle.loads(told)
+    return result
+
+
+def _tell(seeds: Sequence[int], writer: int) -> NoReturn:
+    """Run them, tell what came of it, and be gone."""
+    try:
+        told = pickle.dumps(count(seeds))
+        with os.fdopen(writer, "wb") as pipe:
+            pipe.write(told)
+    except BaseException:  # noqa: BLE001 # told here, and by the missing result
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(0)
+
+
+def count(seeds: Sequence[int]) -> Result:
+    """Run these seeds here, and collect nothing."""
     result = Result()
     began = time.process_time()
     for number in seeds:
         _one(number, result)
-    collect()
     result.cpu_s = time.process_time() - began
     return result
 

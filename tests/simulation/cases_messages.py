@@ -91,6 +91,26 @@ def answered_to_another_operation():
     return book.put("P", {"id": "A", "state": "Failure"}, note="fact ask-X A").ack("m-X")
 
 
+def completed_by_another_message():
+    """The shopper is back before the first message is let go: the completion's answer is the completion's to write."""
+    book = settle(authorize_call(reserved(Book()), reply=payment_json("requires_action"), effect=None), "Pending")
+    book.publish("m-2", "authorize", {"type": "CompleteAuthorization", "operation": "pay-1", "command_id": "done-1"})
+    book.deliver("m-2")
+    book.psp["pay"] = payment_json()
+    effect = {"kind": "authorization", "id": "pay", "payment": "pay", "amount": 4200}
+    book.call("/v1/payments/pay/complete", {"result": "r"}, reply=payment_json(), effect=effect)
+    return settle(book.ack("m1"), cause="done-1").ack("m-2")
+
+
+def completion_forgotten():
+    """... and the completion is let go without writing it down."""
+    book = settle(authorize_call(reserved(Book()), reply=payment_json("requires_action"), effect=None), "Pending")
+    book.ack("m1")
+    book.publish("m-2", "authorize", {"type": "CompleteAuthorization", "operation": "pay-1", "command_id": "done-1"})
+    book.deliver("m-2")
+    return book.call("/v1/payments/pay/complete", {"result": "r"}, reply=payment_json()).ack("m-2")
+
+
 def unknown_webhook_dropped():
     book = authorized(Book()).webhook("w1", {"id": "evt", "type": "payment.exploded", "data": {}}).deliver("w1")
     return book.ack("w1", "message.ignored", reason="nobody knows it")
@@ -303,8 +323,17 @@ CASES = {
         (promised_without_a_message, promised_before_the_bus_had_it, webhook_swallowed),
     ),
     "S11": (
-        (usual, replayed, given_to_a_person, somebody_elses_webhook, charge_by_hand, answered_to_another_operation),
         (
+            usual,
+            replayed,
+            given_to_a_person,
+            somebody_elses_webhook,
+            charge_by_hand,
+            answered_to_another_operation,
+            completed_by_another_message,
+        ),
+        (
+            completion_forgotten,
             acknowledged_before_it_was_settled,
             acknowledged_and_forgotten,
             unknown_webhook_dropped,

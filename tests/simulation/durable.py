@@ -10,7 +10,7 @@ from simulation.reading import END, event_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from simulation.reading import Message, Reading, Trail
+    from simulation.reading import Message, Reading, Told, Trail
 
 #: What a merchant can ask for by putting it on a Payment.
 ASKABLE: Final = frozenset({"Charge", "Refund", "CancelAuthorization"})
@@ -88,12 +88,7 @@ def _missing_work(reading: Reading, message: Message, n: int) -> str | None:
             continue
         if state in (None, "Initial"):
             return f"{trail} is still {state or 'not there'}"
-        # What was answered to another operation's request is that one's message's to write down.
-        heard = [
-            one
-            for one in reading.told_of.get(trail.id, ())
-            if one.n < n and not one.how.startswith("webhook") and one.key in (None, trail.id)
-        ]
+        heard = [one for one in reading.told_of.get(trail.id, ()) if one.n < n and _is_answer_to(message, one, trail)]
         for one in heard:
             if one.row.transaction == trail.id and not reflects(reading, trail.payment_id, one.row, n):
                 return f"the PSP told {one.row} ({one.how}), and {trail} was never more than {state}"
@@ -103,6 +98,18 @@ def _missing_work(reading: Reading, message: Message, n: int) -> str | None:
     if reading.recorded.get(str(message.body.get("operation")), END) < n:
         return None
     return "nothing of it is on any Payment, and no reason is given"
+
+
+def _is_answer_to(message: Message, told: Told, trail: Trail) -> bool:
+    """Whether the message's own request was answered: what others asked is their messages' to write down."""
+    call = told.asked
+    if call is None:
+        return False
+    if call.path.endswith("/complete"):
+        return message.type == "CompleteAuthorization"
+    if call.key is not None:
+        return call.key == trail.id and message.type != "CompleteAuthorization"
+    return any(one.process == call.process for one in message.entries)
 
 
 def _is_orphan(reading: Reading, trail: Trail, message: Message, n: int) -> bool:

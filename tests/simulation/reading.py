@@ -94,8 +94,8 @@ class Told:
     row: Row
     #: For people: `webhook evt_1`, or the request that was answered.
     how: str
-    #: The idempotency key of the request that was answered: whose answer it was.
-    key: str | None = None
+    #: The request that was answered: whose answer it was. None: a webhook.
+    asked: Call | None = None
 
 
 @dataclass(kw_only=True, slots=True)
@@ -252,9 +252,7 @@ class Reading:
             if call.peer is Peer.PSP and call.fate is Fate.ANSWERED and call.done_n is not None:
                 at = call.done_at or call.at
                 how = f"{call.method} {call.path}: {call.status}"
-                found += [
-                    Told(n=call.done_n, at=at, row=row, how=how, key=call.key) for row in rows_of_reply(call.reply)
-                ]
+                found += [Told(n=call.done_n, at=at, row=row, how=how, asked=call) for row in rows_of_reply(call.reply)]
         for exchange, event in self.webhooks:
             if exchange.genuine is Genuine.YES:
                 how = f"webhook {event.get('id')}"

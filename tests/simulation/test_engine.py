@@ -128,6 +128,15 @@ def test_a_batch_counts_its_seeds_its_faults_and_how_long_it_took_to_agree():
     assert result.cpu_s > 0
     assert result.counts["calls"] > 10
     assert set(result.faults) <= {kind.value for kind in FaultKind}
+    here = batch.count(range(1, 4))
+    assert (here.counts, here.faults, here.convergence_s) == (result.counts, result.faults, result.convergence_s)
+
+
+def test_a_batch_that_breaks_in_the_middle_is_no_result(monkeypatch):
+    monkeypatch.setattr(seed, "run", lambda number: 1 / (number - 2))
+
+    with pytest.raises(ChildProcessError, match="Seeds 1 to 3"):
+        batch.batch(range(1, 4))
 
 
 def test_a_long_run_in_which_a_kind_of_fault_never_struck_fails_also_for_machines():
