@@ -198,7 +198,9 @@ class Machine:
         site.wire.died(life)
         if self._door is not None:
             self._door.died()
-            site.street.doors.remove(self._door)
+            # One that was stopping has been closed already.
+            if self._door in site.street.doors:
+                site.street.doors.remove(self._door)
             self._door = None
         site.travel.abandon(life, late_s=late_s)
         away_s = site.dice.choice((0.5, 3.0, 20.0, 300.0))
