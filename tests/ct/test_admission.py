@@ -125,7 +125,16 @@ def test_a_claim_is_made_once_and_leaves_a_merchants_own_type_alone(typed):
     claimed = parse_payment(document).transaction("m")
     assert claimed.taken
     assert claimed.command_id == (None if typed else "x")
-    assert play(document, claim)[1].actions == []
+    assert play(document, claim)[1] == Admitted(commands=(), claimed="m", actions=[])
+
+
+def test_a_capture_that_is_claimed_comes_out_of_no_charge():
+    document, _ = play(
+        payment_document(AUTH, transaction("m", "Charge", "Initial", 100)), request("x", amount=None, claiming="m")
+    )
+    (claimed,) = [one for one in document["transactions"] if one["id"] == "m"]
+    assert claimed["custom"]["fields"]["ctpayCommandId"] == "x"
+    assert "ctpayChargeId" not in claimed["custom"]["fields"]
 
 
 def test_a_claim_of_what_is_gone_or_decided_does_nothing():
