@@ -1,12 +1,13 @@
 """`plan(payment, facts)`: the update actions that make a Payment say what the PSP says. Pure.
 
 Replies, webhooks and lookups all come through here. States only rise; a repeated fact plans nothing; a fact about
-another amount than its transaction's never settles it but is added beside it and flagged.
+another amount than its transaction's never settles it but is added beside it and flagged. A cancel alone is ended by
+that, as a failure to release what we had reckoned: the PSP releases what it holds, and has nothing more to tell.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from ct.actions import (
@@ -26,7 +27,7 @@ from ct.actions import (
     transaction_draft,
 )
 from ct.fields import InteractionKind, TransactionField
-from ct.states import OPEN, RANK, STORED, rises
+from ct.states import OPEN, RANK, RELEASED_OTHERWISE, STORED, rises
 from psp.facts import Action, Fact, Instrument, Kind, State
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class _Target:
     #: What tells an added transaction from others: the PSP's reference and the amount.
     identity: tuple[str | None, int, str] | None
     #: The existing transaction has another amount than the fact.
-    mismatch_of: str | None = None
+    mismatch_of: Transaction | None = None
 
 
 def plan(
@@ -76,11 +77,15 @@ def plan(
     """
     facts = [fact for fact in facts if fact.reference is None or fact.reference.payment_id == payment.id]
     actions: list[UpdateAction] = []
-    for target, best in _by_target(payment, facts):
+    targets = list(_by_target(payment, facts))
+    decided = {one.transaction.id for one, best in targets if one.transaction and best.state not in OPEN}
+    for target, best in targets:
         if target.transaction is None:
             actions += _added(target, best, cause)
         else:
             actions += _settled(target.transaction, best, cause, action)
+        if target.mismatch_of is not None and target.mismatch_of.id not in decided:
+            actions += _released_otherwise(target.mismatch_of, best, cause)
         if target.kind is Kind.AUTHORIZATION and target.mismatch_of is None:
             actions += _status(payment, target.transaction, best)
     if not actions and not _news(payment, facts):
@@ -134,7 +139,7 @@ def _target(payment: Payment, fact: Fact) -> _Target:
         None,
     )
     identity = None if beside else _identity_of(fact)
-    return _Target(kind=fact.kind, transaction=beside, identity=identity, mismatch_of=found.id)
+    return _Target(kind=fact.kind, transaction=beside, identity=identity, mismatch_of=found)
 
 
 def _name_of(fact: Fact) -> str | None:
@@ -162,11 +167,20 @@ def _added(target: _Target, fact: Fact, cause: Cause) -> list[UpdateAction]:
             kind=InteractionKind.MISMATCH,
             cause=cause.id,
             at=cause.at,
-            transaction_id=target.mismatch_of,
+            transaction_id=target.mismatch_of.id,
             code="amount-mismatch",
             message=f"The PSP reports {fact.kind} {fact.state} of {fact.amount}, another amount than here.",
         )
     return [add_transaction(draft), note]
+
+
+def _released_otherwise(cancel: Transaction, fact: Fact, cause: Cause) -> list[UpdateAction]:
+    """What a release of another amount means for the cancel that asked for it; nothing for any other kind."""
+    if cancel.kind is not Kind.CANCEL_AUTHORIZATION or fact.state is not State.SUCCESS or not cancel.open:
+        return []
+    text = f"The PSP released {fact.amount}, which is all that it held; {cancel.amount} was reckoned."
+    ended = replace(fact, state=State.FAILURE, amount=cancel.amount, code=RELEASED_OTHERWISE, message=text)
+    return _raised(cancel, ended, cause)
 
 
 def _settled(transaction: Transaction, fact: Fact, cause: Cause, action: Action | None) -> list[UpdateAction]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ct.attempts import slot_name
 from ct.fields import InteractionKind
+from ct.states import RELEASED_OTHERWISE
 from psp.facts import Kind, State
 from psp.outcome import Outcome, Reason, Standing
 
@@ -22,13 +23,15 @@ def standing_of(payment: Payment, transaction: Transaction) -> Standing:
         # Also where the PSP authorized it all the same: that money goes back.
         gone = Reason(code="superseded", message="The shopper has paid otherwise; this attempt was given up.")
         return Standing(outcome=Outcome.REFUSED, payment_reference=payment.id, reason=gone)
-    if transaction.state is State.SUCCESS:
+    told = payment.last_word(transaction.id)
+    # Where another amount was released, what was asked for is done: nothing is held any more.
+    released = transaction.state is State.FAILURE and told is not None and told.code == RELEASED_OTHERWISE
+    if transaction.state is State.SUCCESS or released:
         return Standing(outcome=Outcome.APPROVED, payment_reference=payment.id)
     if transaction.open:
         if transaction.action is not None and transaction.state is State.PENDING:
             return Standing(outcome=Outcome.ACTION, payment_reference=payment.id, action=transaction.action)
         return Standing(outcome=Outcome.PENDING, payment_reference=payment.id)
-    told = payment.last_word(transaction.id)
     reason = Reason(
         code=(told.code if told else None) or payment.status_code or "declined",
         message=_decline_text(payment, transaction, told),

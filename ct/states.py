@@ -31,6 +31,9 @@ STORED: Final[Mapping[State, str]] = {
 #: Not decided yet.
 OPEN: Final = frozenset({State.INITIAL, State.PENDING})
 
+#: The code of a cancel that failed only to name the amount: the PSP released what it held.
+RELEASED_OTHERWISE: Final = "released-otherwise"
+
 
 def rises(current: State, new: State) -> bool:
     """Whether `new` may replace `current`."""

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from support.ct_documents import NOON, applied, payment_document, transaction
 
 from ct.fields import InteractionField, InteractionKind
+from ct.folds import covers
 from ct.payment import parse_payment
 from ct.plan import FACT_INTERACTIONS_MAX, Cause, plan
-from ct.states import RANK
+from ct.standing import standing_of
+from ct.states import RANK, RELEASED_OTHERWISE
 from psp.facts import Action, ActionType, Fact, Instrument, Kind, Reference, State
 from psp.money import Money
+from psp.outcome import Outcome
 
 CAUSE = Cause(id="event-1", at=NOON)
 
@@ -131,6 +135,41 @@ def test_another_amount_never_settles_the_transaction_but_is_added_beside_it_and
     assert [t.amount.amount for t in payment.of_kind(Kind.CHARGE)] == [3000, 999]
     assert [one.kind for one in payment.interactions] == [InteractionKind.MISMATCH]
     assert settled(after, odd)[1] == []
+
+
+RECKONED = payment_document(
+    transaction("x", "CancelAuthorization", "Initial", 4200, command="c"), interfaceId="psp-pay"
+)
+
+
+def test_a_cancel_ends_also_where_the_psp_held_another_amount_than_we_had_reckoned():
+    """Somebody had captured at the PSP's dashboard, and we were never told."""
+    released = fact(Kind.CANCEL_AUTHORIZATION, amount=3200, name="can-1", ours="x")
+    after, _ = settled(RECKONED, released)
+    payment = parse_payment(after)
+    cancels = [(one.state, one.amount.amount) for one in payment.of_kind(Kind.CANCEL_AUTHORIZATION)]
+    assert cancels == [(State.FAILURE, 4200), (State.SUCCESS, 3200)]
+    assert covers(payment) == 0
+    assert standing_of(payment, payment.transaction("x")).outcome is Outcome.APPROVED
+    assert payment.last_word("x").code == RELEASED_OTHERWISE
+    assert payment.last_word("x").message == (
+        "CancelAuthorization Failure: The PSP released 32.00 EUR, which is all that it held; 42.00 EUR was reckoned."
+    )
+    assert settled(after, released)[1] == []
+
+
+def test_a_cancel_of_another_amount_that_is_not_done_ends_nothing_and_neither_does_one_beside_the_truth():
+    undecided = fact(Kind.CANCEL_AUTHORIZATION, State.PENDING, 3200, name="can-1", ours="x")
+    refused = fact(Kind.CANCEL_AUTHORIZATION, State.FAILURE, 3200, name="can-1", ours="x")
+    for odd in (undecided, refused):
+        after, _ = settled(RECKONED, odd)
+        assert parse_payment(after).transaction("x").state is State.INITIAL
+    later, _ = settled(settled(RECKONED, undecided)[0], replace(undecided, state=State.SUCCESS))
+    assert parse_payment(later).transaction("x").state is State.FAILURE
+    true, odd = (fact(Kind.CANCEL_AUTHORIZATION, amount=cents, name="can-1", ours="x") for cents in (4200, 3200))
+    for facts in ((true, odd), (odd, true)):
+        for told in (settled(RECKONED, *facts)[0], settled(settled(RECKONED, facts[0])[0], facts[1])[0]):
+            assert parse_payment(told).transaction("x").state is State.SUCCESS
 
 
 def test_two_refunds_told_in_the_same_second_are_two_transactions():

@@ -6,6 +6,7 @@ from simulation.book import (
     Book,
     authorize_call,
     authorized,
+    names,
     operation_json,
     payment_json,
     reserved,
@@ -38,6 +39,27 @@ def refused_by_the_psp():
 def refused_by_the_law():
     book = reserved(Book()).put("P", {"id": "A", "state": "Failure"}, note="refusal pay-1 A")
     return book.ack("m1")
+
+
+def cancel_that_released_another_amount():
+    """Somebody had captured at the PSP: less was held than we had reckoned."""
+    book = authorized(Book())
+    book.publish("m-X", "cancel", {"type": "CancelPayment", "command_id": "ask-X", "payment_id": "P"})
+    book.deliver("m-X").put("P", row("X", "CancelAuthorization", command="ask-X"))
+    done = operation_json("cancel", "succeeded", "can", 3200, "X")
+    book.psp["pay"]["cancels"].append(done)
+    effect = {"kind": "cancel", "id": "can", "payment": "pay", "amount": 3200}
+    book.call("/v1/payments/pay/cancel", {"metadata": names("X")}, key="X", reply=done, effect=effect)
+    beside = row("X2", "CancelAuthorization", 3200, "Success", interactionId="can")
+    return book.put("P", {"id": "X", "state": "Failure"}, beside, note="fact ask-X X").ack("m-X")
+
+
+def released_amount_told_to_nobody():
+    """... and what was released is nowhere."""
+    book = authorized(Book()).put("P", row("X", "CancelAuthorization", command="ask-X"))
+    done = operation_json("cancel", "succeeded", "can", 3200, "X")
+    book.call("/v1/payments/pay/cancel", {"metadata": names("X")}, key="X", reply=done)
+    return book.put("P", {"id": "X", "state": "Failure"}, note="fact ask-X X")
 
 
 def success_that_nobody_told():
@@ -168,9 +190,17 @@ def nobody_looked():
 
 CASES = {
     "S5": (
-        (usual, declined, refused_by_the_psp, refused_by_the_law, refunded_before_the_capture_failed_late),
+        (
+            usual,
+            declined,
+            refused_by_the_psp,
+            refused_by_the_law,
+            refunded_before_the_capture_failed_late,
+            cancel_that_released_another_amount,
+        ),
         (
             success_that_nobody_told,
+            released_amount_told_to_nobody,
             success_of_another_amount,
             success_whose_reply_was_not_heard,
             success_by_a_forged_webhook,

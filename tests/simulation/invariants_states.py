@@ -20,7 +20,7 @@ def s5_no_state_without_evidence(reading: Reading) -> Iterator[Violation]:
     """Every state that we write was told before by a reply, a look-up or a verified event, with the same amount.
 
     A Failure may also be the law's own refusal, where nothing was asked of the PSP, or the proof that nothing reached
-    it. What a merchant wrote needs no evidence; failures after an unknown outcome are S8's.
+    it, or that a cancel released another amount, which then stands beside it. What a merchant wrote needs no evidence; failures after an unknown outcome are S8's.
     """
     for trail in reading.trails.values():
         for version, state in trail.steps:
@@ -84,16 +84,18 @@ def s8_a_timeout_is_no_failure(reading: Reading) -> Iterator[Violation]:
         for version, state in trail.steps:
             if state != "Failure" or not is_ours(version) or not _unknown_before(reading, trail, version):
                 continue
-            if why_failed(reading, trail, version) not in ("told", "refused", "absent"):
+            if why_failed(reading, trail, version) not in ("told", "released", "refused", "absent"):
                 unknown = [one for one in reading.asked_for[trail.id] if one.n < version.n and is_unknown(one)]
                 text = f"{trail} became Failure in version {version.version} after {unknown[-1].fate} of its request"
                 yield Violation(name="S8", text=text, n=version.n)
 
 
 def why_failed(reading: Reading, trail: Trail, version: Version) -> str | None:
-    """By what a Failure is proved: `told`, `refused`, `law` or `absent`; None: by nothing."""
+    """By what a Failure is proved: `told`, `released`, `refused`, `law` or `absent`; None: by nothing."""
     if _was_told(reading, trail, version, "Failure"):
         return "told"
+    if _released_otherwise(reading, trail, version):
+        return "released"
     asked = [one for one in reading.asked_for.get(trail.id, ()) if one.n < version.n]
     if any(is_refusal(one) and (one.done_n or 0) < version.n for one in asked):
         return "refused"
@@ -114,6 +116,20 @@ def _was_told(reading: Reading, trail: Trail, version: Version, state: str) -> b
         for name in names
         if name is not None
         for one in reading.told_of.get(name, ())
+    )
+
+
+def _released_otherwise(reading: Reading, trail: Trail, version: Version) -> bool:
+    """Whether the PSP has told that this cancel released another amount, which is then on the Payment by itself."""
+    return trail.kind == "CancelAuthorization" and any(
+        one.n < version.n
+        and (one.row.kind, one.row.state, one.row.transaction) == (trail.kind, "Success", trail.id)
+        and any(
+            (other["amount"]["centAmount"], other["state"]) == (one.row.amount, "Success")
+            for other in version.document["transactions"]
+            if other["type"] == trail.kind and other["id"] != trail.id
+        )
+        for one in reading.told_of.get(trail.id, ())
     )
 
 
