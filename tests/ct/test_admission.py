@@ -137,6 +137,19 @@ def test_a_capture_that_is_claimed_comes_out_of_no_charge():
     assert "ctpayChargeId" not in claimed["custom"]["fields"]
 
 
+def test_what_was_claimed_and_is_not_there_any_more_is_nothing_to_carry_out():
+    claimed = Admitted(commands=(), claimed="m", actions=[])
+    assert claimed.transactions(parse_payment(payment_document(AUTH))) == ()
+    reserved = Admitted(commands=("c-1",), claimed=None, actions=[])
+    assert reserved.transactions(parse_payment(payment_document(AUTH))) == ()
+
+
+@pytest.mark.parametrize("kind", [Kind.AUTHORIZATION, Kind.CHARGEBACK])
+def test_nobody_commands_what_only_shoppers_or_banks_do(kind):
+    with pytest.raises(AssertionError, match=f"nobody commands a {kind}"):
+        play(payment_document(AUTH), request(kind=kind))
+
+
 def test_a_claim_of_what_is_gone_or_decided_does_nothing():
     decided = payment_document(AUTH, transaction("m", "Charge", "Success", 10))
     for claiming in ("m", "nobody"):
