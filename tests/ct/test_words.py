@@ -520,5 +520,5 @@ def test_nothing_at_all_reads_without_a_sign():
 
 
 def test_a_masked_text_says_what_was_masked():
-    text = "card 4242 4242 4242 4242 under sk_live_1 and tok_1"
-    assert scrub(text) == "card [card] under [secret] and [secret]"
+    text = "card 4242 4242 4242 4242, CVC: 123, under sk_live_1 and tok_1"
+    assert scrub(text) == "card [card], CVC: [code], under [secret] and [secret]"
