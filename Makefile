@@ -55,7 +55,9 @@ check: $(VENV)/.dev ## the checks without the tests: style, types, arrows betwee
 	$(BIN)/lint-imports --no-cache
 
 mutate: $(VENV)/.dev ## change the code on purpose and see whether the tests mind (long): functions, then tables
+	rm -rf mutants
 	$(BIN)/mutmut run
+	@PYTHONPATH=tests $(BIN)/python -m mutation.functions
 	@PYTHONPATH=tests $(BIN)/python -m mutation
 
 simulate: $(VENV)/.dev ## run the product on virtual time with faults at every seam: make simulate SEEDS=200000 FIRST=1

@@ -134,6 +134,8 @@ def _of_enum(tree: ast.Module, place: int, node: ast.ClassDef) -> Iterator[Mutan
         return
     members = [at for at, each in enumerate(node.body) if isinstance(each, ast.Assign)]
     for one, other in itertools.pairwise(members):
+        if ast.dump(node.body[one].value) == ast.dump(node.body[other].value):
+            continue  # Both are enum.auto(): no row is told by its value.
         changed = copy.deepcopy(tree)
         body = getattr(changed.body[place], "body")  # noqa: B009 - the copy of a class is one
         body[one].value, body[other].value = body[other].value, body[one].value
