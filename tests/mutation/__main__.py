@@ -30,12 +30,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 ROOT = Path(__file__).parents[2]
-#: Room -> where the tests are that have to notice.
+#: Room -> where the tests are that have to notice, the ones that see most first.
 TESTS = {
-    "psp": ["tests/psp", "tests/workers"],
-    "ct": ["tests/ct", "tests/workers"],
+    "psp": ["tests/workers", "tests/psp"],
+    "ct": ["tests/workers", "tests/ct"],
     "workers": ["tests/workers"],
-    "bus": ["tests/bus", "tests/workers"],
+    "bus": ["tests/workers", "tests/bus"],
     "handlers": ["tests/handlers"],
 }
 OPTIONS = ["-x", "-q", "-m", "not emulator", "-p", "no:cacheprovider", "-p", "no:schemathesis", "--timeout=60"]
