@@ -116,6 +116,11 @@ def test_an_ordered_cart_takes_no_payment():
     assert decide(WISH, cart(cartState="Ordered")).refusal.code == "cart-not-active"
 
 
+@pytest.mark.parametrize("state", ["Active", "Frozen"])
+def test_a_cart_whose_prices_are_frozen_is_paid_for_like_any_other(state):
+    assert decide(WISH, cart(cartState=state)) == decide(WISH, cart())
+
+
 def test_a_challenge_left_open_is_given_up_by_the_next_try_and_not_by_a_double_click():
     left_open = attempt("a", "Pending", ctpayAction=OPEN_ACTION, ctpayActionAt="2026-03-01T12:00:10.000Z")
     left_open["key"] = decide(WISH, cart()).key
