@@ -38,7 +38,8 @@ class Replies:
     def __init__(self, *, instance: str, waiting_max: int = 10_000) -> None:
         self._instance = instance
         self._waiting_max = waiting_max
-        self._seats: dict[str, set[_Seat]] = {}
+        #: In the order of coming: who came first is told first.
+        self._seats: dict[str, dict[_Seat, None]] = {}
         self._taken = 0
         self._closed = False
 
@@ -54,13 +55,13 @@ class Replies:
             yield Expectation(_seat=seat)
             return
         self._taken += 1
-        self._seats.setdefault(command_id, set()).add(seat)
+        self._seats.setdefault(command_id, {})[seat] = None
         try:
             yield Expectation(_seat=seat)
         finally:
             self._taken -= 1
             seats = self._seats[command_id]
-            seats.discard(seat)
+            del seats[seat]
             if not seats:
                 del self._seats[command_id]
 
