@@ -90,9 +90,10 @@ class Wire:
         self._http = http
         self._timeout = aiohttp.ClientTimeout(total=limits.timeout_s)
         self._tries = limits.tries
-        self._retry = backoff.on_exception(
+        # Wrapped once: to wrap costs more than a try does.
+        self._persist = backoff.on_exception(
             partial(_waits, draw, limits), _AgainError, max_tries=limits.tries, jitter=None, logger=None
-        )
+        )(self._once)
 
     async def send(
         self,
@@ -114,7 +115,7 @@ class Wire:
         Raises UnavailableError after the last try.
         """
         try:
-            return await self._retry(self._once)(method, url, headers, body)
+            return await self._persist(method, url, headers, body)
         except _AgainError as error:
             raise UnavailableError(
                 f"commercetools gave no answer to {asked} in {self._tries} tries; the last one: {error}. "

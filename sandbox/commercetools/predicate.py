@@ -108,8 +108,8 @@ def parse(text: str) -> Node:
 
 def _tokens(text: str) -> list[_Token]:
     found: list[_Token] = []
-    at = 0
-    while text[at:].strip():
+    at, end = 0, len(text.rstrip())
+    while at < end:
         match = _TOKEN.match(text, at)
         if match is None or match.lastgroup is None:
             raise _malformed(text, at, "a name, a value or a sign")
@@ -165,6 +165,8 @@ class _Reader:
     def _about(self, field: str, depth: int) -> Node:
         if self._sign("("):
             return Nested(field, self._closed(depth))
+        if operator := self._comparison():
+            return Comparison(field, operator, (self._value(),))
         if self._word("is"):
             negation = "not " if self._word("not") else ""
             return Presence(field, negation + self._one_word("defined", "empty"))
@@ -174,9 +176,6 @@ class _Reader:
             return Comparison(field, f"not {self._one_word('in')}", self._values())
         if self._word("in"):
             return Comparison(field, "in", self._values())
-        for sign, operator in _COMPARISONS.items():
-            if self._sign(sign):
-                return Comparison(field, operator, (self._value(),))
         raise self._wrong("`(`, `=`, `!=`, `<>`, `<`, `<=`, `>`, `>=`, `in`, `contains` or `is`")
 
     def _one_word(self, *words: str) -> str:
@@ -226,12 +225,20 @@ class _Reader:
     def _sign(self, sign: str) -> bool:
         return self._skip("sign", sign)
 
+    def _comparison(self) -> str | None:
+        token = self._peek()
+        operator = _COMPARISONS.get(token.text) if token is not None and token.kind == "sign" else None
+        self._next += operator is not None
+        return operator
+
     def _word(self, word: str) -> bool:
         return self._skip("word", word)
 
     def _skip(self, kind: str, text: str) -> bool:
-        token = self._peek()
-        if token is None or token.kind != kind or token.text != text:
+        if self._next >= len(self._tokens):
+            return False
+        token = self._tokens[self._next]
+        if token.text != text or token.kind != kind:
             return False
         self._next += 1
         return True

@@ -18,7 +18,6 @@ from bus.topics import Topic
 from ct.fields import INTERACTION_TYPE, TRANSACTION_TYPE
 from sandbox.commercetools.calls import Call, Probe
 from sandbox.commercetools.core import Core
-from sandbox.commercetools.documents import clone
 from sandbox.commercetools.front import Front
 from sandbox.commercetools.front import Request as CtRequest
 from sandbox.commercetools.shelf import Shelf
@@ -61,6 +60,8 @@ _CT_FAULTS: Final = (
     FaultKind.MERCHANT_EDITS_PAYMENT,
 )
 _PAYMENT: Final = re.compile(rf"/{PROJECT}/payments/([0-9a-z-]+)")
+#: As `json.dumps` does; made once.
+_WRITE: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 @cache
@@ -169,7 +170,7 @@ class CommercetoolsServer:
         )
         reply = self.front.answer(visit, self._recorder.now())
         assert not isinstance(reply, Probe), "the product makes no subscriptions while it runs"
-        body = json.dumps(reply.body, separators=(",", ":"), ensure_ascii=False).encode() if reply.body else b""
+        body = _WRITE(reply.body).encode() if reply.body else b""
         self._tell(reply)
         if fault is FaultKind.CT_ERROR_AFTER:
             respond(503, b'{"statusCode":503,"message":"away"}', {})
@@ -235,7 +236,7 @@ class CommercetoolsServer:
         if len(history) < 2 or not self._bad.strikes(FaultKind.CT_STALE_READ, what):
             return body
         draft.fault = draft.fault or FaultKind.CT_STALE_READ
-        return json.dumps(clone(history[-2]), separators=(",", ":"), ensure_ascii=False).encode()
+        return _WRITE(history[-2]).encode()
 
     def _tell(self, reply: Reply) -> None:
         """The subscription's messages go out."""

@@ -84,16 +84,16 @@ def share() -> None:
     """Work out once for all seeds what depends on nothing but the code: documents about it, and files."""
     library = enabler_routes.read_library()
     enabler_routes.read_library = lambda: library
-    release, document = wiring.version("ctpay"), openapi.document
+    release, with_document = wiring.version("ctpay"), openapi.with_document
     wiring.version = lambda _: release
     known: dict[str, Any] = {}
 
     def remembered(routes: Any, *, server_url: str, version: str) -> Any:
         if server_url not in known:
-            known[server_url] = document(routes, server_url=server_url, version=version)
+            known[server_url] = with_document(routes, server_url=server_url, version=version)
         return known[server_url]
 
-    openapi.document = remembered
+    openapi.with_document = remembered
     # JSON, as before, and much faster.
     documents._clone = lambda value: marshal.loads(marshal.dumps(value))  # our own bytes
 

@@ -85,9 +85,14 @@ class Recorder:
     #: What actors did, for the timeline: place, time, text.
     notes: list[tuple[int, datetime, str]] = field(default_factory=list)
     _n: int = 0
+    #: The loop's time, and what it is called: many ask in one moment.
+    _moment: tuple[float, datetime] = (0.0, START)
 
     def now(self) -> datetime:
-        return START + timedelta(seconds=self.loop.time())
+        time = self.loop.time()
+        if time != self._moment[0]:
+            self._moment = (time, START + timedelta(seconds=time))
+        return self._moment[1]
 
     def stamp(self) -> tuple[int, datetime]:
         """The next place in the order, and the time."""
