@@ -62,6 +62,17 @@ def marked(identity):
     return {"interfaceInteractions": [{"type": {"typeId": "type", "id": "i"}, "fields": fields}]}
 
 
+def test_what_kinds_of_difference_are_called_stays_as_it_is():
+    """Whoever reads the JSON of `ctpay reconcile` goes by these words."""
+    assert {one.name: one.value for one in Difference} == {
+        "MISSING": "missing",
+        "EXTRA": "extra",
+        "AMOUNT": "other-amount",
+        "STATE": "other-state",
+        "STUCK": "stuck",
+    }
+
+
 def test_what_agrees_is_not_told():
     found = hold_facts(authorized(charge()), [fact(), capture()], RESTED)
     assert found.disagreements == ()
