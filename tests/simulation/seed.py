@@ -42,6 +42,8 @@ LONGEST: Final = timedelta(days=20)
 #: Everything rests for so long before it is believed.
 _STILL_S: Final = 90.0
 _LOOK_S: Final = 45.0
+#: Longer than a dead letter ever waits for its next replay.
+_NEXT_REPLAY_S: Final = 4.5 * 3600
 #: Rounds of reconciliation, after which there must be nothing left to do.
 _ROUNDS_MAX: Final = 12
 
@@ -146,6 +148,10 @@ class _World:
         settled = settled and await self._reconciled(rest)
         await Machine(site, name="reconcile-lists", workers=[RECONCILE]).compare()
         settled = settled and await rest()
+        if travel.waiting:
+            # Letters that only wait for their next replay get it: everything is well now, so that has to heal them.
+            await asyncio.sleep(_NEXT_REPLAY_S)
+            settled = settled and await rest()
         courting.cancel()
         return self._history(psp, settled=settled)
 
