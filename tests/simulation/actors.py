@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from simulation.faults import Bad
     from simulation.outside import CommercetoolsServer, PspServer
     from simulation.record import Recorder
-    from simulation.wire import Got, Street
+    from simulation.street import Got, Street
 
 #: The shopper's cards by what they do, with how often they are used.
 _CARDS: Final = (

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from simulation.faults import Bad
     from simulation.outside import PspServer
     from simulation.record import Recorder
-    from simulation.wire import Street
+    from simulation.street import Street
 
     from sandbox.psp.outbox import Delivery
 

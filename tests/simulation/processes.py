@@ -17,7 +17,8 @@ from simulation.logs import Crash
 from simulation.loop import PROCESS, Life
 from simulation.outside import PROJECT, PUBLISHABLE_KEY, SECRET_KEY
 from simulation.record import START
-from simulation.wire import Connector, Door
+from simulation.street import Door
+from simulation.wire import Connector
 
 from ctpay import wiring
 from ctpay.seams import Seams
@@ -37,8 +38,9 @@ if TYPE_CHECKING:
     from simulation.faults import Bad
     from simulation.loop import SimulatedLoop
     from simulation.record import Recorder
+    from simulation.street import Street
     from simulation.travel import Travel
-    from simulation.wire import Street, Wire
+    from simulation.wire import Wire
 
 #: The PSP signs with the first at first, and with the second after a rotation. Ours know both.
 WEBHOOK_SECRETS: Final = (

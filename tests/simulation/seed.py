@@ -22,8 +22,9 @@ from simulation.loop import PROCESS, SimulatedLoop
 from simulation.outside import PROJECT, SECRET_KEY, CommercetoolsServer, PspServer
 from simulation.processes import CLIENT_SECRET, WEBHOOK_SECRETS, Machine, Site, machines, settings
 from simulation.record import START, Recorder
+from simulation.street import Street
 from simulation.travel import Travel
-from simulation.wire import Street, Wire
+from simulation.wire import Wire
 
 from bus.topics import POLICIES, Topic
 from ctpay.logs import Masker, allow

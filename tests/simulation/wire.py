@@ -1,14 +1,13 @@
-"""The wire in memory: what our processes ask of others, and what others ask of our ingress.
+"""The wire in memory: what our processes ask of others. `simulation.street` is the way in the other direction.
 
-Our side is the real aiohttp, client and server, byte for byte. The other side is as little HTTP as possible. Latencies
-and faults are chosen here by the seed, and whatever is under way when a process dies goes its way without it.
+Our side is the real aiohttp, byte for byte. The other side is as little HTTP as possible. Latencies and faults are
+chosen here by the seed, and whatever is under way when a process dies goes its way without it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import aiohttp
 from simulation.faults import FaultKind
-from simulation.logs import Exchange, Fate, Genuine, Peer
+from simulation.logs import Fate, Peer
 from simulation.loop import PROCESS, Life
 from simulation.record import Draft
 
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 
 #: Host in the settings -> who answers there.
 PEERS: Final = {"psp.example": Peer.PSP, "commercetools.example": Peer.COMMERCETOOLS}
-#: How long somebody outside waits for our ingress.
-PATIENCE_S: Final = 40.0
 
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 _BEFORE: Final = (FaultKind.WIRE_REQUEST_LOST, FaultKind.WIRE_RESET_BEFORE, FaultKind.WIRE_REQUEST_LATE)
@@ -278,8 +275,8 @@ class Connector(aiohttp.BaseConnector):
         return protocol
 
 
-def _request(written: bytearray) -> Request | None:
-    """The whole request in these bytes, which are then empty; None: some of it is still to come."""
+def message(written: bytearray) -> tuple[str, dict[str, str], bytes] | None:
+    """First line, headers and body of the HTTP message in these bytes, which are then empty; None: some is to come."""
     end = written.find(b"\r\n\r\n")
     if end < 0:
         return None
@@ -290,168 +287,13 @@ def _request(written: bytearray) -> Request | None:
         return None
     body = bytes(written[end + 4 : end + 4 + length])
     written.clear()
+    return first, headers, body
+
+
+def _request(written: bytearray) -> Request | None:
+    if (whole := message(written)) is None:
+        return None
+    first, headers, body = whole
     method, target, _ = first.split(" ")
     path, _, query = target.partition("?")
     return Request(method=method, path=path, query=query, headers=headers, body=body)
-
-
-# Towards our ingress.
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Got:
-    """What our ingress answered."""
-
-    status: int
-    document: Any
-    headers: Mapping[str, str]
-
-
-class Incoming(asyncio.Transport):
-    """One connection of somebody to our ingress; the ingress's end of it."""
-
-    def __init__(self, loop: SimulatedLoop) -> None:
-        super().__init__()
-        self._loop = loop
-        self.protocol: Any = None
-        self._written = bytearray()
-        self._waits: asyncio.Future[Got | None] | None = None
-        self.closed = False
-
-    def ask(self, data: bytes, life: Life, context: Any) -> asyncio.Future[Got | None]:
-        """Send a request; what comes back, or None where the connection breaks first."""
-        self._waits = self._loop.create_future()
-        self._loop.call_soon(self.protocol.data_received, data, context=context)
-        return self._waits
-
-    def cut(self) -> None:
-        """The other side dies, or we go."""
-        self.closed = True
-        if self._waits is not None and not self._waits.done():
-            self._waits.set_result(None)
-
-    def write(self, data: Any) -> None:
-        self._written += data
-        got = _response(self._written)
-        if got is not None and self._waits is not None and not self._waits.done():
-            self._waits.set_result(got)
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def close(self) -> None:
-        if not self.closed:
-            self.cut()
-            self._loop.call_soon(self.protocol.connection_lost, None)
-
-    def abort(self) -> None:
-        self.close()
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return ("192.0.2.1", 50000) if name == "peername" else default
-
-    def pause_reading(self) -> None:
-        """Nothing is ever too fast here."""
-
-    def resume_reading(self) -> None:
-        """Nothing is ever too fast here."""
-
-
-class Door:
-    """One ingress process as others reach it."""
-
-    def __init__(self, *, life: Life, context: Any, server: Callable[[], Any]) -> None:
-        self.life = life
-        self._context = context
-        self._server = server
-        self._idle: list[Incoming] = []
-        self._all: list[Incoming] = []
-
-    def died(self) -> None:
-        for end in self._all:
-            end.cut()
-
-    async def ask(self, wire: Wire, data: bytes) -> Got | None:
-        """One request; None where no answer came in time."""
-        end = next((one for one in self._idle if not one.closed), None)
-        if end is None:
-            end = Incoming(wire.loop)
-            end.protocol = self._context.copy().run(self._server)
-            self._context.copy().run(end.protocol.connection_made, end)
-            self._all.append(end)
-        else:
-            self._idle.remove(end)
-        got = end.ask(data, self.life, self._context)
-        done, _ = await asyncio.wait({got}, timeout=PATIENCE_S)
-        if not done:
-            end.close()
-            return None
-        if not end.closed:
-            self._idle.append(end)
-        return got.result()
-
-
-class Street:
-    """The way from shoppers, merchants and the PSP to our ingress: whichever door is open."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self.doors: list[Door] = []
-
-    async def ask(
-        self,
-        actor: str,
-        method: str,
-        path: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes = b"",
-        genuine: Genuine | None = None,
-    ) -> Got | None:
-        """One request to some ingress. None: nobody was there, or no answer came."""
-        wire, recorder = self._wire, self._wire.recorder
-        await asyncio.sleep(wire.latency())
-        open_doors = [door for door in self.doors if door.life.alive]
-        if not open_doors:
-            return None
-        door = wire.dice.choice(open_doors)
-        n, at = recorder.stamp()
-        lines = [f"{method} {path} HTTP/1.1", "Host: ingress.example", f"Content-Length: {len(body)}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        got = await door.ask(wire, "\r\n".join(lines).encode() + b"\r\n\r\n" + body)
-        done_n, done_at = recorder.stamp()
-        recorder.exchanges.append(
-            Exchange(
-                n=n,
-                at=at,
-                actor=actor,
-                process=door.life.id,
-                method=method,
-                path=path,
-                headers=headers,
-                key=headers.get("Idempotency-Key"),
-                body=body,
-                status=got.status if got else None,
-                answer=got.document if got else None,
-                done_n=done_n if got else None,
-                done_at=done_at if got else None,
-                genuine=genuine,
-            )
-        )
-        await asyncio.sleep(wire.latency())
-        return got
-
-
-def _response(written: bytearray) -> Got | None:
-    end = written.find(b"\r\n\r\n")
-    if end < 0:
-        return None
-    first, *lines = written[:end].decode("latin-1").split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    length = int(headers.get("content-length", "0"))
-    if len(written) < end + 4 + length:
-        return None
-    body = bytes(written[end + 4 : end + 4 + length])
-    written.clear()
-    is_json = headers.get("content-type", "").startswith("application/json")
-    return Got(status=int(first.split(" ")[1]), document=json.loads(body) if is_json else None, headers=headers)
