@@ -179,7 +179,7 @@ def _released_otherwise(cancel: Transaction, fact: Fact, cause: Cause) -> list[U
     if cancel.kind is not Kind.CANCEL_AUTHORIZATION or fact.state is not State.SUCCESS or not cancel.open:
         return []
     text = f"The PSP released {fact.amount}, which is all that it held; {cancel.amount} was reckoned."
-    ended = replace(fact, state=State.FAILURE, amount=cancel.amount, code=RELEASED_OTHERWISE, message=text)
+    ended = replace(fact, state=State.FAILURE, code=RELEASED_OTHERWISE, message=text)
     return _raised(cancel, ended, cause)
 
 

@@ -7,33 +7,33 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 
-class CaptureSupport(enum.StrEnum):
+class CaptureSupport(enum.Enum):
     """How much of an authorization can be captured, and how often."""
 
     #: Only all of it, once.
-    FULL = "full"
+    FULL = enum.auto()
     #: Any part of it, once.
-    ONCE = "once"
+    ONCE = enum.auto()
     #: Any part of it, until nothing is left.
-    MULTIPLE = "multiple"
+    MULTIPLE = enum.auto()
 
 
-class Remainder(enum.StrEnum):
+class Remainder(enum.Enum):
     """What becomes of the uncaptured rest after a partial capture."""
 
     #: It stays authorized and can be captured or cancelled.
-    KEPT = "kept"
+    KEPT = enum.auto()
     #: The PSP releases it.
-    RELEASED = "released"
+    RELEASED = enum.auto()
 
 
-class RefundScope(enum.StrEnum):
+class RefundScope(enum.Enum):
     """What a refund is taken from."""
 
     #: The payment as a whole.
-    PAYMENT = "payment"
+    PAYMENT = enum.auto()
     #: One capture: the refund names it and may not exceed it.
-    CAPTURE = "capture"
+    CAPTURE = enum.auto()
 
 
 class Dropin(enum.StrEnum):
