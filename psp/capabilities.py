@@ -45,22 +45,22 @@ class Dropin(enum.StrEnum):
     HOSTED = "hpp"
 
 
-class LookupBy(enum.StrEnum):
+class LookupBy(enum.Enum):
     """By what the PSP finds a payment again."""
 
     #: Its own id.
-    PSP_REFERENCE = "psp-reference"
+    PSP_REFERENCE = enum.auto()
     #: The reference we sent.
-    OUR_REFERENCE = "our-reference"
+    OUR_REFERENCE = enum.auto()
 
 
-class Listing(enum.StrEnum):
+class Listing(enum.Enum):
     """Whether the PSP tells what it has, so that reconciliation can compare both ways."""
 
     #: It has no such call: only what we ask about by name is told, if that.
-    NONE = "none"
+    NONE = enum.auto()
     #: Everything that was made in a span of time.
-    BY_TIME = "by-time"
+    BY_TIME = enum.auto()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
