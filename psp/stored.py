@@ -13,13 +13,13 @@ from pydantic import SecretStr
 from psp.facts import Instrument
 
 
-class TokenKind(enum.StrEnum):
+class TokenKind(enum.Enum):
     """What a token stands for."""
 
     #: What the PSP's hosted fields gave the browser. Single use.
-    FRESH = "fresh"
+    FRESH = enum.auto()
     #: What the PSP keeps for the customer.
-    STORED = "stored"
+    STORED = enum.auto()
 
 
 class Initiator(enum.StrEnum):

@@ -15,12 +15,12 @@ from psp.facts import ActionType, Kind, State
 Meaning = TypeVar("Meaning")
 
 
-class Subject(enum.StrEnum):
+class Subject(enum.Enum):
     """What an event's object is."""
 
-    PAYMENT = "payment"
+    PAYMENT = enum.auto()
     #: A capture, cancel, refund or dispute.
-    OPERATION = "operation"
+    OPERATION = enum.auto()
 
 
 #: Event type -> what its object is. The facts come from the object's own status, not from the event's name.

@@ -491,8 +491,9 @@ def test_only_a_psp_that_lists_and_answers_can_be_compared(house):
     assert not is_comparable(Capabilities(**(known | {"lookup_by": frozenset()})))
 
 
-async def test_what_is_paid_on_account_is_not_looked_for_at_the_psp(house, begun):
-    command = house.pay(await house.cart(), method="invoice", token=None)
+@pytest.mark.parametrize("method", ["invoice", "purchaseorder"])
+async def test_what_is_paid_on_account_is_not_looked_for_at_the_psp(house, begun, method):
+    command = house.pay(await house.cart(), method=method, token=None)
     await house.deliver(command)
     payment = await house.payment(house.standing(command).payment_reference)
     await house.deliver(house.ask(CapturePayment, payment.id, amount=eur(1000)))
