@@ -84,7 +84,7 @@ async def test_what_may_have_had_its_effect_is_unknown_after_the_last_try(answer
 async def test_what_certainly_had_no_effect_is_retryable(status):
     async with scripted() as server:
         server.on("/pay", text("", status=status))
-        assert isinstance(await outcome(server), RetryableError)
+        assert isinstance(await outcome(server, PATIENT), RetryableError)
 
 
 async def test_a_connection_that_cannot_be_made_is_retryable():
@@ -124,7 +124,7 @@ async def test_once_unknown_no_later_try_makes_it_certain_that_nothing_happened(
 async def test_every_try_sends_the_same_bytes_under_the_same_key():
     async with scripted() as server:
         server.on("/pay", hanging(), hanging_up(), json({}))
-        assert isinstance(await outcome(server), HttpReply)
+        assert isinstance(await outcome(server, PATIENT), HttpReply)
         assert [(one.headers["idempotency-key"], one.body) for one in server.asked] == [
             ("k-1", '{"token": "tok_secret"}')
         ] * 3
@@ -147,7 +147,7 @@ async def test_retry_after_is_obeyed_within_our_patience_and_handed_on_beyond_it
 async def test_a_date_for_retry_after_is_no_number_to_wait():
     async with scripted() as server:
         server.on("/pay", json({}, status=429, headers={"Retry-After": "Wed, 21 Oct 2037 07:28:00 GMT"}))
-        error = await outcome(server)
+        error = await outcome(server, PATIENT)
         assert isinstance(error, RetryableError)
         assert error.retry_after is None
 
