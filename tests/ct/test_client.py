@@ -211,6 +211,7 @@ async def test_a_fresh_token_that_is_refused_too_means_that_we_may_not(server: S
     [
         *(text("", status=status) for status in (429, 500, 502, 503, 504)),
         error(400, "PendingOperation"),
+        error(400, "OverCapacity"),
         error(503, "OverCapacity"),
         hanging_up(),
         text("not json"),

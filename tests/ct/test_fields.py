@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ct.fields import TYPES, InteractionKind
+from ct.setup import Result
 
 #: As `ctpay setup` makes them in a merchant's project.
 TYPES_AS_STORED = [
@@ -90,3 +91,8 @@ def test_each_field_is_called_by_what_it_holds():
 
 def test_the_kinds_of_log_entry_keep_their_words():
     assert {one.name: one.value for one in InteractionKind} == KINDS_AS_STORED
+
+
+def test_what_setup_did_is_told_in_words_that_stay():
+    """Whoever reads the JSON of `ctpay setup` goes by them."""
+    assert [one.value for one in Result] == ["created", "extended", "unchanged"]

@@ -5,7 +5,12 @@ from support.scripted_server import json
 
 from ct.permissions import NEEDED, scopes_missing
 
-ALL = [row[0] for row in NEEDED]
+#: As the README tells merchants to give them.
+ALL = ["manage_payments", "manage_orders", "view_sessions", "introspect_oauth_tokens", "view_types"]
+
+
+def test_what_is_needed_is_what_merchants_are_told():
+    assert [row[0] for row in NEEDED] == ALL
 
 
 @pytest.mark.parametrize(
