@@ -31,8 +31,12 @@ async def complete(work: Work, command: CompleteAuthorization) -> Ending:
         await work.reply(command, Standing(outcome=Outcome.NOT_FOUND, reason=gone))
         return ignored("no such operation")
     payment, transaction = found
-    if transaction.open and not transaction.superseded and payment.interface_id is not None:
-        answer = await _answer(work, command, payment, transaction, payment.interface_id)
+    if transaction.open and payment.interface_id is not None:
+        if transaction.superseded:
+            # Not completed any more. But an earlier run of this may have done it, and died before it was written.
+            answer = await _look_up(work, payment, transaction, payment.interface_id)
+        else:
+            answer = await _answer(work, command, payment, transaction, payment.interface_id)
         payment = await settle(work, payment, answer, cause=command.command_id)
     else:
         # An earlier run may have died between the write and this.
@@ -59,14 +63,22 @@ async def _find(work: Work, command: CompleteAuthorization) -> tuple[Payment, Tr
 async def _answer(
     work: Work, command: CompleteAuthorization, payment: Payment, transaction: Transaction, psp_reference: str
 ) -> Answer:
-    reference = reference_to(work, payment, transaction)
-    request = CompleteRequest(reference=reference, payment_reference=psp_reference, parameters=command.parameters)
+    request = CompleteRequest(
+        reference=reference_to(work, payment, transaction),
+        payment_reference=psp_reference,
+        parameters=command.parameters,
+    )
     try:
         return await work.psp.complete(request)
     except (RefusedError, OutcomeUnknownError):
         # What the browser brought may be wrong, stale or used already. That proves nothing about the payment.
-        asked = LookupRequest(reference=reference, authorization=reference, payment_reference=psp_reference)
-        try:
-            return await work.psp.lookup(asked)
-        except RefusedError as refused:
-            raise OutcomeUnknownError(f"A look-up was refused: {refused}") from refused
+        return await _look_up(work, payment, transaction, psp_reference)
+
+
+async def _look_up(work: Work, payment: Payment, transaction: Transaction, psp_reference: str) -> Answer:
+    reference = reference_to(work, payment, transaction)
+    asked = LookupRequest(reference=reference, authorization=reference, payment_reference=psp_reference)
+    try:
+        return await work.psp.lookup(asked)
+    except RefusedError as refused:
+        raise OutcomeUnknownError(f"A look-up was refused: {refused}") from refused

@@ -112,7 +112,8 @@ def m1_paid_once(reading: Reading) -> Iterator[Violation]:
     """When all is at rest, the payments of one cart hold and have taken no more than the cart ever cost.
 
     The promise itself. Attempts that the PSP refuses to give back, and of which the logs tell a person, are left out;
-    and what was given back once stays so here, even if a bank undid it after the shopper had paid again.
+    and what was given back once stays so here, even if a bank undid it, or the capture that it came out of, after the
+    shopper had paid again.
     """
     given_to_people = {
         str(one.fields.get("payment_id"))
@@ -129,7 +130,7 @@ def m1_paid_once(reading: Reading) -> Iterator[Violation]:
     whose: dict[str, list[str]] = defaultdict(list)
     for name, payment in reading.history.psp_payments.items():
         ours = payment["metadata"].get("payment_id", "")
-        money = max(payment["amount_captured"] - _once_given_back(payment), 0) + payment["amount_capturable"]
+        money = payment["amount_captured"] + payment["amount_capturable"] - _once_given_back(payment)
         if money <= 0 or name in reading.history.strangers or ours in given_to_people:
             continue
         cart = cart_of.get(ours)

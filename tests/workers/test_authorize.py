@@ -116,6 +116,26 @@ async def test_a_challenge_left_open_then_another_card_does_not_charge_twice(hou
     assert len(held) == 1
 
 
+async def test_a_completion_that_could_not_be_written_down_is_written_also_where_the_attempt_was_given_up_since(house):
+    cart = await house.cart()
+    first = house.pay(cart, "tok_3ds")
+    await house.deliver(first)
+    payment = await house.payment(house.standing(first).payment_reference)
+    result = (await house.control(f"/payments/{payment.interface_id}/challenge", decision="approve"))["result"]
+    back = house.come_back(first, result)
+    house.fault(PASS, Fault(error=UnavailableError("killed before it could settle")))
+    assert (await house.deliver(back)).verdict is Verdict.AGAIN
+    house.clock.pass_(minutes=2)
+    await house.deliver(house.pay(cart))
+    # No webhook has arrived, and the PSP has the money.
+    await house.deliver(back)
+    assert house.standing(back).outcome is Outcome.REFUSED
+    assert ("Authorization", "Success", 4200) in house.rows(await house.payment(payment.id))
+    await house.pump()
+    assert ("CancelAuthorization", "Success", 4200) in house.rows(await house.payment(payment.id))
+    assert len([one for one in house.psp.house.books.payments.values() if one.status == "authorized"]) == 1
+
+
 async def test_money_that_moves_on_a_superseded_attempt_all_the_same_is_given_back(house):
     cart = await house.cart()
     first = house.pay(cart, "tok_3ds")
