@@ -6,9 +6,10 @@ Law: whoever sends tokens with invented key ids cannot make us ask more often th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -17,7 +18,7 @@ from yarl import URL
 from ct.cache import Cache, Kept
 from ct.callers import FRESH, UnknownCallerError
 from ct.errors import UnavailableError
-from ct.wire import JsonObject, Wire, describe
+from ct.wire import JsonObject, Wire, correlated, describe
 
 #: The call's name in errors.
 _ASKED: Final = "GET the signing keys"
@@ -25,6 +26,9 @@ _ASKED: Final = "GET the signing keys"
 _ALL: Final = "all"
 #: Bits. RFC 7518, section 3.3: what is shorter must not be used.
 _MODULUS_BITS_MIN: Final = 2048
+
+
+Ask: TypeAlias = Callable[[], Awaitable[Kept[Mapping[str, RSAPublicKey]]]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,14 +54,15 @@ class SigningKeys:
         #: Whether the last fetch had no answer: then an unknown key id may exist all the same.
         self._in_doubt = False
 
-    async def get(self, key_id: str) -> RSAPublicKey:
+    async def get(self, key_id: str, *, correlation_id: str | None = None) -> RSAPublicKey:
         """The key of this id.
 
         Raises UnknownCallerError (no such key) or UnavailableError (nobody to ask: answer 503, not 401).
         """
-        keys = await self._cache.get(_ALL, self._ask)
+        ask = partial(self._ask, correlation_id)
+        keys = await self._cache.get(_ALL, ask)
         if key_id not in keys:
-            keys = await self._ask_again(keys)
+            keys = await self._ask_again(keys, ask)
         if key_id in keys:
             return keys[key_id]
         if self._in_doubt:
@@ -66,7 +71,7 @@ class SigningKeys:
             )
         raise UnknownCallerError("The token is signed with an unknown key. Ask commercetools for a new one.")
 
-    async def _ask_again(self, keys: Mapping[str, RSAPublicKey]) -> Mapping[str, RSAPublicKey]:
+    async def _ask_again(self, keys: Mapping[str, RSAPublicKey], ask: Ask) -> Mapping[str, RSAPublicKey]:
         """Fresh keys, if it is time for them: commercetools may have begun to sign with another."""
         now = asyncio.get_running_loop().time()
         if not self._asking_again and now < self._asked_again_at + self._trust.again_s:
@@ -74,13 +79,14 @@ class SigningKeys:
         self._asked_again_at = now
         self._asking_again += 1
         try:
-            return await self._cache.renew(_ALL, self._ask)
+            return await self._cache.renew(_ALL, ask)
         finally:
             self._asking_again -= 1
 
-    async def _ask(self) -> Kept[Mapping[str, RSAPublicKey]]:
+    async def _ask(self, correlation_id: str | None) -> Kept[Mapping[str, RSAPublicKey]]:
         self._in_doubt = True
-        reply = await self._wire.send("GET", self._url, asked=_ASKED, headers={"Accept": "application/json"})
+        headers = {"Accept": "application/json", **correlated(correlation_id)}
+        reply = await self._wire.send("GET", self._url, asked=_ASKED, headers=headers)
         if not reply.good:
             # Whatever the reason: nobody's token can be judged without the keys, and that is no caller's fault.
             raise UnavailableError(f"The signing keys could not be read ({describe(reply)}). Check CTP_JWKS_URL.")

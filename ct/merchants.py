@@ -40,13 +40,13 @@ class Merchants:
         self._project_key = project_key
         self._clock = clock
 
-    async def check(self, bearer: str) -> Merchant:
+    async def check(self, bearer: str, *, correlation_id: str | None = None) -> Merchant:
         """The person whose token this is.
 
         Raises UnknownCallerError (not a token, not signed by commercetools, over, another project's) or
         UnavailableError (no keys to verify it with: answer 503, not 401).
         """
-        key = await self._keys.get(_key_id(bearer))
+        key = await self._keys.get(_key_id(bearer), correlation_id=correlation_id)
         try:
             claims = jwt.decode(bearer, key, algorithms=[_ALGORITHM], issuer=self._issuer, options=_OPTIONS)
         except jwt.PyJWTError:
@@ -62,7 +62,7 @@ class Merchants:
 class NoMerchants:
     """A connector that was not told whose tokens to believe believes none."""
 
-    async def check(self, _bearer: str) -> Merchant:
+    async def check(self, _bearer: str, *, correlation_id: str | None = None) -> Merchant:  # noqa: ARG002 # as above
         """Raises UnknownCallerError."""
         raise UnknownCallerError(
             "This connector takes no tokens of the Merchant Center. Set its CTP_JWKS_URL and CTP_JWT_ISSUER."

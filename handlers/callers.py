@@ -60,7 +60,7 @@ async def merchant(dependencies: Dependencies, request: web.Request) -> Merchant
     """
     bearer = _bearer(request, "There is no token of the Merchant Center. Send it in Authorization: Bearer.")
     _take(dependencies.caller_allowance, bearer)
-    found = await dependencies.merchants.check(bearer)
+    found = await dependencies.merchants.check(bearer, correlation_id=headers.correlation_id(request))
     _take(dependencies.caller_allowance, f"person {found.subject}")
     refuse_card_data(*request.query.keys(), *request.query.values())
     return found

@@ -90,7 +90,7 @@ class Merchant(Protocol):
 class MerchantCheck(Protocol):
     """Knows the people in the Merchant Center."""
 
-    async def check(self, bearer: str) -> Merchant:
+    async def check(self, bearer: str, *, correlation_id: str) -> Merchant:
         """Raises UnknownCallerError, UnavailableError."""
         ...
 

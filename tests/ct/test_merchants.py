@@ -62,6 +62,13 @@ async def test_a_token_that_commercetools_signed_for_our_project_names_the_perso
     assert await merchants.check(token()) == Merchant(subject="merchant-1")
 
 
+async def test_the_keys_are_asked_for_under_the_request_that_needs_them(merchants, server):
+    await merchants.check(token(), correlation_id="request-1")
+    with pytest.raises(UnknownCallerError):
+        await merchants.check(token(kid="invented"), correlation_id="request-2")
+    assert [one.headers["x-correlation-id"] for one in server.of(PATH)] == ["request-1", "request-2"]
+
+
 async def test_the_stand_ins_own_tokens_are_believed(wire):
     async with running_commercetools() as commercetools:
         url = f"http://127.0.0.1:{commercetools.port}"

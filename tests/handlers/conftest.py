@@ -142,7 +142,7 @@ class Callers:
 class Merchants:
     world: World
 
-    async def check(self, bearer: str) -> Merchant:
+    async def check(self, bearer: str, *, correlation_id: str) -> Merchant:
         self.world.asked_of.append(bearer)
         if self.world.callers_fault:
             raise self.world.callers_fault
