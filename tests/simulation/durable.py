@@ -84,7 +84,7 @@ def _missing_work(reading: Reading, message: Message, n: int) -> str | None:
         found = trails_of_command(reading, message)
     for trail in found:
         state = trail.best(n)
-        if state == "Initial" and _is_orphan(reading, trail, message, n):
+        if state in (None, "Initial") and _is_orphan(reading, trail, message, n):
             continue
         if state in (None, "Initial"):
             return f"{trail} is still {state or 'not there'}"
@@ -113,13 +113,17 @@ def _is_answer_to(message: Message, told: Told, trail: Trail) -> bool:
 
 
 def _is_orphan(reading: Reading, trail: Trail, message: Message, n: int) -> bool:
-    """Whether the command has joined another attempt, and its own was never sent nor put on a cart: it is closed later."""
+    """Whether the command has come to another attempt, and its own was never sent nor put on a cart: it is closed later.
+
+    By the log it has joined it, or its own was made by a request that arrived when the message had ended otherwise.
+    """
     on_a_cart = any(
         one["id"] == trail.payment_id
         for version in reading.history.carts
         for one in version.document.get("paymentInfo", {}).get("payments", ())
     )
-    return not on_a_cart and not reading.asked_for.get(trail.id) and _is_recorded(reading, message, n)
+    elsewhere = trail.best(n) is None or _is_recorded(reading, message, n)
+    return not on_a_cart and not reading.asked_for.get(trail.id) and elsewhere
 
 
 def _is_recorded(reading: Reading, message: Message, n: int) -> bool:
