@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Modification: TypeAlias = CapturePayment | CancelPayment | RefundPayment | ReversePayment
 
 #: Of several operations carried out together, the first of these that one of them has is what became of all.
-_WORST_FIRST = (Outcome.REJECTED, Outcome.REFUSED, Outcome.PENDING, Outcome.ACTION, Outcome.APPROVED)
+_WORST_FIRST = (Outcome.REJECTED, Outcome.PENDING, Outcome.APPROVED)
 
 
 async def modify(work: Work, command: Modification, kind: Kind | None) -> Ending:
@@ -141,4 +141,4 @@ async def _ask(work: Work, command: Modification, payment: Payment, transaction:
 
 
 def _worst(standings: list[Standing]) -> Standing:
-    return next(one for outcome in _WORST_FIRST for one in standings if one.outcome is outcome)
+    return next((one for outcome in _WORST_FIRST for one in standings if one.outcome is outcome), standings[0])

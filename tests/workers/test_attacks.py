@@ -124,6 +124,27 @@ async def test_money_captured_on_a_superseded_attempt_is_refunded(house):
     assert ("Refund", "Success", 4200) in house.rows(await house.payment(payment.id))
 
 
+async def test_a_capture_on_a_superseded_attempt_is_refunded_also_where_nothing_else_is_told(house):
+    """The dashboard's capture is the first that we hear of the money."""
+    _, payment = await superseded(house)
+    house.queue.waiting.clear()
+    await authorizes_by_itself(house, payment.interface_id)
+    for event in house.events():
+        if json.loads(event.body)["type"] == "payment.authorized":
+            await house.deliver(event)
+    house.queue.waiting.clear()  # what was commanded then is lost
+    url = f"{house.psp.url}/v1/payments/{payment.interface_id}/captures"
+    body = {"amount": 4200, "currency": "EUR", "merchant_reference": "dashboard", "metadata": {}}
+    headers = {"Authorization": f"Bearer {SECRET_KEY}", "Idempotency-Key": "dashboard"}
+    async with house.http.post(url, json=body, headers=headers) as reply:
+        assert reply.status < 300
+    for event in house.events():
+        if json.loads(event.body)["type"].startswith("capture."):
+            await house.deliver(event)
+    await house.pump()
+    assert ("Refund", "Success", 4200) in house.rows(await house.payment(payment.id))
+
+
 async def test_a_late_success_of_an_attempt_closed_as_expired_does_not_hold_the_shopper_twice(house):
     cart = await house.cart()
     first = house.pay(cart)

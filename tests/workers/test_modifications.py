@@ -13,7 +13,7 @@ from bus.topics import Topic
 from ct.errors import ConflictError, UnavailableError
 from ct.fields import InteractionKind
 from psp.errors import OutcomeUnknownError
-from psp.facts import Kind, State
+from psp.facts import Fact, Kind, State
 from psp.money import Money
 from psp.outcome import Outcome
 from psp.port import Answer
@@ -185,6 +185,35 @@ async def test_a_reversal_cancels_the_rest_and_refunds_the_captured(house):
     assert rows == sorted(
         [HELD, ("Charge", "Success", 1200), ("CancelAuthorization", "Success", 3000), ("Refund", "Success", 1200)]
     )
+
+
+@pytest.mark.parametrize(
+    ("cancel", "refund", "outcome"),
+    [
+        (State.SUCCESS, State.PENDING, Outcome.PENDING),
+        (State.PENDING, State.SUCCESS, Outcome.PENDING),
+        (State.FAILURE, State.PENDING, Outcome.REJECTED),
+        (State.PENDING, State.FAILURE, Outcome.REJECTED),
+        (State.SUCCESS, State.FAILURE, Outcome.REJECTED),
+    ],
+)
+async def test_a_reversal_is_told_as_the_worst_of_its_parts(house, cancel, refund, outcome):
+    payment = await captured(house, 1200)
+
+    def answering(kind, state):
+        async def answer(request):
+            fact = Fact(
+                kind=kind, state=state, amount=request.amount, at=house.clock(), reference=request.reference,
+                psp_reference=f"psp-{kind}",
+            )  # fmt: skip
+            return Answer(facts=(fact,))
+
+        return answer
+
+    work = with_psp(house, cancel=answering(Kind.CANCEL_AUTHORIZATION, cancel), refund=answering(Kind.REFUND, refund))
+    command = house.ask(ReversePayment, payment.id)
+    await house.deliver(command, work=work)
+    assert house.standing(command).outcome is outcome
 
 
 async def test_a_reversal_after_a_partial_refund_refunds_what_remains(house):

@@ -10,15 +10,16 @@ import pytest
 from support.house import Fault, with_psp
 
 from bus.messages import CapturePayment, ReversePayment, decode
-from bus.port import Verdict
+from bus.port import PublishError, Verdict
 from ct.actions import set_transaction_custom_field
-from ct.errors import UnavailableError
+from ct.errors import ConflictError, ForbiddenError, UnavailableError
 from ct.fields import InteractionKind, TransactionField
 from psp.capabilities import Capabilities
 from psp.errors import OutcomeUnknownError, RefusedError, RetryableError
 from psp.money import Money
 from psp.port import Answer
-from workers.reconcile import AwayError, Pass, Step, is_due, take_up
+from workers.reconcile import AwayError, Pass, Step, is_away, is_due, take_up
+from workers.superseded import CartMovedError
 
 RESTED = timedelta(minutes=5)
 
@@ -34,6 +35,29 @@ async def reconcile(house, work=None, since_last=None):
         (taken.step, taken.transaction.kind.value if taken.transaction else None)
         async for taken in take_up(work or house.work, this)
     ]
+
+
+def test_what_a_pass_did_is_told_in_words_that_stay():
+    """Whoever reads the JSON of `ctpay reconcile`, or counts its log lines, goes by them."""
+    assert [one.value for one in Step] == ["settled", "closed", "resumed", "waiting", "unknown", "away", "failed"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RetryableError("busy"),
+        UnavailableError("away"),
+        ForbiddenError("no scope"),
+        ConflictError("others write"),
+        PublishError("no bus"),
+        CartMovedError("moved"),
+        TimeoutError(),
+    ],
+)
+def test_what_passes_by_itself_is_left_for_the_next_pass_and_nothing_else(error):
+    assert is_away(error)
+    assert not is_away(ValueError("a defect"))
+    assert not is_away(OutcomeUnknownError("for a look-up"))
 
 
 async def lost(_request):

@@ -503,3 +503,8 @@ async def test_what_is_paid_on_account_is_not_looked_for_at_the_psp(house, begun
     ]
     house.clock.pass_(minutes=6)
     assert await rows(house, begun) == []
+
+
+def test_a_run_that_an_older_version_began_can_be_gone_on_with():
+    """These words are in the files that it left."""
+    assert [one.value for one in Phase] == ["psp", "commercetools"]

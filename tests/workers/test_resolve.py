@@ -198,3 +198,8 @@ async def test_an_amount_that_the_psp_did_not_do_is_ended_by_a_person_beside_wha
     ended = await resolve(house.work, payment.id, word(house, charge))
     assert (ended.end, ended.state) == (End.WRITTEN, State.FAILURE)
     assert house.rows(await house.payment(payment.id))[1:] == [("Charge", "Failure", 1000), ("Charge", "Success", 999)]
+
+
+def test_how_a_persons_word_ended_is_told_in_words_that_stay():
+    """Whoever reads the JSON of `ctpay resolve` goes by them."""
+    assert [one.value for one in End] == ["written", "agreed", "refused"]
