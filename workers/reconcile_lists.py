@@ -40,13 +40,13 @@ if TYPE_CHECKING:
     from workers.work import Work
 
 
-class Repair(enum.StrEnum):
+class Repair(enum.Enum):
     """What is done about a difference."""
 
     #: It is told.
-    NOTHING = "nothing"
+    NOTHING = enum.auto()
     #: What the PSP's facts prove is written, and what is stuck is taken up.
-    EVIDENT = "evident"
+    EVIDENT = enum.auto()
 
 
 class Phase(enum.StrEnum):

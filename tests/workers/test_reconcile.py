@@ -7,18 +7,21 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from support.ct_documents import NOON, payment_document, transaction
 from support.house import Fault, with_psp
 
-from bus.messages import CapturePayment, ReversePayment, decode
+from bus.messages import CancelPayment, CapturePayment, RefundPayment, ReversePayment, decode
 from bus.port import PublishError, Verdict
 from ct.actions import set_transaction_custom_field
 from ct.errors import ConflictError, ForbiddenError, UnavailableError
 from ct.fields import InteractionKind, TransactionField
+from ct.payment import parse_payment
 from psp.capabilities import Capabilities
 from psp.errors import OutcomeUnknownError, RefusedError, RetryableError
 from psp.money import Money
 from psp.port import Answer
 from workers.reconcile import AwayError, Pass, Step, is_away, is_due, take_up
+from workers.resume import command_for
 from workers.superseded import CartMovedError
 
 RESTED = timedelta(minutes=5)
@@ -58,6 +61,18 @@ def test_what_passes_by_itself_is_left_for_the_next_pass_and_nothing_else(error)
     assert is_away(error)
     assert not is_away(ValueError("a defect"))
     assert not is_away(OutcomeUnknownError("for a look-up"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "command"),
+    [("Charge", CapturePayment), ("Refund", RefundPayment), ("CancelAuthorization", CancelPayment)],
+)
+@pytest.mark.parametrize("by", [None, "c-1"])
+def test_what_is_taken_up_again_goes_to_the_worker_of_its_kind(kind, command, by):
+    payment = parse_payment(payment_document(transaction("t", kind, command=by)))
+    resumed = command_for(payment, payment.transaction("t"), correlation_id="r", accepted_at=NOON)
+    assert type(resumed) is command
+    assert (resumed.command_id, resumed.transaction_id) == (by or "merchant-t", None if by else "t")
 
 
 async def lost(_request):
