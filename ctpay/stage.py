@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -59,8 +60,8 @@ class Stage:
 
     # The shopper.
 
-    async def fill_cart(self, amount: int, *, currency: str = "EUR") -> Checkout:
-        """A cart over `amount` minor units, and a session."""
+    async def fill_cart(self, amount: int, *, currency: str = "EUR", customer: str | None = None) -> Checkout:
+        """A cart over `amount` minor units, and a session; `customer`: the id of who has logged in."""
         item = {
             "name": {"en": "Running shoes"},
             "slug": f"shoes-{self.new_id()}",
@@ -68,6 +69,9 @@ class Stage:
             "money": {"type": "centPrecision", "centAmount": amount, "currencyCode": currency},
         }
         cart = await self._commercetools("POST", "/carts", {"currency": currency, "customLineItems": [item]})
+        if customer is not None:
+            known = {"version": cart["version"], "actions": [{"action": "setCustomerId", "customerId": customer}]}
+            await self._commercetools("POST", f"/carts/{cart['id']}", known)
         session = await self._json(
             "POST",
             f"{self.addresses.session_url}/{self.addresses.project_key}/sessions",
@@ -78,8 +82,33 @@ class Stage:
 
     async def pay(self, checkout: Checkout, token: str, *, wait_s: int | None = None) -> dict[str, Any]:
         """Pay with what the PSP's fields gave the browser; the reply, whatever its status."""
+        return await self._pay(checkout, {"token": token}, wait_s=wait_s)
+
+    async def pay_and_keep(self, checkout: Checkout, token: str) -> dict[str, Any]:
+        """The same, and the customer agrees that the card is kept."""
+        return await self._pay(checkout, {"token": token, "storePaymentMethod": True})
+
+    async def pay_with_kept(self, checkout: Checkout, method_id: str) -> dict[str, Any]:
+        """Pay with a card that is kept."""
+        return await self._pay(checkout, {"storedPaymentMethodId": method_id})
+
+    async def kept(self, checkout: Checkout) -> list[dict[str, Any]]:
+        """What the customer of the cart can pay with again."""
+        url = f"{self.addresses.processor_url}/stored-payment-methods"
+        reply = await self._good("GET", url, None, {"X-Session-Id": checkout.session_id})
+        methods: list[dict[str, Any]] = reply["storedPaymentMethods"]
+        return methods
+
+    async def forget(self, checkout: Checkout, method_id: str) -> None:
+        """The customer has a kept card deleted."""
+        url = f"{self.addresses.processor_url}/stored-payment-methods/{method_id}"
+        await self._good("DELETE", url, None, {"X-Session-Id": checkout.session_id})
+
+    async def _pay(
+        self, checkout: Checkout, means: Mapping[str, object], *, wait_s: int | None = None
+    ) -> dict[str, Any]:
         headers = {"X-Session-Id": checkout.session_id} | ({} if wait_s is None else {"Prefer": f"wait={wait_s}"})
-        body = {"paymentMethod": {"type": "card", "token": token}}
+        body = {"paymentMethod": {"type": "card", **means}}
         return await self._json("POST", f"{self.addresses.processor_url}/payments", body, headers)
 
     async def ask_status(self, checkout: Checkout, operation: str) -> dict[str, Any]:
@@ -170,7 +199,8 @@ class Stage:
         self, method: str, url: str, body: Mapping[str, object] | None, headers: Mapping[str, str]
     ) -> dict[str, Any]:
         async with self.http.request(method, url, json=body, headers=headers) as response:
-            document: dict[str, Any] = await response.json(content_type=None)
+            text = await response.text()
+            document: dict[str, Any] = json.loads(text) if text else {}
             return document
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from ctpay.stage import Checkout, Stage, StoryError
+from ctpay.stage import PATIENCE_S, Checkout, Stage, StoryError
 
 #: Type, state and minor units of every transaction that the cart's Payments must end with, in any order.
 Rows: TypeAlias = tuple[tuple[str, str, int], ...]
@@ -21,10 +21,11 @@ class Telling:
     say: Callable[[str], None]
     checkouts: list[Checkout] = field(default_factory=list)
 
-    async def shop(self, amount: int = 4200) -> Checkout:
-        checkout = await self.stage.fill_cart(amount)
+    async def shop(self, amount: int = 4200, *, customer: str | None = None) -> Checkout:
+        checkout = await self.stage.fill_cart(amount, customer=customer)
         self.checkouts.append(checkout)
-        self.say(f"a shopper fills a cart: {amount / 100:.2f} EUR")
+        who = "a shopper" if customer is None else "a customer who has logged in"
+        self.say(f"{who} fills a cart: {amount / 100:.2f} EUR")
         return checkout
 
     async def pay(self, checkout: Checkout, token: str, *, expect: str) -> dict[str, Any]:
@@ -33,6 +34,15 @@ class Telling:
         if _told(reply) != expect:
             raise StoryError(f"The reply to paying with {token} must be {expect!r}. It was: {reply}")
         return reply
+
+    async def kept(self, checkout: Checkout) -> list[dict[str, Any]]:
+        """The cards that are kept, once there are any: they are put on the list after the payment is answered."""
+        give_up_at = asyncio.get_running_loop().time() + PATIENCE_S
+        while not (found := await self.stage.kept(checkout)):
+            if asyncio.get_running_loop().time() > give_up_at:
+                raise StoryError(f"Waited {PATIENCE_S:.0f} s for a kept card. There is none.")
+            await asyncio.sleep(0.05)
+        return found
 
     async def authorized(self, amount: int = 4200) -> str:
         """A Payment whose money is held; its id."""
@@ -166,6 +176,22 @@ async def double_click(tell: Telling) -> None:
         raise StoryError(f"Two clicks must be one payment. They were answered: {replies}")
 
 
+async def kept_card(tell: Telling) -> None:
+    customer = f"customer-{tell.stage.new_id()}"
+    first = await tell.stage.pay_and_keep(await tell.shop(customer=customer), "tok_approved")
+    tell.say(f"pays, and agrees that the card is kept: {_told(first)}")
+    checkout = await tell.shop(2500, customer=customer)
+    (method,) = await tell.kept(checkout)
+    tell.say(f"is back, and is offered the card that ends with {method['displayOptions']['endDigits']}")
+    again = await tell.stage.pay_with_kept(checkout, method["id"])
+    tell.say(f"pays with it, and types nothing: {_told(again)}")
+    await tell.stage.forget(checkout, method["id"])
+    left = await tell.stage.kept(checkout)
+    tell.say(f"has it deleted; kept now: {len(left)}")
+    if left or {_told(first), _told(again)} != {"approved"}:
+        raise StoryError(f"A kept card must pay and be gone when it is deleted. There were: {first}, {again}, {left}")
+
+
 async def second_card(tell: Telling) -> None:
     checkout = await tell.shop()
     first = await tell.pay(checkout, "tok_3ds", expect="action")
@@ -243,6 +269,11 @@ STORIES: Final = (
         ),
     ),
     Story(name="a double click", play=double_click, ends_with=(_HELD,)),
+    Story(
+        name="a card that is kept, paid with again, and deleted",
+        play=kept_card,
+        ends_with=(_HELD, ("Authorization", "Success", 2500)),
+    ),
     Story(
         name="a challenge left open, another card, and back",
         play=second_card,
