@@ -16,7 +16,7 @@ from simulation import seed, timeline
 from simulation.batch import Result, prepare, spread
 from simulation.faults import FaultKind
 from simulation.invariants import check
-from simulation.loop import collect
+from simulation.loop import StalledError, collect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,8 +61,12 @@ def shortest(number: int) -> int:
 
 
 def _fails(number: int, until: int) -> bool:
-    history = seed.run(number, until=until)
-    collect()
+    try:
+        history = seed.run(number, until=until)
+    except StalledError:
+        return True
+    finally:
+        collect()
     return bool(check(history)) or not history.settled
 
 
@@ -92,7 +96,7 @@ def report(total: Result, *, elapsed_s: float, first: int, defect: str | None) -
     out.print(table)
     missed = never_struck(total)
     _tell_failures(out, total, defect)
-    waits = sorted(total.convergence_s)
+    waits = sorted(total.convergence_s) or [0.0]
     p50, p99, most = waits[len(waits) // 2], waits[min(len(waits) - 1, len(waits) * 99 // 100)], waits[-1]
     out.print(f"converged after the last fault (virtual time): p50 {p50:.1f} s, p99 {p99:.1f} s, max {most:.1f} s")
     out.print(f"CPU per seed {1000 * total.cpu_s / total.seeds:.1f} ms, {elapsed_s:.0f} s in all")
@@ -140,7 +144,7 @@ def _tell_failures(out: Console, total: Result, defect: str | None) -> None:
 
 
 def as_json(total: Result) -> str:
-    waits = sorted(total.convergence_s)
+    waits = sorted(total.convergence_s) or [0.0]
     return json.dumps(
         {
             "seeds": total.seeds,

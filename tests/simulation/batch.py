@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from simulation import processes, seed
 from simulation.invariants import check
-from simulation.loop import collect
+from simulation.loop import StalledError, collect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -109,8 +109,12 @@ def count(seeds: Sequence[int]) -> Result:
 
 
 def _one(number: int, result: Result) -> None:
-    history = seed.run(number)
     result.seeds += 1
+    try:
+        history = seed.run(number)
+    except StalledError as endless:
+        result.violations[number] = [f"endless: {endless}"]
+        return
     result.faults.update(fault.kind for fault in history.faults)
     found = check(history)
     if found:

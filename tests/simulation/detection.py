@@ -21,6 +21,7 @@ from simulation import processes
 from simulation.crashes import ACTS, play, quiet
 from simulation.defects import BY_ACT, DEFECTS, planted
 from simulation.invariants import check
+from simulation.loop import StalledError
 from simulation.seed import run
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def catches(name: str, seed: int | None) -> list[str]:
         try:
             history = _history_of_act(name) if seed is None else run(seed)
             return sorted({one.name for one in check(history)})
-        except EndlessError:
+        except (EndlessError, StalledError):
             return ["endless"]
         finally:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)

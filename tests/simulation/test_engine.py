@@ -132,6 +132,19 @@ def test_a_batch_counts_its_seeds_its_faults_and_how_long_it_took_to_agree():
     assert (here.counts, here.faults, here.convergence_s) == (result.counts, result.faults, result.convergence_s)
 
 
+def test_a_seed_that_never_ends_is_a_violation_and_the_others_are_run_all_the_same(monkeypatch):
+    def run(number):
+        if number == 2:
+            raise StalledError("It goes round and round.")
+        return history
+
+    history = seed.run(1)
+    monkeypatch.setattr(seed, "run", run)
+    result = batch.count(range(1, 4))
+    assert result.seeds == 3
+    assert result.violations == {2: ["endless: It goes round and round."]}
+
+
 def test_a_batch_that_breaks_in_the_middle_is_no_result(monkeypatch):
     monkeypatch.setattr(seed, "run", lambda number: 1 / (number - 2))
 
