@@ -145,6 +145,33 @@ async def test_a_capture_on_a_superseded_attempt_is_refunded_also_where_nothing_
     assert ("Refund", "Success", 4200) in house.rows(await house.payment(payment.id))
 
 
+async def test_a_refund_of_a_superseded_attempt_that_failed_once_is_commanded_again(house):
+    _, payment = await superseded(house)
+    house.queue.waiting.clear()
+    await authorizes_by_itself(house, payment.interface_id)
+    url = f"{house.psp.url}/v1/payments/{payment.interface_id}/captures"
+    body = {"amount": 4200, "currency": "EUR", "merchant_reference": "dashboard", "metadata": {}}
+    headers = {"Authorization": f"Bearer {SECRET_KEY}", "Idempotency-Key": "dashboard"}
+    async with house.http.post(url, json=body, headers=headers) as reply:
+        assert reply.status < 300
+
+    async def refused(_request):
+        raise RefusedError(code="not_now", message="Not now.")
+
+    dark = with_psp(house, refund=refused)
+    captured = house.events()
+    for event in captured:
+        await house.deliver(event)
+    topic, data = house.queue.waiting.popleft()
+    await house.deliver(data, topic, work=dark)
+    house.queue.waiting.clear()
+    assert ("Refund", "Failure", 4200) in house.rows(await house.payment(payment.id))
+    for event in captured:
+        await house.deliver(event)
+    await house.pump()
+    assert ("Refund", "Success", 4200) in house.rows(await house.payment(payment.id))
+
+
 async def test_a_late_success_of_an_attempt_closed_as_expired_does_not_hold_the_shopper_twice(house):
     cart = await house.cart()
     first = house.pay(cart)

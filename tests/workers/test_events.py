@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 from base64 import b64encode
+from dataclasses import replace
 
 import pytest
-from support.house import PASS, Fault, open_house
+from support.house import PASS, Fault, open_house, with_psp
 
 from bus.messages import CapturePayment, RefundPayment
 from bus.port import Cause, PublishError, Verdict
@@ -80,6 +81,25 @@ async def test_somebody_elses_events_are_ignored_with_a_reason(house):
     assert (await house.deliver(nameless)).verdict is Verdict.AGAIN
     house.clock.pass_(days=2)
     assert (await house.deliver(nameless)).verdict is Verdict.IGNORED
+
+
+@pytest.mark.parametrize(
+    ("beside", "minutes", "verdict"),
+    [("gone", 0, Verdict.AGAIN), ("gone", 60 * 25, Verdict.DEAD), ("theirs", 0, Verdict.DONE)],
+)
+async def test_a_notification_of_several_events_ends_as_the_worst_of_them(house, beside, minutes, verdict):
+    """Some PSPs send several at once; those that can be settled are, and what is left decides."""
+    payment = await house.authorized()
+    notification = house.events()[0]
+    (settled,) = house.work.psp.parse_webhook(notification.body)
+    (fact,) = settled.facts
+    named = {"gone": {"payment_id": "00000000-0000-4000-8000-999999999999"}, "theirs": {"project_key": "theirs"}}
+    other = replace(settled, facts=(replace(fact, reference=replace(fact.reference, **named[beside])),))
+    house.clock.pass_(minutes=minutes)
+    for order in ((settled, other), (other, settled)):
+        work = with_psp(house, parse_webhook=lambda _body, order=order: order)
+        assert (await house.deliver(notification, work=work)).verdict is verdict
+    assert house.rows(await house.payment(payment.id)) == [("Authorization", "Success", 4200)]
 
 
 async def test_an_event_without_our_reference_finds_its_payment_by_the_psps(house):
