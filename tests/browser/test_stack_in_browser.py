@@ -104,6 +104,17 @@ async def come_back(page):
     await page.goto(url)
 
 
+async def build_alone(page, build: str):
+    """Another component in the place of the example's drop-in."""
+    await page.evaluate(
+        f"""async () => {{
+          told.component.unmount();
+          told.component = await ({build})();
+          await told.component.mount("#payment");
+        }}"""
+    )
+
+
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
 async def left_behind(chromium, shop, card_):
     """A shopper who approved at the bank, and whose tab closed before it came back. The PSP finishes it by itself."""
@@ -263,6 +274,21 @@ async def test_a_challenge_in_a_dialog_and_a_visit_to_the_bank_both_end_in_one_a
     assert [one["outcome"] for one in await results(other.page)] == ["approved"]
 
 
+async def test_a_component_alone_is_submitted_by_the_page_and_tells_it_what_commercetools_says(checkout, card):
+    one = await checkout()
+    await build_alone(
+        one.page,
+        """async () => (await enabler.createComponentBuilder("card")).build({ showPayButton: false })""",
+    )
+    await card(one.page, APPROVED)
+    await one.page.evaluate("told.component.submit({ storePaymentDetails: false })")
+    await expect(approved(one.page)).to_be_visible()
+    (result,) = await results(one.page)
+    (payment,) = await one.payments()
+    assert result["paymentReference"] == payment["id"]
+    assert await one.authorizations() == ["Success"]
+
+
 async def test_an_express_checkout_pays_for_the_cart_that_its_press_made(checkout, shop):
     one = await checkout()
     await one.page.evaluate(
@@ -326,10 +352,19 @@ async def test_a_card_that_was_stored_with_consent_pays_again_and_can_be_forgott
     # What stands for money stays at the server.
     assert "tok" not in "".join(replies).lower()
     last = await checkout(customer="ada")
-    await last.page.evaluate("""(async () => {
-      const { storedPaymentMethods: [{ id }] } = await enabler.getStoredPaymentMethods({});
-      await (await enabler.createStoredPaymentMethodBuilder("card")).build({ id, brands: [] }).remove();
-    })()""")
+    await build_alone(
+        last.page,
+        """async () => {
+          const { storedPaymentMethods: [{ id }] } = await enabler.getStoredPaymentMethods({});
+          const builder = await enabler.createStoredPaymentMethodBuilder("card");
+          return builder.build({ id, brands: ["visa"], showPayButton: true });
+        }""",
+    )
+    await expect(last.page.get_by_text("Visa •••• 4242")).to_be_visible()
+    await pay_button(last.page).click()
+    await expect(approved(last.page)).to_be_visible()
+    assert await last.authorizations() == ["Success"]
+    await last.page.evaluate("told.component.remove()")
     await last.page.goto(last.url)
     await expect(pay_button(last.page)).to_be_enabled()
     assert await last.page.evaluate(listed) == 0
