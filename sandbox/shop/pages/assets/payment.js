@@ -117,7 +117,7 @@ function intent(buttonId, action, field) {
   byId(buttonId).addEventListener("click", () => perform(byId(buttonId), async () => {
     const amount = field ? { amount: typed(field) } : {};
     const { outcome, reason } = await post(`${path}/intents`, { action: { action, ...amount } });
-    return `The connector answered: ${WORDS[outcome] ?? outcome}${reason ? ` (${reason.message})` : ""}.`;
+    return `The connector answered: ${WORDS[outcome] ?? outcome}.${reason ? ` ${reason.message}` : ""}`;
   }));
 }
 
