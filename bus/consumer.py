@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 
-class Fate(enum.StrEnum):
+class Fate(enum.Enum):
     """What the bus is told about a delivery."""
 
     #: It is finished and never delivered again.
-    ACK = "ack"
+    ACK = enum.auto()
     #: It is delivered again, after the subscription's backoff.
-    NACK = "nack"
+    NACK = enum.auto()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

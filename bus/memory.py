@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from psp.seams import Clock
 
 
-class Happening(enum.StrEnum):
+class Happening(enum.Enum):
     """What the log tells."""
 
     #: The bus has the message, whatever its publisher was told.
-    PUBLISHED = "published"
+    PUBLISHED = enum.auto()
     #: A message was handed to a handler.
-    DELIVERED = "delivered"
+    DELIVERED = enum.auto()
     #: It will not come again.
-    ACKED = "acked"
+    ACKED = enum.auto()
     #: It will come again.
-    RETURNED = "returned"
+    RETURNED = enum.auto()
     #: It came too often and was moved to the dead letters.
-    DEAD = "dead"
+    DEAD = enum.auto()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

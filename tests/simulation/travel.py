@@ -171,7 +171,7 @@ class Travel(MemoryBus):
         self._offer(waiting.subscription, waiting.held, 0)
 
     def _note(self, happening: Noted, topic: Topic, held: Held) -> None:
-        self._write(Happening(happening.value), topic, held.message_id, held.data, held.attributes, held.attempt)
+        self._write(Happening[happening.name], topic, held.message_id, held.data, held.attributes, held.attempt)
 
     def _write(  # noqa: PLR0917 # one call for each kind of entry, in the order of the entry's fields
         self,
