@@ -55,19 +55,19 @@ class Entry:
     at: datetime
 
 
-class Mishap(enum.StrEnum):
+class Mishap(enum.Enum):
     """What goes wrong with one publish or one delivery."""
 
     #: Refused, and nothing was kept.
-    PUBLISH_FAILS = "publish-fails"
+    PUBLISH_FAILS = enum.auto()
     #: Kept, and the publisher is told that it failed.
-    REPLY_LOST = "reply-lost"
+    REPLY_LOST = enum.auto()
     #: Kept, and delivered for the first time after as long as an acknowledgement may take.
-    DELAYED = "delayed"
+    DELAYED = enum.auto()
     #: Delivered twice.
-    DUPLICATE = "duplicate"
+    DUPLICATE = enum.auto()
     #: Handled, and the acknowledgement is lost.
-    ACK_LOST = "ack-lost"
+    ACK_LOST = enum.auto()
 
 
 #: Decides what goes wrong with the message, if anything; asked once at publishing and once at each delivery.
