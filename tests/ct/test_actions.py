@@ -34,7 +34,7 @@ from commercetools.platform.models import (
 )
 
 from ct import actions
-from ct.fields import InteractionKind, TransactionField
+from ct.fields import PURCHASE_ORDER_TYPE, InteractionKind, PurchaseOrderField, TransactionField
 from psp import money
 from psp.facts import Kind, State
 
@@ -206,3 +206,24 @@ def test_an_anonymous_shopper_and_a_log_entry_go_into_the_draft():
 def test_a_long_text_of_the_psp_is_cut():
     entry = actions.add_interaction(kind=InteractionKind.FACT, cause="e", at=AT, message="x" * 9999)
     assert len(entry["fields"]["ctpayMessage"]) == actions.TEXT_LENGTH_MAX
+
+
+def test_a_purchase_orders_fields_are_a_custom_type_of_the_payment():
+    ours = actions.payment_draft(
+        key="k",
+        planned=money.Money(amount=42, currency="EUR"),
+        interface="i",
+        method="purchaseorder",
+        customer_id=None,
+        anonymous_id=None,
+        transaction={},
+        purchase_order={PurchaseOrderField.NUMBER: "PO-7"},
+    )
+    theirs = PaymentDraft(
+        amount_planned=Money(cent_amount=42, currency_code="EUR"),
+        custom=CustomFieldsDraft(
+            type=TypeResourceIdentifier(key=PURCHASE_ORDER_TYPE.key),
+            fields=FieldContainer({PurchaseOrderField.NUMBER.value: "PO-7"}),
+        ),
+    )
+    assert ours["custom"] == pruned(theirs.serialize())["custom"]

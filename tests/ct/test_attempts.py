@@ -195,3 +195,45 @@ def test_another_currency_on_the_cart_covers_nothing():
 def test_the_taxed_total_is_what_is_owed():
     taxed = cart(taxedPrice={"totalGross": money(5000)})
     assert decide(WISH, taxed).amount == eur(5000)
+
+
+def test_what_others_have_paid_counts_as_paid_by_the_gift_cards_that_are_planned():
+    """And what we ourselves hold does not."""
+    planned = replace(WISH, gift_card_planned=eur(1000), amount=None)
+    gift = payment_document(
+        transaction("g", "Charge", "Success", 400), identity="gift", interface="gift-cards", amountPlanned=money(400)
+    )
+    assert decide(planned, cart(gift)).amount == eur(3200)
+    ours = attempt("a", "Success", amount=1200, wish=replace(WISH, owner="owner-2"))
+    assert decide(planned, cart(ours)).amount == eur(2000)
+
+
+def test_more_than_is_left_is_refused_with_what_is_left():
+    greedy = replace(WISH, amount=eur(4201))
+    assert decide(greedy, cart()).refusal.message == "42.01 EUR is more than the 42.00 EUR left to pay."
+
+
+@pytest.mark.parametrize(
+    "newer",
+    [
+        attempt("b", "Failure", wish=replace(WISH, owner="owner-2")),
+        attempt("b", "Pending", ctpaySuperseded=True),
+        payment_document(
+            transaction("auth-b", state="Success", fields={"ctpaySlot": slot(), "ctpayRequestHash": "h"}),
+            transaction("can-b", "CancelAuthorization", "Success", command="c-cancel"),
+            identity="b",
+            amountPlanned=money(4200),
+            key="key-b",
+        ),
+    ],
+    ids=["another shopper's", "given up", "cancelled since"],
+)
+def test_a_click_joins_the_attempt_that_is_under_way_whatever_came_to_nothing_after_it(newer):
+    decision = decide(WISH, cart(attempt("a", "Pending"), newer))
+    assert isinstance(decision, Join)
+    assert decision.payment.id == "a"
+
+
+def test_a_slot_keeps_its_name_from_release_to_release():
+    """It is written on transactions: another name would let a second attempt begin beside one that is under way."""
+    assert slot() == "a1eaafc5bb668f626c6bec0ddee6a63b5d15c3ecf563ddcdab9f8f1ef69ce5a4"

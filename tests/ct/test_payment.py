@@ -114,3 +114,12 @@ def test_a_cart_reads_its_payments_and_passes_over_deleted_ones():
     cart = parse_cart(document)
     assert (cart.total, cart.active, cart.customer_id) == (Money(amount=4200, currency="EUR"), True, "cust")
     assert [one.id for one in cart.payments] == ["pay-1"]
+
+
+def test_what_is_unreadable_is_told_shortly_and_with_the_reason():
+    precise = {"type": "highPrecision", "preciseAmount": 1, "currencyCode": "EUR", "centAmount": 1}
+    with pytest.raises(UnreadablePaymentError) as caught:
+        parse_payment(payment_document() | {"id": "p" * 100, "amountPlanned": precise})
+    assert str(caught.value) == (
+        f"Payment {'p' * 36} cannot be read: ValueError('high-precision money'). Look at it by hand."
+    )

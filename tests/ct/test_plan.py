@@ -254,3 +254,18 @@ def test_an_authorization_under_another_psp_name_is_another_authorization():
 def test_a_fact_without_any_psp_name_finds_the_only_authorization():
     after, _ = settled(RESERVED, fact(payment_reference=None))
     assert parse_payment(after).transaction("auth").state is State.SUCCESS
+
+
+def test_facts_of_one_batch_about_what_stands_beside_a_mismatch_change_it_once():
+    document = payment_document(
+        transaction("cap", "Charge", "Initial", 3000, command="c2"),
+        transaction("odd", "Charge", "Initial", 999, interaction_id="cap-9"),
+        interfaceId="psp-pay",
+    )
+    after, actions = settled(
+        document,
+        fact(Kind.CHARGE, State.PENDING, 999, name="cap-9", ours="cap"),
+        fact(Kind.CHARGE, State.SUCCESS, 999, name="cap-9"),
+    )
+    assert parse_payment(after).transaction("odd").state is State.SUCCESS
+    assert [one["state"] for one in actions if one["action"] == "changeTransactionState"] == ["Success"]

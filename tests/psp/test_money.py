@@ -38,6 +38,8 @@ def test_the_table_is_applied_both_ways():
     assert from_psp_units(500, "ISK", deviations=DEVIATIONS) == Money(amount=5, currency="ISK")
     assert to_psp_units(Money(amount=500, currency="IDR"), deviations=DEVIATIONS) == 5
     assert from_psp_units(5, "IDR", deviations=DEVIATIONS) == Money(amount=500, currency="IDR")
+    # By one digit only.
+    assert from_psp_units(50, "MRU", deviations={"MRU": 3}) == Money(amount=5, currency="MRU")
 
 
 def test_what_a_psp_cannot_express_is_refused_and_not_rounded():

@@ -106,6 +106,11 @@ def test_an_unknown_word_says_what_it_was_and_where_its_row_belongs(of, words):
     assert str(caught.value) == f"{words} Add its row to psp/sandbox/table.py, then replay."
 
 
+def test_an_unknown_word_is_told_only_as_far_as_a_word_may_be_long():
+    with pytest.raises(UnknownVocabularyError, match=f"Unknown capture status '{'x' * 60}'\\. "):
+        operation_facts(operation(status="x" * 100))
+
+
 def test_every_row_of_the_vocabulary_means_what_the_psp_documents():
     assert UNAUTHORIZED == {
         "requires_action": State.PENDING,
