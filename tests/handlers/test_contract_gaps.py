@@ -13,6 +13,7 @@ import pytest
 from support.polling import eventually
 from support.whole import PROJECT, open_whole
 
+from bus.memory import Happening
 from bus.topics import Topic
 from ctpay.settings import SettingsError, load_ingress
 from sandbox.psp import views
@@ -42,7 +43,7 @@ async def _settled(whole, topic, number):
     """Until so many messages of the topic are done."""
 
     async def done():
-        return sum(one.topic is topic and one.happening == "acked" for one in whole.bus.log) >= number
+        return sum(one.topic is topic and one.happening is Happening.ACKED for one in whole.bus.log) >= number
 
     await eventually(done)
 
