@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bus.messages import TOPICS
-from bus.port import Cause
+from bus.port import Cause, Verdict
 from bus.topics import LETTERS_KEPT_S, POLICIES, Policy, Topic
 
 #: Topics and subscriptions in a merchant's project are called by these.
@@ -28,6 +28,8 @@ CAUSES_AS_WRITTEN = {
     "UNTOLD": "untold",
     "GIVEN_UP": "given-up",
 }
+#: Outcome lines in the logs are called `message.` and one of these; alerts and dashboards look for them.
+VERDICTS_AS_LOGGED = {"DONE": "done", "IGNORED": "ignored", "AGAIN": "again", "DEAD": "dead"}
 #: The worker of a topic reads these and no others.
 MESSAGES_BY_TOPIC = {
     "authorize": ["AuthorizePayment", "CompleteAuthorization"],
@@ -46,6 +48,10 @@ def test_topics_keep_their_names():
 
 def test_causes_of_death_keep_their_words():
     assert {one.name: one.value for one in Cause} == CAUSES_AS_WRITTEN
+
+
+def test_verdicts_keep_their_words():
+    assert {one.name: one.value for one in Verdict} == VERDICTS_AS_LOGGED
 
 
 def test_a_message_travels_on_the_topic_whose_worker_reads_it():
