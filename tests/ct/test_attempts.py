@@ -213,23 +213,33 @@ def test_more_than_is_left_is_refused_with_what_is_left():
     assert decide(greedy, cart()).refusal.message == "42.01 EUR is more than the 42.00 EUR left to pay."
 
 
+CANCELLED_SINCE = payment_document(
+    transaction("auth-b", state="Success", fields={"ctpaySlot": slot(), "ctpayRequestHash": "h"}),
+    transaction("can-b", "CancelAuthorization", "Success", command="c-cancel"),
+    identity="b",
+    amountPlanned=money(4200),
+    key="key-b",
+)
+
+
 @pytest.mark.parametrize(
     "newer",
     [
         attempt("b", "Failure", wish=replace(WISH, owner="owner-2")),
         attempt("b", "Pending", ctpaySuperseded=True),
-        payment_document(
-            transaction("auth-b", state="Success", fields={"ctpaySlot": slot(), "ctpayRequestHash": "h"}),
-            transaction("can-b", "CancelAuthorization", "Success", command="c-cancel"),
-            identity="b",
-            amountPlanned=money(4200),
-            key="key-b",
-        ),
+        CANCELLED_SINCE,
     ],
     ids=["another shopper's", "given up", "cancelled since"],
 )
 def test_a_click_joins_the_attempt_that_is_under_way_whatever_came_to_nothing_after_it(newer):
     decision = decide(WISH, cart(attempt("a", "Pending"), newer))
+    assert isinstance(decision, Join)
+    assert decision.payment.id == "a"
+
+
+def test_a_redelivered_request_gets_its_failure_also_where_a_later_attempt_was_paid_and_cancelled():
+    older = attempt("a", "Failure", at="2026-03-01T12:05:00.000Z")
+    decision = decide(WISH, cart(older, CANCELLED_SINCE))
     assert isinstance(decision, Join)
     assert decision.payment.id == "a"
 

@@ -73,8 +73,9 @@ def test_a_cancel_before_anything_was_held_ends_the_authorization_and_says_how(r
 
 
 def test_a_cancel_of_one_cent_that_was_held_releases_it_and_ends_nothing():
-    (released,) = operation_facts(operation(object="cancel", payment_amount_authorized=1))
-    assert released.kind is Kind.CANCEL_AUTHORIZATION
+    for metadata in (OURS, {}):
+        (released,) = operation_facts(operation(object="cancel", payment_amount_authorized=1, metadata=metadata))
+        assert released.kind is Kind.CANCEL_AUTHORIZATION
 
 
 def test_an_operation_that_failed_says_why_and_one_that_did_not_says_nothing():
