@@ -56,3 +56,12 @@ def test_a_person_waits_ten_seconds_at_most_and_what_is_merely_away_is_asked_aga
     is_worth_another_try = client.asked["retry"]._predicate
     assert is_worth_another_try(ServiceUnavailable("away"))
     assert not is_worth_another_try(NotFound("gone"))
+
+
+def test_what_setup_reports_keeps_its_words():
+    """Scripts read them from `ctpay setup --json`."""
+    assert {one.name: one.value for one in provision.Found} == {
+        "CREATED": "created",
+        "UNCHANGED": "unchanged",
+        "DIFFERS": "differs",
+    }

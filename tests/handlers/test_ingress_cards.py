@@ -54,7 +54,9 @@ def test_no_uuid_is_taken_for_a_card_number():
     assert not any(has_card_number(str(uuid.UUID(int=number * 10**34 + number))) for number in range(1, 5000))
 
 
-@pytest.mark.parametrize("name", ["cvc", "CVV", "card_number", "cardNumber", "security-code", "pan"])
+@pytest.mark.parametrize(
+    "name", ["cvc", "CVV", "card_number", "cardNumber", "security-code", "pan", "cvc2", "CVV2", "card_cvc", "cardCvv"]
+)
 def test_a_field_named_for_card_data_is_known(name):
     assert is_card_field(name)
     assert not is_card_field(f"my{name}s")

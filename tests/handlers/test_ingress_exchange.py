@@ -77,8 +77,10 @@ async def test_every_reply_has_the_security_headers(ingress, world):
     ]
     for response, _ in replies:
         assert response.headers["Cache-Control"] == "no-store"
+        assert response.headers["Referrer-Policy"] == "no-referrer"
         assert response.headers["X-Content-Type-Options"] == "nosniff"
-        assert "aiohttp" not in response.headers["Server"]
+        assert response.headers["X-Frame-Options"] == "DENY"
+        assert response.headers["Server"] == "ctpay"
         assert "Access-Control-Allow-Origin" not in response.headers
 
 

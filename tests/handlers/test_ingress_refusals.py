@@ -202,6 +202,12 @@ async def test_a_wrong_content_type_is_a_400_on_every_route(ingress, world, cont
     assert world.published == []
 
 
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", "utf8"])
+async def test_utf_8_may_be_named_as_people_name_it(ingress, charset):
+    response, _ = await ingress.pay(headers={"Content-Type": f"application/json; charset={charset}"})
+    assert response.status == 202
+
+
 async def test_a_compressed_body_is_refused(ingress, world):
     async for response, body in _everywhere(ingress, data=b"{}", headers=JSON | {"Content-Encoding": "gzip"}):
         _assert_contract(response, body, 400)
