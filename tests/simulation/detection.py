@@ -159,7 +159,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _as_json(one: Detection) -> dict[str, Any]:
-    return asdict(one) | {"rate": one.rate, "needed": one.needed, "what": DEFECTS[one.name].what}
+    # `asdict` makes a Counter of a Counter's items.
+    return asdict(one) | {
+        "invariants": dict(one.invariants),
+        "rate": one.rate,
+        "needed": one.needed,
+        "what": DEFECTS[one.name].what,
+    }
 
 
 if __name__ == "__main__":

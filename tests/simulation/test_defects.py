@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from simulation import processes
 from simulation.crashes import ACTS, play, quiet
 from simulation.defects import BY_ACT, DEFECTS
-from simulation.detection import Detection, catches
+from simulation.detection import Detection, catches, main
 from simulation.invariants import check
 
 #: Defect -> seeds that are known to catch it; should they not any more, others are tried.
@@ -63,3 +65,14 @@ def test_the_seeds_that_are_needed_are_counted_as_promised():
     assert Detection(name="no-key", seeds=100, caught=20).needed == 31
     assert Detection(name="no-key", seeds=100, caught=100).needed == 1
     assert Detection(name="no-key", seeds=100).needed is None
+
+
+def test_what_was_measured_is_told_to_machines_too(capsys):
+    assert main(["--seeds", "2", "--first", "8", "--defect", "random-key", "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert (told["name"], told["seeds"]) == ("random-key", 2)
+    # That seed catches it, by the promise that one command is sent under one key.
+    assert 8 in told["by"]
+    assert told["caught"] == len(told["by"])
+    assert all(isinstance(count, int) for count in told["invariants"].values())
+    assert told["invariants"]
