@@ -71,7 +71,6 @@ def test_what_was_measured_is_told_to_machines_too(capsys):
     assert main(["--seeds", "2", "--first", "8", "--defect", "random-key", "--json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)
     assert (told["name"], told["seeds"]) == ("random-key", 2)
-    # That seed catches it, by the promise that one command is sent under one key.
     assert 8 in told["by"]
     assert told["caught"] == len(told["by"])
     assert all(isinstance(count, int) for count in told["invariants"].values())
