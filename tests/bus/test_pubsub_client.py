@@ -6,10 +6,12 @@ import asyncio
 import gc
 import socket
 import threading
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 
 import pytest
+from google.auth.exceptions import RefreshError
 from google.cloud import pubsub_v1
 from support.polling import eventually
 from support.pubsub_servers import stand_in_server
@@ -295,3 +297,17 @@ def test_a_refusal_says_what_to_check(stand_in, monkeypatch):
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", stand_in)
     with pytest.raises(ProvisionError, match="GOOGLE_CLOUD_PROJECT"):
         ensure(Names(project="p", prefix="no such prefix"))
+
+
+async def test_credentials_that_cannot_be_refreshed_are_told_like_any_other_refusal(stand_in, monkeypatch):
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", stand_in)
+
+    def refused(*_asked, **_more):
+        failed = Future()
+        failed.set_exception(RefreshError("expired"))
+        return failed
+
+    async with published(Names(project="p", prefix="x")) as publisher:
+        monkeypatch.setattr(publisher._client, "publish", refused)
+        with pytest.raises(PublishError, match=r"RefreshError.*publish it again"):
+            await publisher.publish(Topic.CAPTURE, b"1", {})

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
+from google.auth.exceptions import RefreshError
 from structlog.testing import capture_logs
 from support.polling import eventually
 
@@ -97,15 +98,16 @@ async def test_a_shelf_that_is_missing_says_what_to_do(server):
 class Client:
     """The client's calls that a shelf needs, which fail as the test says."""
 
-    def __init__(self, *, fails):
+    def __init__(self, *, fails, fault=None):
         self.fails = fails
+        self.fault = fault or ServiceUnavailable("down")
         self.calls = []
 
     def __getattr__(self, name):
         def call(*, request=None, **_more):
             self.calls.append((name, request))
             if name in self.fails:
-                raise ServiceUnavailable("down")
+                raise self.fault
 
         return call
 
@@ -155,8 +157,9 @@ async def test_while_the_shelf_is_open_its_leases_are_renewed_and_a_failure_of_t
     }
 
 
-async def test_where_pubsub_goes_away_a_removal_says_so_and_closing_does_not_fail(monkeypatch):
-    client = Client(fails=("acknowledge", "modify_ack_deadline"))
+@pytest.mark.parametrize("fault", [ServiceUnavailable("down"), RefreshError("expired")])
+async def test_where_pubsub_goes_away_a_removal_says_so_and_closing_does_not_fail(monkeypatch, fault):
+    client = Client(fails=("acknowledge", "modify_ack_deadline"), fault=fault)
     monkeypatch.setattr("bus.pubsub_shelf.subscriber_client", lambda: client)
     with capture_logs() as lines:
         async with pubsub_shelf() as shelf:
