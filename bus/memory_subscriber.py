@@ -121,9 +121,11 @@ class MemoryReader:
         Whoever simulates the kill sees to it that the handlers take no further step.
         """
         self._leave()
-        held_messages, self._tasks = list(self._tasks.values()), {}
-        for held in held_messages:
-            self._bus.missed(self._subscription, held)
+        tasks, self._tasks = self._tasks, {}
+        for task, held in tasks.items():
+            # One that has just ended has told the bus already: given back twice, its message would be two.
+            if not task.done():
+                self._bus.missed(self._subscription, held)
 
     def _leave(self) -> None:
         if self.healthy:

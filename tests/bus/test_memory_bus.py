@@ -117,6 +117,26 @@ async def test_what_an_abandoned_reader_held_comes_to_another_at_its_deadline(fa
         await got.wait()
 
 
+async def test_a_reader_that_is_abandoned_as_its_handler_ends_gives_the_message_back_once(fast):
+    bus = MemoryBus(clock=now)
+    fates = iter([again("not now"), DONE])
+    took = []
+
+    async def handler(delivery):
+        took.append(delivery.attempt)
+        return next(fates)
+
+    dying = await bus.consume(Topic.CAPTURE, handler)
+    await bus.publish(Topic.CAPTURE, b"1", {})
+    # One step of the loop: the handler has ended, and nobody has been told of it yet.
+    await asyncio.sleep(0)
+    assert (took, dying.busy) == ([1], 1)
+    dying.abandon()
+    await bus.consume(Topic.CAPTURE, handler)
+    await settled(bus)
+    assert took == [1, 2]
+
+
 async def test_a_full_reader_gets_more_when_it_has_finished_some():
     bus = MemoryBus(clock=now, in_flight_max=2)
     most = 0
