@@ -249,7 +249,15 @@ def paid_again_after_the_cancel():
 
 def paid_again_before_the_refund_failed_late():
     """A bank undoes a refund after the shopper has paid again: nobody's fault here."""
-    book = second_payment(refund(usual(), 4200))
+    return refund_failed_late(second_payment(refund(usual(), 4200)))
+
+
+def paid_again_while_the_refund_failed_late():
+    """The same, after there was room for the second payment and before it was put on the cart."""
+    return second_payment(refund_failed_late(refund(usual(), 4200)))
+
+
+def refund_failed_late(book):
     undone = operation_json("refund", "failed", "ref", 4200, "R", succeeded_at="2026-03-01T12:00:00Z")
     book.psp["pay"]["refunds"], book.psp["pay"]["amount_refunded"] = [undone], 0
     book.webhook("w1", {"id": "evt", "type": "refund.failed", "data": undone}).deliver("w1")
@@ -323,6 +331,9 @@ CASES = {
         (usual, paid_in_two_parts, paid_again_after_the_cancel, paid_again_before_the_refund_failed_late),
         (paid_twice, held_for_no_cart),
     ),
-    "M2": ((usual, paid_in_two_parts), (asked_before_it_was_on_the_cart, paid_twice)),
+    "M2": (
+        (usual, paid_in_two_parts, paid_again_while_the_refund_failed_late),
+        (asked_before_it_was_on_the_cart, paid_twice),
+    ),
     "M3": ((completed, given_up_while_it_is_completed), (completed_although_given_up,)),
 }

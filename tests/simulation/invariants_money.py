@@ -155,7 +155,8 @@ def _once_given_back(payment: Mapping[str, Any]) -> int:
 def m2_weighed_before_it_is_asked(reading: Reading) -> Iterator[Violation]:
     """The PSP is asked for an authorization only after its Payment was put on the cart, and only if there was room.
 
-    Room: what the cart's other payments covered ever since the version before, and it, are no more than the total.
+    Room: what the cart's other payments covered ever since the version before, and it, are no more than the total. What
+    they covered at first, no more for a moment, and then again (a refund that failed late) has left room.
     """
     attached = {}
     before: dict[str, Any] = {}
@@ -185,8 +186,7 @@ def m2_weighed_before_it_is_asked(reading: Reading) -> Iterator[Violation]:
         if earlier is None or not is_ours(version):
             continue
         covered = sum(
-            min(_covers(reading.payment_at(one, earlier.n + 1)), _covers(reading.payment_at(one, version.n)))
-            for one in others
+            min(map(_covers, reading.payment_between(one, earlier.n + 1, version.n)), default=0) for one in others
         )
         total = _total(earlier.document)
         if covered + trail.amount > total:

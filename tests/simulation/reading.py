@@ -194,6 +194,12 @@ class Reading:
         earlier = [one.document for one in self.versions.get(payment_id, ()) if one.n < n]
         return earlier[-1] if earlier else None
 
+    def payment_between(self, payment_id: str, first: int, last: int) -> list[Mapping[str, Any]]:
+        """A Payment as it was just before `first`, and in each version since then and before `last`."""
+        versions = self.versions.get(payment_id, ())
+        before = [one.document for one in versions if one.n < first][-1:]
+        return before + [one.document for one in versions if first <= one.n < last]
+
     def trails_of(self, payment_id: str) -> list[Trail]:
         return self._by_payment.get(payment_id, [])
 
