@@ -62,8 +62,10 @@ async def test_every_request_leaves_one_line_that_names_the_route_and_nothing_of
 async def test_what_has_no_route_is_answered_in_the_contracts_shape(ingress):
     response, body = await ingress.ask("GET", "/nowhere")
     assert (response.status, body["statusCode"], body["errors"][0]["code"]) == (404, 404, "ResourceNotFound")
+    assert body["message"] == "There is nothing at this address."
     response, body = await ingress.ask("PUT", "/payments")
     assert (response.status, body["statusCode"], body["errors"][0]["code"]) == (405, 405, "MethodNotAllowed")
+    assert body["message"].startswith("This address does not take this method.")
     assert response.headers["Allow"] == "POST"
 
 
