@@ -62,7 +62,7 @@ _ERRORS: Final[Mapping[Access, frozenset[int]]] = {
     Access.SESSION: frozenset({400, 401, 429, 500, 503}),
     Access.PROGRAM: frozenset({400, 401, 403, 429, 500, 503}),
     Access.MERCHANT: frozenset({400, 401, 429, 500, 503}),
-    Access.SIGNED: frozenset({400, 401, 404, 408, 413, 500, 503}),
+    Access.SIGNED: frozenset({400, 401, 408, 413, 500, 503}),
     Access.OPEN: frozenset({500}),
 }
 #: Of whatever takes a body, and of whatever names something in its path.
