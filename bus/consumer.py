@@ -67,6 +67,8 @@ class Consumer:
             type=delivery.attributes.get("type"),
             message_id=delivery.message_id,
             correlation_id=delivery.attributes.get("correlation_id"),
+            command_id=delivery.attributes.get("command_id"),
+            event_id=" ".join(ending.event_ids) or None,
             attempt=delivery.attempt,
             reason=ending.reason or None,
             cause=ending.cause,

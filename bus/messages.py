@@ -6,7 +6,8 @@ Secrets travel here and nowhere else; their text form stays masked.
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, TypeAlias
+from datetime import UTC, datetime
+from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import (
     AwareDatetime,
@@ -18,6 +19,7 @@ from pydantic import (
     SecretStr,
     TypeAdapter,
     ValidationError,
+    model_validator,
 )
 
 from bus.topics import Topic
@@ -29,6 +31,10 @@ from psp.outcome import Standing
 MESSAGE_BYTES_MAX: Final = 1_000_000
 
 Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
+#: Far from the ends of the calendar, where adding an hour fails.
+Moment: TypeAlias = Annotated[
+    AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))
+]
 Secret: TypeAlias = Annotated[SecretStr, PlainSerializer(SecretStr.get_secret_value, when_used="json")]
 
 
@@ -39,7 +45,7 @@ class MalformedMessageError(ValueError):
 class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    version: Literal[1] = 1
+    version: Annotated[int, Field(ge=1, le=1)] = 1
     #: One id for everything that follows from one request, in every log line and in commercetools' own.
     correlation_id: Id
 
@@ -50,7 +56,7 @@ class _Command(_Message):
     #: Names the operation; the same command redelivered bears the same id.
     command_id: Id
     #: When the ingress accepted it.
-    accepted_at: AwareDatetime
+    accepted_at: Moment
     #: The ingress instance that waits for the result; None: nobody waits.
     reply_to: Id | None = None
 
@@ -107,20 +113,27 @@ class _Modification(_Command):
     request_hash: Id | None = None
 
 
-class CapturePayment(_Modification):
+class _OfAnAmount(_Modification):
+    #: None only with `transaction_id`, which has the amount.
+    amount: Money | None = None
+
+    @model_validator(mode="after")
+    def _says_how_much(self) -> Self:
+        if self.amount is None and self.transaction_id is None:
+            raise ValueError("an amount or a transaction_id is needed")
+        return self
+
+
+class CapturePayment(_OfAnAmount):
     """Take money that is authorized."""
 
     type: Literal["CapturePayment"] = "CapturePayment"
-    #: None only with `transaction_id`, which has the amount.
-    amount: Money | None = None
 
 
-class RefundPayment(_Modification):
+class RefundPayment(_OfAnAmount):
     """Give captured money back."""
 
     type: Literal["RefundPayment"] = "RefundPayment"
-    #: None only with `transaction_id`, which has the amount.
-    amount: Money | None = None
     #: The Charge to take it from; None: the Payment as a whole.
     charge_id: Id | None = None
 
@@ -164,7 +177,7 @@ class PspNotification(_Message):
     psp: Id
     headers: dict[str, str] = Field(max_length=16)
     body: Base64Bytes
-    received_at: AwareDatetime
+    received_at: Moment
 
 
 class OperationResult(_Message):
@@ -213,6 +226,9 @@ def encode(message: Message) -> bytes:
 def attributes(message: Message) -> dict[str, str]:
     """What can be read, filtered and listed without opening the message."""
     found = {"type": message.type, "correlation_id": message.correlation_id}
+    if not isinstance(message, PspNotification):
+        # What a change in commercetools names as its cause: the log line of how the message ended bears it too.
+        found["command_id"] = message.command_id
     if isinstance(message, OperationResult):
         found["reply_to"] = message.reply_to
     return found
@@ -223,7 +239,8 @@ def decode(data: bytes) -> Message:
     if len(data) > MESSAGE_BYTES_MAX:
         raise MalformedMessageError(f"The message has {len(data)} bytes; {MESSAGE_BYTES_MAX} are the most.")
     try:
-        return _decoder.validate_json(data)
+        # Strictly: `true` and "1" are no amounts of money.
+        return _decoder.validate_json(data, strict=True)
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(map(str, fault['loc'])) or 'message'}: {fault['type']}" for fault in error.errors()[:5]

@@ -61,6 +61,8 @@ class Ending:
     cause: Cause | None = None
     #: The kind of error behind it, where there is one: a class's name.
     error: str = ""
+    #: Of a webhook: the PSP's ids of the events in it, which changes in commercetools name as their cause.
+    event_ids: tuple[str, ...] = ()
 
 
 DONE = Ending(verdict=Verdict.DONE)

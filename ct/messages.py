@@ -6,6 +6,7 @@ Platform or CloudEvents form, any type, repeated, out of order, with gaps.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 #: What a merchant may ask for by putting it on a Payment in state Initial. An Authorization needs a shopper's token and
 #: a Chargeback is the bank's, so neither is anybody's to ask for.
 COMMANDED: Final = frozenset({Kind.CHARGE, Kind.REFUND, Kind.CANCEL_AUTHORIZATION})
+
+#: Bytes. What is said of a Payment that was just created, or of one transaction, has some thousand.
+NOTIFICATION_BYTES_MAX: Final = 1_000_000
+#: commercetools' are UUIDs.
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
 class UnreadableMessageError(ValueError):
@@ -48,8 +54,11 @@ class Asking:
 
 def read_notification(data: bytes, *, project_key: str, interface: str) -> Asking:
     """What the notification asks of us. Raises UnreadableMessageError."""
+    if len(data) > NOTIFICATION_BYTES_MAX:
+        raise UnreadableMessageError(f"The message has {len(data)} bytes; {NOTIFICATION_BYTES_MAX} are the most.")
     try:
-        document = json.loads(data)
+        # Not from the bytes: json would guess at other encodings, and let halves of pairs of surrogates pass.
+        document = json.loads(data.decode())
         if b"\\u" in data:
             # Half of a pair of surrogates is no text: it could be neither sent on nor logged.
             json.dumps(document, ensure_ascii=False).encode()
@@ -72,9 +81,9 @@ def read_notification(data: bytes, *, project_key: str, interface: str) -> Askin
 
 
 def _read_message(name: str, document: Mapping[str, Any], interface: str) -> Asking:
-    payment_id: str = document["resource"]["id"]
     if document["resource"]["typeId"] != "payment":
         return Asking(id=name, reason="not about a payment")
+    payment_id = _id(document["resource"])
     if "payloadNotIncluded" in document:
         return Asking(id=name, read_payment=payment_id)
     match document["type"]:
@@ -88,11 +97,19 @@ def _read_message(name: str, document: Mapping[str, Any], interface: str) -> Ask
         case other:
             return Asking(id=name, reason=f"message {str(other)[:60]} asks nothing")
     asked = tuple(
-        Asked(payment_id=payment_id, transaction_id=one["id"], kind=Kind(one["type"]))
+        Asked(payment_id=payment_id, transaction_id=_id(one), kind=Kind(one["type"]))
         for one in transactions
         if _is_asked(one)
     )
     return Asking(id=name, asked=asked, reason="" if asked else "no Initial transaction of a merchant's in it")
+
+
+def _id(document: Mapping[str, Any]) -> str:
+    """Of a resource or a transaction. It becomes part of an address, and of our command's id."""
+    found = document["id"]
+    if not isinstance(found, str) or not _ID.fullmatch(found):
+        raise ValueError("not an id")
+    return found
 
 
 def _is_asked(transaction: Mapping[str, Any]) -> bool:

@@ -28,6 +28,8 @@ from ctpay.seams import new_id
 from ctpay.settings import SettingsError, load, load_ingress
 
 #: Errors whose text is all that a person needs, and the exit code.
+#: Whatever else a year is, it is a slip of the finger.
+_YEARS: Final = range(2000, 2200)
 _TOLD: Final[dict[type[Exception], int]] = {SettingsError: 2, PortError: 2, ChildError: 1}
 
 Show = Annotated[Loudness, typer.Option(help="How much of the logs to show.")]
@@ -204,6 +206,8 @@ def reconcile(
         )
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--from, --to, --older-than") from None
+    if wanted.since is not None and wanted.until is not None and wanted.until <= wanted.since:
+        raise typer.BadParameter("it has to be later than --from.", param_hint="--to")
     settings = load()
     logs.configure(settings.logs, secrets=settings.secrets())
 
@@ -281,4 +285,6 @@ def _time(text: str | None) -> datetime | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{text!r} is no time: write 2026-03-01 or 2026-03-01T12:00.") from None
+    if moment.year not in _YEARS:
+        raise ValueError(f"{text!r} is no time at which anybody paid by card: look at the year.")
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

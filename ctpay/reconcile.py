@@ -65,7 +65,8 @@ async def reconcile(work: Work, wanted: Wanted, new_id: Callable[[], str]) -> in
         if wanted.since is not None:
             if is_comparable(work.psp.capabilities):
                 return await _compare(work, wanted, wanted.since, new_id())
-            _tell(f"{work.psp.name} gives no list of what it has, so only what is stuck is looked at.")
+            _tell(f"{work.psp.name} gives no list of what it has. Without --from, what is stuck is taken up.")
+            return _FAILED
         return await _take_up(work, wanted, new_id())
     except _ENDS as error:
         _tell(f"Reconciliation stopped: {work.psp.scrub(str(error))}")

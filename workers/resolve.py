@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from ct.judge import Refusal
 from ct.plan import target_of
-from ct.resolution import NotResolved, Resolution, Resolved
+from ct.resolution import NotResolved, Resolution, Resolved, is_marked
 from ct.resolution import resolve as decide
 from ct.states import RANK
 from psp.errors import OutcomeUnknownError, RefusedError
-from workers.perform import look_up, settle
+from workers.perform import is_over, look_up, send_by, settle
 from workers.superseded import give_back_if_superseded
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Ended:
 
 
 async def resolve(work: Work, payment_id: str, resolution: Resolution) -> Ended:
-    """End the transaction, unless it is decided, not ours, or the PSP itself can tell.
+    """End the transaction, unless it is decided, not ours, still under way, or the PSP itself can tell.
 
     Raises RetryableError where the PSP cannot be reached to be asked, NotFoundError and the others of `ct.errors`, and
     PublishError where money on a superseded attempt could not be sent back; it can then be repeated.
@@ -68,6 +68,8 @@ async def resolve(work: Work, payment_id: str, resolution: Resolution) -> Ended:
         told = _told(payment, transaction, known)
         if told is not None:
             return _believed(payment, transaction, resolution, told)
+    elif _may_be_under_way(work, payment, transaction):
+        return _too_early(work, payment, transaction)
     payment, verdict = await ledger.change(payment, lambda current: _decided(work, current, resolution))
     if isinstance(verdict, Resolved):
         await give_back_if_superseded(work, payment, correlation_id=resolution.cause)
@@ -75,6 +77,18 @@ async def resolve(work: Work, payment_id: str, resolution: Resolution) -> Ended:
     if isinstance(verdict, NotResolved):
         return Ended(end=End.REFUSED, state=state, refusal=verdict.refusal)
     return Ended(end=End.WRITTEN, state=state)
+
+
+def _may_be_under_way(work: Work, payment: Payment, transaction: Transaction) -> bool:
+    """Whether a worker may be at it, or its message be on its way: then nobody can know yet how it ends."""
+    return transaction.taken and not is_marked(payment, transaction) and not is_over(work, payment, transaction)
+
+
+def _too_early(work: Work, payment: Payment, transaction: Transaction) -> Ended:
+    until = (send_by(work, payment, transaction) + work.limits.lease_max).isoformat(timespec="seconds")
+    message = f"It may still be under way until {until}. Run `ctpay reconcile`, which asks the PSP."
+    refusal = Refusal(code="still-under-way", message=message)
+    return Ended(end=End.REFUSED, state=_state(payment, transaction), refusal=refusal)
 
 
 def _decided(work: Work, payment: Payment, resolution: Resolution) -> Resolved | NotResolved:

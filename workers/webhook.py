@@ -5,6 +5,7 @@ An event for a Payment that is not there yet waits. One that bears somebody else
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bus.port import DONE, Cause, Ending, Verdict, again, dead, ignored
@@ -34,7 +35,8 @@ async def webhook(work: Work, notification: PspNotification) -> Ending:
     endings = [await _event(work, notification, event) for event in events]
     if not endings:
         return ignored("no events in it")
-    return next(one for verdict in _WORST_FIRST for one in endings if one.verdict is verdict)
+    worst = next(one for verdict in _WORST_FIRST for one in endings if one.verdict is verdict)
+    return replace(worst, event_ids=tuple(event.id for event in events))
 
 
 async def _event(work: Work, notification: PspNotification, event: Event) -> Ending:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
@@ -153,7 +152,7 @@ class SandboxAdapter:
 
     def parse_webhook(self, body: bytes) -> tuple[Event, ...]:
         """One event per body. Raises UnknownVocabularyError or ValueError, as the port says."""
-        event = EventJson.model_validate(json.loads(body))
+        event = EventJson.model_validate_json(body)
         subject = table.meaning(table.EVENTS, event.type, what="event type")
         if subject is table.Subject.PAYMENT:
             payment = PaymentJson.model_validate(event.data)

@@ -124,6 +124,41 @@ def test_what_is_not_exactly_a_message_is_refused_without_quoting_it(damage):
     assert refused.value.__cause__ is None
 
 
+CAPTURE = {
+    "type": "CapturePayment", "command_id": "c", "correlation_id": "c", "accepted_at": "2026-03-01T12:00:00Z",
+    "payment_id": "p",
+}  # fmt: skip
+
+
+def euros(amount):
+    return {"amount": {"amount": amount, "currency": "EUR"}}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        euros(True),
+        euros(1.0),
+        euros("100"),
+        {"version": True},
+        {"version": 1.0},
+        {"amount": None},
+        {"accepted_at": "9999-12-31T23:59:59Z"},
+        {"accepted_at": "0001-01-01T00:00:00+14:00"},
+        {"accepted_at": 1772366400},
+    ],
+    ids=str,
+)
+def test_what_only_looks_like_a_number_or_a_time_moves_no_money(damage):
+    decode(json.dumps(CAPTURE | euros(100)).encode())
+    with pytest.raises(MalformedMessageError):
+        decode(json.dumps(CAPTURE | euros(100) | damage).encode())
+
+
+def test_a_merchants_own_transaction_says_itself_how_much():
+    assert decode(json.dumps(CAPTURE | {"transaction_id": "t"}).encode()).amount is None
+
+
 @pytest.mark.parametrize("data", [b"", b"\xff", b"[]", b'"tok_canary_4711"', b" " * (MESSAGE_BYTES_MAX + 1)])
 def test_bytes_that_are_no_message_are_refused_in_words(data):
     with pytest.raises(MalformedMessageError, match=r"version 1|are the most") as refused:

@@ -30,7 +30,7 @@ class Graves:
         self.laid.append((topic, data, attributes))
 
 
-async def take(ending, graves=None, *, attempt=3, topic=Topic.REFUND):
+async def take(ending, graves=None, *, attempt=3, topic=Topic.REFUND, attributes=None):
     async def handler(_delivery):
         if isinstance(ending, Exception):
             raise ending
@@ -44,7 +44,7 @@ async def take(ending, graves=None, *, attempt=3, topic=Topic.REFUND):
         places=asyncio.Semaphore(),
     )
     with capture_logs() as lines:
-        fate = await consumer.take(replace(DELIVERY, attempt=attempt))
+        fate = await consumer.take(replace(DELIVERY, attempt=attempt, attributes=attributes or DELIVERY.attributes))
     return fate, lines
 
 
@@ -57,6 +57,13 @@ async def test_every_verdict_has_its_fate_and_one_outcome_line(ending, fate):
     (line,) = lines
     assert line["event"] == f"message.{ending.verdict}"
     assert (line["topic"], line["message_id"], line["attempt"], line["correlation_id"]) == ("refund", "m-1", 3, "c")
+
+
+async def test_the_line_names_what_changes_in_commercetools_name_as_their_cause():
+    _, (command,) = await take(DONE, attributes={"command_id": "c-1"})
+    assert (command["command_id"], command["event_id"]) == ("c-1", None)
+    _, (event,) = await take(replace(DONE, event_ids=("evt_1", "evt_2")))
+    assert (event["command_id"], event["event_id"]) == (None, "evt_1 evt_2")
 
 
 async def test_a_dead_letter_keeps_the_message_and_says_why_and_when():

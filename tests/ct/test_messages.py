@@ -97,3 +97,30 @@ def test_half_of_a_pair_of_surrogates_is_unreadable_and_a_whole_pair_is_text():
     for half in ("\ud83d", "\udcb6"):
         with pytest.raises(UnreadableMessageError):
             read(document | {"note": half})
+
+
+def added(**change):
+    return BASE | {"transaction": transaction("t", "Charge")} | change
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps(added(resource={"typeId": "payment", "id": "ZZZ"})).encode().replace(b"ZZZ", b"\xed\xa0\x80"),
+        json.dumps(added(id="ZZZ")).encode().replace(b"ZZZ", b"\xed\xa0\x80"),
+        json.dumps(added()).encode("utf-16"),
+        json.dumps(added(more="x" * 9_000_000)).encode(),
+        *(
+            json.dumps(added(**change)).encode()
+            for wrong in (5, None, "", "..", "a/b", "x" * 65, ["t"], "\ud800")
+            for change in (
+                {"resource": {"typeId": "payment", "id": wrong}},
+                {"resource": {"typeId": "payment", "id": wrong}, "payloadNotIncluded": {"reason": "too large"}},
+                {"transaction": transaction("t", "Charge") | {"id": wrong}},
+            )
+        ),
+    ],
+)
+def test_what_cannot_be_commercetools_is_unreadable_and_asks_nothing(body):
+    with pytest.raises(UnreadableMessageError):
+        read_notification(body, project_key="demo", interface="ctpay-test")

@@ -150,15 +150,17 @@ async def test_differences_are_shown_repaired_and_gone(house, capsys):
     assert "Differences: nothing." in capsys.readouterr().out
 
 
-async def test_a_psp_that_gives_no_list_is_said_to_and_the_stuck_are_taken_up_alone(house, capsys):
+async def test_a_psp_that_gives_no_list_is_said_to_and_nothing_is_written(house, capsys):
     await lost_capture(house)
     known = {name: getattr(house.work.psp.capabilities, name) for name in Capabilities.__slots__}
     work = with_psp(house)
     work.psp.__class__.capabilities = Capabilities(**(known | {"listing": Listing.NONE}))
-    assert await run(house, work, since=house.clock() - timedelta(days=1)) == 0
+    before = house.payments()
+    assert await run(house, work, since=house.clock() - timedelta(days=1)) == 1
     said = capsys.readouterr()
     assert "sandbox gives no list" in said.err
-    assert json.loads(said.out.splitlines()[0])["step"] == "resumed"
+    assert said.out == ""
+    assert (house.payments(), list(house.queue.waiting)) == (before, [])
 
 
 async def test_what_cannot_be_compared_is_a_failure(house, capsys):
@@ -303,3 +305,19 @@ def test_a_word_without_evidence_is_refused():
     found = CliRunner().invoke(cli.app, arguments, env={"TERM": "dumb", "COLUMNS": "200"})
     assert found.exit_code == 2
     assert "how you know" in found.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--from", "2026-03-02", "--to", "2026-03-01"], "later than --from"),
+        (["--from", "2026-03-02", "--to", "2026-03-02"], "later than --from"),
+        (["--from", "0001-01-01T00:00+14:00"], "look at the year"),
+        (["--from", "yesterday"], "is no time"),
+        (["--to", "2026-03-01"], "go with --from"),
+    ],
+)
+def test_a_time_that_cannot_be_meant_is_refused_before_anything_is_asked(arguments, says):
+    found = CliRunner().invoke(cli.app, ["reconcile", *arguments], env={"COLUMNS": "200", "NO_COLOR": "1"})
+    assert found.exit_code == 2
+    assert says in found.output

@@ -176,9 +176,19 @@ class Book:
         return self._again(Happening.DELIVERED, name, process)
 
     def ack(self, name: str, event: str = "message.done", process: str = "w", **fields: Any) -> Book:
-        """The outcome line, and the acknowledgement."""
-        self.log(process=process, event=event, message_id=name, attempt=1, **fields)
+        """The outcome line, which names what may have been caused, and the acknowledgement."""
+        self.log(process=process, event=event, message_id=name, attempt=1, **(self._named(name) | fields))
         return self._again(Happening.ACKED, name, process)
+
+    def _named(self, name: str) -> dict[str, Any]:
+        first = next(one for one in self.logs["bus"] if one.message_id == name)
+        try:
+            body = json.loads(first.data)
+        except ValueError:
+            return {}
+        if body.get("type") == "PspNotification":
+            return {"event_id": json.loads(base64.b64decode(body["body"])).get("id")}
+        return {"command_id": body.get("command_id")}
 
     def _again(self, happening: Happening, name: str, process: str) -> Book:
         first = next(one for one in self.logs["bus"] if one.message_id == name)

@@ -284,7 +284,7 @@ def _added_again() -> list[Change]:
 
 
 def _cart_not_weighed() -> list[Change]:
-    return [(attempts, "_left", lambda cart, _payments: cart.total.amount)]
+    return [(attempts, "_left", lambda _wish, cart, _payments: cart.total.amount)]
 
 
 def _others_reservations_ignored() -> list[Change]:

@@ -55,12 +55,12 @@ def x3_secrets_stay_secret(reading: Reading) -> Iterator[Violation]:
 
 
 def a1_every_change_has_its_cause(reading: Reading) -> Iterator[Violation]:
-    """Each change of state names the command or event that caused it, and that came by a message or was reconcile's.
+    """Each change of state names the command or event that caused it, and so does the line of how its message ended.
 
-    Each delivery that was acknowledged has exactly one line that tells how it ended: not none, and not more than there
+    Reconcile's own changes name its pass. Each delivery that was acknowledged has exactly one line that tells how it ended: not none, and not more than there
     were deliveries.
     """
-    known = _causes(reading)
+    known = _causes(reading) & _told(reading)
     for version, before in reading.changes:
         if is_ours(version):
             yield from _without_cause(version, before, known)
@@ -86,6 +86,13 @@ def _causes(reading: Reading) -> set[str]:
     return known
 
 
+def _told(reading: Reading) -> set[str]:
+    """Ids of all commands and events of which a line tells how they ended."""
+    told = [line.fields for lines in reading.outcomes.values() for line in lines]
+    events = {one for fields in told for one in str(fields.get("event_id")).split()}
+    return events | {str(fields.get("command_id")) for fields in told}
+
+
 def _without_cause(version: Version, before: Version | None, known: set[str]) -> Iterator[Violation]:
     old = {} if before is None else {one["id"]: one.get("state") for one in before.document["transactions"]}
     new = version.document["transactions"]
@@ -100,7 +107,7 @@ def _without_cause(version: Version, before: Version | None, known: set[str]) ->
         if cause.startswith("reconcile") and version.author.startswith("reconcile"):
             # A pass of its own accord: no message asked for it.
             continue
-        text = f"version {version.version} of Payment {version.id} names the cause {cause}, which no message bears"
+        text = f"version {version.version} of Payment {version.id} names the cause {cause}, of which no line tells"
         yield Violation(name="A1", text=text, n=version.n)
     if not causes - {"None"}:
         text = f"version {version.version} of Payment {version.id} changes states and names no cause"

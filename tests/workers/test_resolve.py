@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from support.house import Fault, with_psp
@@ -55,6 +56,8 @@ async def lost_capture(house):
     await house.deliver(capture, work=with_psp(house, capture=lost, lookup=lost))
     payment = await house.payment(payment.id)
     (charge,) = payment.of_kind(Kind.CHARGE)
+    # Until then its message may come again and be sent.
+    house.clock.pass_(hours=24)
     return payment, charge
 
 
@@ -84,6 +87,21 @@ async def test_where_the_psp_cannot_tell_the_persons_word_is_written(house, sile
     (entry,) = [one for one in then.interactions if one.kind is InteractionKind.RESOLVED]
     assert (entry.cause, entry.message) == ("Ada", "ticket 4711")
     assert house.effects("capture") == []
+
+
+@pytest.mark.parametrize("state", [State.SUCCESS, State.FAILURE])
+async def test_what_may_still_be_under_way_is_ended_by_nobody(house, state):
+    """Not a capture whose message is on its way, and not an authorization that the PSP is being asked for."""
+    payment = await house.authorized()
+    capture = house.ask(CapturePayment, payment.id, amount=Money(amount=1000, currency="EUR"))
+    await house.deliver(capture, work=with_psp(house, capture=away))
+    (charge,) = (await house.payment(payment.id)).of_kind(Kind.CHARGE)
+    ended = await resolve(house.work, payment.id, word(house, charge, state))
+    assert (ended.end, ended.state, ended.refusal.code) == (End.REFUSED, State.INITIAL, "still-under-way")
+    assert "until 20" in ended.refusal.message
+    await house.deliver(capture)
+    assert house.rows(await house.payment(payment.id))[1:] == [("Charge", "Success", 1000)]
+    assert len(house.effects("capture")) == 1
 
 
 async def test_what_is_ended_is_not_sent_when_its_message_comes_again(house):
@@ -170,7 +188,11 @@ async def test_money_that_a_person_found_on_a_superseded_attempt_goes_back(house
                 "state": "Pending",
                 "custom": {
                     "type": {"typeId": "type", "key": "ctpay-transaction"},
-                    "fields": {"ctpayCommandId": mine.authorization.command_id, "ctpaySuperseded": True},
+                    "fields": {
+                        "ctpayCommandId": mine.authorization.command_id,
+                        "ctpaySuperseded": True,
+                        "ctpaySendBy": (house.clock() - timedelta(hours=1)).isoformat(),
+                    },
                 },
             }
         ],
