@@ -47,6 +47,14 @@ CAPABILITIES: Final = Capabilities(
 )
 
 
+_PREFIX: Final = "on-account-"
+
+
+def is_on_account(payment_reference: str | None) -> bool:
+    """Whether this names a payment on account: no PSP has such names, and commercetools lets them be set only once."""
+    return payment_reference is not None and payment_reference.startswith(_PREFIX)
+
+
 class OnAccount:
     """Implements `PspAdapter`."""
 
@@ -94,7 +102,7 @@ class OnAccount:
             at=self._clock(),
             psp_reference=reference.transaction_id,
             # Unique, and of a form that no PSP's references have.
-            payment_reference=f"on-account-{reference.payment_id}",
+            payment_reference=f"{_PREFIX}{reference.payment_id}",
             reference=reference,
         )
         return Answer(facts=(fact,))

@@ -38,7 +38,7 @@ async def modify(work: Work, command: Modification, kind: Kind | None) -> Ending
         theirs = Reason(code="not-our-payment", message="The Payment belongs to another payment interface.")
         await work.reply(command, Standing(outcome=Outcome.REFUSED, payment_reference=payment.id, reason=theirs))
         return ignored("another payment interface's payment")
-    work = work.for_method(payment.method)
+    work = work.for_payment(payment)
     request = _request(work, command, kind)
     payment, admission = await work.ledger.change(
         payment, lambda current: admit(current, request, work.psp.capabilities)

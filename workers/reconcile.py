@@ -150,7 +150,7 @@ async def mend(work: Work, payment: Payment, cause: str) -> list[Taken]:
 
     Never raises: whatever is wrong with one transaction must hide no other.
     """
-    request = work.for_request(cause).for_method(payment.method)
+    request = work.for_request(cause).for_payment(payment)
     steps: list[Taken] = []
     for listed in payment.transactions:
         # What was learnt about one may have decided the next.

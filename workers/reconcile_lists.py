@@ -225,7 +225,7 @@ class _Run:
 
     def _is_listed(self, payment: Payment) -> bool:
         """Whether the PSP whose list is read is the one that answers for the Payment."""
-        return self._work.for_method(payment.method).psp.name == self._work.psp.name
+        return self._work.for_payment(payment).psp.name == self._work.psp.name
 
     def _untold(self, rows: list[Row]) -> tuple[Row, ...]:
         return tuple({row.disagreement: row for row in rows if row.disagreement not in self._place.told}.values())

@@ -56,7 +56,7 @@ async def resolve(work: Work, payment_id: str, resolution: Resolution) -> Ended:
     """
     ledger = work.ledger
     payment = await ledger.load(payment_id)
-    work = work.for_method(payment.method)
+    work = work.for_payment(payment)
     verdict = _decided(work, payment, resolution)
     transaction = payment.transaction(resolution.transaction_id)
     if isinstance(verdict, NotResolved) or transaction is None:

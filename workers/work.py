@@ -12,11 +12,13 @@ import structlog
 
 from bus.messages import TOPICS, Message, OperationResult, attributes, encode
 from bus.port import PublishError
+from psp.on_account import is_on_account
 
 if TYPE_CHECKING:
     from bus.messages import Command
     from bus.port import Cause, Publisher
     from ct.ledger import Ledger
+    from ct.payment import Payment
     from psp.outcome import Standing
     from psp.port import PspAdapter
     from psp.seams import Clock
@@ -61,6 +63,15 @@ class Work:
         """The same means, for a payment by this method: with whoever answers for it."""
         other = self.others.get(method or "")
         return self if other is None else replace(self, psp=other)
+
+    def for_payment(self, payment: Payment) -> Work:
+        """The same means, for what was asked for already: with whoever was asked.
+
+        Not by the method, which a merchant can change: what the PSP holds is then nobody's. Where nobody has answered
+        yet, the PSP can tell whether it was asked; nothing on account waits for an answer.
+        """
+        other = next(iter(self.others.values()), None)
+        return replace(self, psp=other) if other is not None and is_on_account(payment.interface_id) else self
 
     async def publish(self, message: Message) -> None:
         """Put a message of ours on its topic. Raises PublishError."""

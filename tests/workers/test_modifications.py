@@ -359,3 +359,32 @@ async def test_a_claim_of_a_transaction_that_an_old_read_does_not_show_yet_comes
     early = house.ask(CapturePayment, payment.id, transaction_id="00000000-0000-4000-8000-999999999999")
     assert (await house.deliver(early)).verdict is Verdict.AGAIN
     assert house.effects("capture") == []
+
+
+async def test_a_merchants_other_word_for_the_method_does_not_change_whom_the_money_is_asked_of(house):
+    """Not even a method that nobody is asked about: what is held at the PSP is captured and refunded there."""
+    payment = await house.authorized()
+    await renamed(house, payment.id, "invoice")
+    capture = house.ask(CapturePayment, payment.id, amount=eur(4200))
+    await house.deliver(capture)
+    refund = house.ask(RefundPayment, payment.id, amount=eur(1000))
+    await house.deliver(refund)
+    assert [one["amount"] for kind in ("capture", "refund") for one in house.effects(kind)] == [4200, 1000]
+
+
+async def test_what_is_on_account_stays_so_under_another_word_for_the_method(house):
+    await house.deliver(house.pay(await house.cart(), method="invoice"))
+    (payment,) = house.payments()
+    await renamed(house, payment.id, "card")
+    await house.deliver(house.ask(CapturePayment, payment.id, amount=eur(4200)))
+    assert house.rows(await house.payment(payment.id)) == [
+        ("Authorization", "Success", 4200),
+        ("Charge", "Success", 4200),
+    ]
+    assert house.effects() == []
+
+
+async def renamed(house, payment_id, method):
+    current = await house.client.get(f"/payments/{payment_id}")
+    change = {"action": "setMethodInfoMethod", "method": method}
+    await house.client.post(f"/payments/{payment_id}", {"version": current["version"], "actions": [change]})
