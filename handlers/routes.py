@@ -24,24 +24,24 @@ class Access(enum.Enum):
     """How a caller proves that it may call."""
 
     #: A shopper, by a checkout session.
-    SESSION = "session"
+    SESSION = enum.auto()
     #: A program, by an access token of commercetools with one of the route's authorities.
-    PROGRAM = "program"
+    PROGRAM = enum.auto()
     #: A person in the Merchant Center, by a signed token.
-    MERCHANT = "merchant"
+    MERCHANT = enum.auto()
     #: What is sent is signed itself: a webhook, the state in a return URL.
-    SIGNED = "signed"
+    SIGNED = enum.auto()
     #: Anybody; it tells nothing of anybody.
-    OPEN = "open"
+    OPEN = enum.auto()
 
 
 class Option(enum.Enum):
     """A header that a caller may send."""
 
     #: Repeating a request with the same key repeats its answer.
-    IDEMPOTENCY_KEY = "Idempotency-Key"
+    IDEMPOTENCY_KEY = enum.auto()
     #: How long the answer may wait for the result.
-    PREFER = "Prefer"
+    PREFER = enum.auto()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
