@@ -22,7 +22,7 @@ from psp.errors import RefusedError, RetryableError
 from psp.facts import State
 from workers.perform import is_over, look_up, never_sent, settle
 from workers.resume import command_for
-from workers.superseded import CartMovedError, give_back_if_superseded
+from workers.superseded import CartMovedError, abandon, give_back_if_superseded
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -191,6 +191,10 @@ async def _take_up_one(
         if _is_unexplained(settled, transaction, told.answer):
             reason = "The PSP did another amount, which stands beside it. End this one by `ctpay resolve`."
             return settled, _taken(Step.UNKNOWN, settled, transaction, reason)
+        if _has_gone(work, settled, transaction, told.answer):
+            # What follows has it cancelled at the PSP.
+            gone = await abandon(work, settled)
+            return gone, _taken(Step.WAITING, gone, transaction, "the shopper has gone; it is cancelled at the PSP")
         step = Step.SETTLED if settled.version != payment.version else Step.WAITING
         return settled, _taken(step, settled, transaction, "the PSP has not decided yet")
     step, reason = _without_evidence(work, payment, transaction, told, resumable)
@@ -218,6 +222,17 @@ def _is_unexplained(payment: Payment, transaction: Transaction, answer: Answer) 
     current = payment.transaction(transaction.id)
     about = [fact for fact in answer.facts if (found := target_of(payment, fact)) and found.id == transaction.id]
     return current is not None and current.open and all(fact.amount != transaction.amount for fact in about)
+
+
+def _has_gone(work: Work, payment: Payment, transaction: Transaction, answer: Answer) -> bool:
+    """Whether the PSP still waits for a shopper who was asked so long ago that nobody will answer.
+
+    What we noted of the question proves nothing: the shopper may have answered, and the bank take its time.
+    """
+    current = payment.transaction(transaction.id)
+    if answer.action is None or current is None or current.state is not State.PENDING or current.action_at is None:
+        return False
+    return not current.superseded and work.clock() > current.action_at + work.limits.action_within
 
 
 async def _ask(work: Work, payment: Payment, transaction: Transaction) -> _Told:

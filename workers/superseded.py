@@ -47,6 +47,11 @@ async def give_up(work: Work, cart: Cart, abandoned: tuple[Payment, ...], *, cor
         await give_back_if_superseded(work, marked.get(payment.id, payment), correlation_id=correlation_id)
 
 
+async def abandon(work: Work, payment: Payment) -> Payment:
+    """Mark the attempt of a shopper who has gone. Raises CartMovedError where it was decided meanwhile."""
+    return await _mark(work, payment, while_in=frozenset({State.PENDING}))
+
+
 async def give_back_if_superseded(work: Work, payment: Payment, *, correlation_id: str) -> None:
     """Have a superseded attempt cancelled, and money returned that moved on it all the same.
 
@@ -95,6 +100,8 @@ async def _weigh_again(work: Work, payment: Payment) -> Payment:
     """Mark the attempt as superseded if its cart is paid for without it."""
     cart = await work.ledger.find_cart(payment.id)
     if cart is None:
+        # Nothing here can tell whether the goods are paid for otherwise: a person has to look.
+        _log.error("late_success.on_no_cart", payment_id=payment.id, reason="Cancel or refund it if it is not wanted.")
         return payment
     others = sum(
         covers(one) for one in cart.payments if one.id != payment.id and one.planned.currency == cart.total.currency

@@ -36,6 +36,8 @@ class Limits:
     key_margin: timedelta = timedelta(hours=1)
     #: The longest that a request can be under way in some process: only after this does "nothing found" prove anything.
     lease_max: timedelta = timedelta(minutes=10)
+    #: How long a shopper may take over a challenge or a redirect.
+    action_within: timedelta = timedelta(hours=24)
     #: How long an event waits for the Payment it is about.
     event_patience: timedelta = timedelta(hours=12)
 

@@ -8,6 +8,7 @@ import random
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 from support.house import PASS, Fault, open_house, with_psp
 from support.psp_servers import SECRET_KEY
 
@@ -226,6 +227,28 @@ async def test_a_late_success_on_a_cart_that_nobody_else_paid_for_is_kept(house)
     await all_events(house)
     (payment,) = house.payments()
     assert house.rows(payment) == [("Authorization", "Success", 4200)]
+
+
+async def test_a_late_success_of_a_payment_that_is_on_no_cart_any_more_is_shown_to_a_person(house):
+    cart = await house.cart()
+    command = house.pay(cart)
+
+    async def effect(request):
+        await house.work.psp.authorize(request)
+        raise OutcomeUnknownError("the reply was lost")
+
+    dark = with_psp(house, authorize=effect, lookup=nothing)
+    await house.deliver(command, work=dark)
+    house.clock.pass_(minutes=26)
+    await house.deliver(command, work=dark)
+    (payment,) = house.payments()
+    current = await house.client.get(f"/carts/{cart}")
+    off = {"action": "removePayment", "payment": {"typeId": "payment", "id": payment.id}}
+    await house.client.post(f"/carts/{cart}", {"version": current["version"], "actions": [off]})
+    with capture_logs() as lines:
+        await all_events(house)
+    (told,) = [line for line in lines if line["event"] == "late_success.on_no_cart"]
+    assert (told["log_level"], told["payment_id"]) == ("error", payment.id)
 
 
 @pytest.mark.parametrize("undo", [CancelPayment, ReversePayment])

@@ -484,3 +484,39 @@ async def test_another_amount_at_the_psp_is_noted_once_and_left_for_a_person(hou
         assert await reconcile(house) == [(Step.UNKNOWN, "Charge")]
     assert house.rows(await house.payment(payment.id))[1:] == [("Charge", "Initial", 1000), ("Charge", "Success", 999)]
     assert not house.queue.waiting
+
+
+async def challenged(house):
+    """An authorization whose shopper was asked something, and said nothing."""
+    await house.deliver(house.pay(await house.cart(), "tok_3ds"))
+    (payment,) = house.payments()
+    assert payment.authorization.action is not None
+    return payment
+
+
+async def test_a_challenge_that_nobody_answers_is_cancelled_at_the_psp_after_a_day(house):
+    await challenged(house)
+    house.clock.pass_(hours=23)
+    assert await reconcile(house) == [(Step.WAITING, "Authorization")]
+    assert not house.queue.waiting
+    house.clock.pass_(hours=2)
+    assert await reconcile(house) == [(Step.WAITING, "Authorization")]
+    await house.pump()
+    (payment,) = house.payments()
+    assert house.rows(payment)[0] == ("Authorization", "Failure", 4200)
+    assert house.effects("authorization") == []
+    house.clock.pass_(hours=2)
+    assert await reconcile(house) == []
+    assert not house.queue.waiting
+
+
+async def test_a_shopper_who_has_answered_waits_for_the_bank_as_long_as_it_takes(house):
+    payment = await challenged(house)
+
+    async def decides(request):
+        return replace(await house.work.psp.lookup(request), action=None)
+
+    house.clock.pass_(hours=72)
+    assert await reconcile(house, with_psp(house, lookup=decides)) == [(Step.WAITING, "Authorization")]
+    assert not house.queue.waiting
+    assert not (await house.payment(payment.id)).authorization.superseded
