@@ -16,6 +16,7 @@ import structlog
 from pydantic import SecretStr
 
 from ctpay.settings import LogFormat, Logs
+from handlers.cards import mask_card_numbers
 
 _Line: TypeAlias = MutableMapping[str, object]
 
@@ -47,7 +48,6 @@ _SECRETS: Final = re.compile(
     """,
     re.VERBOSE,
 )
-_DIGITS: Final = re.compile(r"(?<!\d)(?<!\d\.)[2-6](?:[ -]?\d){12,18}(?!\d)")
 
 
 class Masker:
@@ -62,7 +62,7 @@ class Masker:
     def text(self, text: str) -> str:
         if self._known:
             text = self._known.sub(MASK, text)
-        return _DIGITS.sub(_mask_card_number, _SECRETS.sub(MASK, text))
+        return mask_card_numbers(_SECRETS.sub(MASK, text), MASK)
 
     def __call__(self, _logger: object, _method: str, line: _Line) -> _Line:
         """The last processor before a line becomes text."""
@@ -80,13 +80,6 @@ class Masker:
         if isinstance(value, list | tuple | set | frozenset):
             return [self._value(item) for item in value]
         return self.text(str(value))
-
-
-def _mask_card_number(found: re.Match[str]) -> str:
-    digits = [int(character) for character in found[0] if character.isdigit()]
-    doubled = (digit * 2 if place % 2 else digit for place, digit in enumerate(reversed(digits)))
-    is_card_number = sum(digit - 9 if digit > 9 else digit for digit in doubled) % 10 == 0  # noqa: PLR2004 - Luhn
-    return MASK if is_card_number else found[0]
 
 
 def allow(_logger: object, _method: str, line: _Line) -> _Line:

@@ -10,9 +10,16 @@ from typing import Final
 
 from handlers.errors import Fault, RequestError
 
-#: 13 to 19 digits (ISO/IEC 7812), as people and programs write them: with up to three spaces or dashes between.
+#: Groups of digits as people and programs write them, with up to four spaces, dashes, dots or slashes between.
 #: Not within a longer word: hashes and opaque tokens are full of digits.
-_CANDIDATE: Final = re.compile(r"(?<!\w)\d(?:[\s\-\u2010-\u2015]{0,3}\d){12,18}(?!\w)")
+_CHAIN: Final = re.compile(r"(?<!\w)\d+(?:[\s\-./,|\u2010-\u2015\u2212]{1,4}\d+)*(?!\w)")
+_GROUP: Final = re.compile(r"\d+")
+#: Characters that nobody sees; a number is one all the same.
+_UNSEEN: Final = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
+#: Digits of a card number (ISO/IEC 7812).
+_DIGITS: Final = range(13, 20)
+#: What the schemes' card numbers begin with.
+_FIRST: Final = frozenset({2, 3, 4, 5, 6})
 #: Eight digits of a UUID and its next two groups look like a card number once in some thousand UUIDs.
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 #: Names of fields, without case and separators, in which only card data travels.
@@ -36,7 +43,7 @@ def has_card_number(text: str) -> bool:
     """Whether something in the text passes for a card number."""
     if len(text) < _LENGTH_MIN or _UUID.fullmatch(text):
         return False
-    return any(_passes_luhn(found.group()) for found in _CANDIDATE.finditer(text))
+    return any(_is_or_holds_one(found.group()) for found in _CHAIN.finditer(_UNSEEN.sub("", text)))
 
 
 def is_card_field(name: str) -> bool:
@@ -50,8 +57,38 @@ def refuse_card_data(*texts: str) -> None:
         raise refusal()
 
 
-def _passes_luhn(text: str) -> bool:
-    # ISO/IEC 7812-1, annex B. Digits of every script count: `int` knows them as well as the pattern does.
-    digits = [int(character) for character in reversed(text) if character.isdecimal()]
-    doubled = (sum(divmod(2 * digit, _LUHN_BASE)) for digit in digits[1::2])
-    return (sum(digits[::2]) + sum(doubled)) % _LUHN_BASE == 0
+def mask_card_numbers(text: str, mask: str) -> str:
+    """The text with every chain of digits masked that holds what begins like a scheme's card number."""
+    return _CHAIN.sub(lambda found: mask if _holds_one(_groups(found.group())) else found.group(), text)
+
+
+def _is_or_holds_one(chain: str) -> bool:
+    groups = _groups(chain)
+    return _passes_luhn([digit for group in groups for digit in group]) or _holds_one(groups)
+
+
+def _groups(chain: str) -> list[list[int]]:
+    # Digits of every script count: `int` knows them as well as the pattern does.
+    return [[int(digit) for digit in group] for group in _GROUP.findall(chain)]
+
+
+def _holds_one(groups: list[list[int]]) -> bool:
+    """Whether some groups in a row are one: beside a card number there may be its expiry, its code, or a date."""
+    for start, first in enumerate(groups):
+        digits: list[int] = []
+        for group in groups[start:]:
+            digits += group
+            if len(digits) >= _DIGITS.stop:
+                break
+            if first[0] in _FIRST and _passes_luhn(digits):
+                return True
+    return False
+
+
+def _passes_luhn(digits: list[int]) -> bool:
+    # ISO/IEC 7812-1, annex B.
+    if len(digits) not in _DIGITS:
+        return False
+    backwards = digits[::-1]
+    doubled = (sum(divmod(2 * digit, _LUHN_BASE)) for digit in backwards[1::2])
+    return (sum(backwards[::2]) + sum(doubled)) % _LUHN_BASE == 0

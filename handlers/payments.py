@@ -9,6 +9,7 @@ from aiohttp import web
 from bus.messages import AuthorizePayment, CompleteAuthorization
 from handlers import attempts, body, callers, dispatch, headers, requests, returns
 from handlers.answers import Answer, payment_answer, status_answer
+from handlers.cards import refuse_card_data
 from handlers.dependencies import Dependencies, Session
 from handlers.errors import invalid
 from handlers.means import means_of
@@ -97,4 +98,6 @@ def _reference(session: Session) -> str | None:
     if number is not None and len(number) > _REFERENCE_MAX:
         field = "session.metadata.futureOrderNumber"
         raise invalid(field, f"Create the session with an order number of at most {_REFERENCE_MAX} characters.")
+    # Nothing that a session holds has been looked through, and this goes to commercetools and to the PSP.
+    refuse_card_data(number or "")
     return number

@@ -23,6 +23,17 @@ CANARIES = [
     "6304000000000000000",
     "card 4111111111111111, please",
     "x=4111111111111111;",
+    # With what often stands beside it.
+    "4242 4242 4242 4242 123",
+    "4242424242424242 12/28 123",
+    "10 4242424242424242",
+    "2026-03-01 4242424242424242",
+    "4242424242424242-12",
+    # Written otherwise.
+    "4242.4242.4242.4242",
+    "4242/4242/4242/4242",
+    "4242    4242    4242    4242",
+    "4242\u200b4242\u200b4242\u200b4242",
 ]
 HARMLESS = [
     "",
@@ -35,6 +46,9 @@ HARMLESS = [
     # A UUID whose first groups are sixteen digits that pass Luhn's test.
     "41111111-1111-1111-8444-555555555555",
     "2026-11-22T12:30:00.000Z",
+    "2026-11-22 12:30:00.000",
+    "+49 30 1234567-89",
+    "192.168.100.200",
     "0" * 64,
 ]
 FIXED = "The request holds what looks like card data. Send the token of the PSP's hosted fields instead."

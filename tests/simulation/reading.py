@@ -77,8 +77,9 @@ class Trail:
 
     @property
     def by_hand(self) -> bool:
-        """Whether somebody other than us has set its state."""
-        return any(not is_ours(version) for version, _ in self.steps)
+        """Whether somebody other than us has set its state. To put it there as Initial is to ask for it."""
+        later = self.steps[1:] if self.steps[0][1] == "Initial" else self.steps
+        return any(not is_ours(version) for version, _ in later)
 
     def __str__(self) -> str:
         """For people."""
