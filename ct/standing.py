@@ -31,7 +31,9 @@ def standing_of(payment: Payment, transaction: Transaction) -> Standing:
     if transaction.open:
         if transaction.action is not None and transaction.state is State.PENDING:
             return Standing(outcome=Outcome.ACTION, payment_reference=payment.id, action=transaction.action)
-        return Standing(outcome=Outcome.PENDING, payment_reference=payment.id)
+        # Before the PSP has taken it up, no page may take it for a payment that merely settles later.
+        is_reserved = transaction.kind is Kind.AUTHORIZATION and transaction.state is State.INITIAL
+        return Standing(outcome=Outcome.PENDING, payment_reference=None if is_reserved else payment.id)
     reason = Reason(
         code=(told.code if told else None) or payment.status_code or "declined",
         message=_decline_text(payment, transaction, told),

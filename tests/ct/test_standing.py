@@ -10,7 +10,7 @@ from ct.payment import parse_payment
 from ct.standing import is_owner, operation_on, refused_standing, standing_of
 from psp.facts import Action, ActionType
 from psp.money import Money
-from psp.outcome import Outcome
+from psp.outcome import Outcome, Standing
 
 ACTION = Action(type=ActionType.CHALLENGE, url="https://psp.example/c")
 
@@ -100,3 +100,15 @@ def test_only_the_session_that_started_an_attempt_owns_it():
             is_owner(project_key="demo", owner=owner, cart=cart, payment=payment, transaction=payment.authorization)
             is owned
         )
+
+
+@pytest.mark.parametrize(("state", "reference"), [("Initial", None), ("Pending", "pay-1")])
+def test_an_authorization_has_its_reference_only_when_the_psp_has_taken_it_up(state, reference):
+    """A page may tell a referenced payment that is pending as one that settles later."""
+    payment = parse_payment(payment_document(transaction("a", state=state, command="c")))
+    assert standing_of(payment, payment.authorization) == Standing(outcome=Outcome.PENDING, payment_reference=reference)
+
+
+def test_a_capture_that_is_only_reserved_has_its_payments_reference():
+    payment = parse_payment(payment_document(transaction("c", "Charge", "Initial", command="c")))
+    assert standing_of(payment, payment.transaction("c")).payment_reference == "pay-1"
