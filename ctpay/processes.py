@@ -15,6 +15,9 @@ from ctpay.settings import IngressSettings, Settings
 from ctpay.wiring import Workers, open_ingress, open_workers
 from handlers.serving import make_runner
 
+#: Of the time to drain, the part for which the port stays open: load balancers learn that we are not ready, requests
+#: that are on their way arrive, and each answer closes its connection.
+_NOTICE: Final = 0.2
 #: Of the time to drain, the part after which requests that still wait for a result are answered without one.
 _PATIENCE: Final = 0.5
 #: For closing connections after what was in hand is finished; then the process ends as it is.
@@ -26,11 +29,11 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 async def ingress(settings: IngressSettings) -> int:
-    """Serve until told to stop. Then: not ready, no new connections, finish the requests in hand."""
+    """Serve until told to stop. Then: not ready, soon no new connections, finish the requests in hand."""
     drain_s = settings.common.limits.drain_s
     with stopping(within_s=drain_s + _CLOSING_S) as stop:
         async with open_ingress(settings) as parts:
-            runner = make_runner(parts.app, shutdown_s=drain_s)
+            runner = make_runner(parts.app, shutdown_s=drain_s * (1 - _NOTICE))
             await runner.setup()
             try:
                 site = web.TCPSite(runner, settings.web.bind_address, settings.web.port)
@@ -42,6 +45,7 @@ async def ingress(settings: IngressSettings) -> int:
                 _log.info("ingress.stopping")
                 parts.draining.begin()
                 asyncio.get_running_loop().call_later(drain_s * _PATIENCE, parts.replies.close)
+                await asyncio.sleep(drain_s * _NOTICE)
             finally:
                 await runner.cleanup()
     _log.info("ingress.stopped")

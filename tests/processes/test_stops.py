@@ -99,3 +99,26 @@ def done(stack, since):
 async def all_finished(stack, since):
     """Whether each of our own messages has ended: four commands and the merchant's one for each payment."""
     return len({one["message_id"] for one in done(stack, since) if one["topic"] in WORKERS[:4]}) >= 5 * EACH
+
+
+async def test_who_asks_just_after_the_signal_to_stop_is_answered_and_told_to_connect_elsewhere(stack):
+    checkout = await stack.fill_cart()
+    await stack.stop("ingress")
+    await stack.start("ingress", DRAIN_S="20")
+    since = len(stack.lines)
+    stopping = asyncio.ensure_future(stack.stop("ingress"))
+    await eventually(lambda: said(stack, "ingress.stopping", since), within_s=PATIENCE_S)
+
+    async with stack.http.get(f"{stack.environment['PUBLIC_URL']}/health/ready") as ready:
+        assert ready.status == 503
+        assert ready.headers["Connection"] == "close"
+    status, reply = await stack.pay(checkout, wait_s=30)
+
+    assert status in {200, 202}
+    await stopping
+    await stack.start("ingress")
+    await stack.until_paid(checkout, reply["operation"])
+
+
+async def said(stack, event, since):
+    return any(line.get("event") == event for line in stack.lines[since:])
