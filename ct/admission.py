@@ -116,17 +116,24 @@ def admit(payment: Payment, request: Request, capabilities: Capabilities) -> Adm
         return Answered(standing=standing, actions=[])
     if request.claiming is not None:
         return _claim(payment, request, request.claiming, capabilities)
-    if reserved := _own(payment, request.command_id):
-        if any(one.request_hash != request.request_hash for one in reserved):
-            return KeyReused(actions=[])
-        return Admitted(commands=tuple(one.command_id or "" for one in reserved), claimed=None, actions=[])
-    return _reserve(payment, request, capabilities)
+    return _resumed(payment, request) or _reserve(payment, request, capabilities)
 
 
 def _is_another_request(payment: Payment, request: Request) -> bool:
     """Whether the refusal under this command's id was of something else. Older refusals do not say of what."""
     refusal = payment.interaction(InteractionKind.REFUSAL, cause=request.command_id)
     return refusal is not None and refusal.request_hash not in (None, request.request_hash)
+
+
+def _resumed(payment: Payment, request: Request) -> Admission | None:
+    """What an earlier run of this command has reserved, if it has: it never reserves twice."""
+    if reserved := _own(payment, request.command_id):
+        if any(one.request_hash != request.request_hash for one in reserved):
+            return KeyReused(actions=[])
+        return Admitted(commands=tuple(one.command_id or "" for one in reserved), claimed=None, actions=[])
+    if payment.interaction(InteractionKind.RESERVED, cause=request.command_id):
+        return NothingToDo(reason="it was reserved before, and other software has hidden where", actions=[])
+    return None
 
 
 def _own(payment: Payment, command_id: str) -> tuple[Transaction, ...]:
@@ -178,18 +185,24 @@ def _reserve_reversal(payment: Payment, request: Request, capabilities: Capabili
 
 
 def _reserved(request: Request, children: list[tuple[str, Kind, Money, str | None]]) -> Admitted:
-    actions = [
-        add_transaction(
-            transaction_draft(
-                kind=kind,
-                amount=amount,
-                state=State.INITIAL,
-                at=request.now,
-                fields=_fields(request, command_id, charge_id),
-            )
+    actions: list[UpdateAction] = []
+    for command_id, kind, amount, charge_id in children:
+        draft = transaction_draft(
+            kind=kind,
+            amount=amount,
+            state=State.INITIAL,
+            at=request.now,
+            fields=_fields(request, command_id, charge_id),
         )
-        for command_id, kind, amount, charge_id in children
-    ]
+        told = add_interaction(
+            kind=InteractionKind.RESERVED,
+            cause=request.command_id,
+            at=request.now,
+            code=kind.value,
+            message=command_id,
+            request_hash=request.request_hash,
+        )
+        actions += [add_transaction(draft), told]
     return Admitted(commands=tuple(child[0] for child in children), claimed=None, actions=actions)
 
 

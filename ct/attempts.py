@@ -118,7 +118,7 @@ def decide(wish: Wish, cart: Cart, found_by_key: Iterable[Payment] = ()) -> Deci
     payments = (*cart.payments, *(one for one in found_by_key if all(one.id != other.id for other in cart.payments)))
     for payment in payments:
         if mine := _mine(wish, payment):
-            if mine.request_hash != wish.request_hash:
+            if mine.request_hash not in (None, wish.request_hash):
                 return KeyReused()
             return _resume(wish, cart, payment, mine)
         if (attempt := payment.authorization) and payment.interaction(InteractionKind.JOINED, cause=wish.command_id):
@@ -144,7 +144,13 @@ def _mine(wish: Wish, payment: Payment) -> Transaction | None:
     if found is None or payment.interface != wish.interface:
         return None
     same_key = wish.attempt_key is not None and payment.key == wish.attempt_key
-    return found if same_key or found.command_id == wish.command_id else None
+    return found if same_key or wish.command_id in (found.command_id, _refused_command(payment)) else None
+
+
+def _refused_command(payment: Payment) -> str | None:
+    """The command whose attempt was refused from the start: the log knows it whatever becomes of our fields."""
+    first = payment.interactions[0] if payment.interactions else None
+    return first.cause if first is not None and first.kind is InteractionKind.REFUSAL else None
 
 
 def _resume(wish: Wish, cart: Cart, payment: Payment, mine: Transaction) -> Resume:

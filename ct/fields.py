@@ -36,7 +36,8 @@ class TransactionField(enum.StrEnum):
     SEND_BY = "ctpaySendBy"
     #: The shopper's slot: project, session, cart, method and amount, hashed.
     SLOT = "ctpaySlot"
-    #: The cart version on which the cart's payments were weighed.
+    #: The cart whose payments were weighed, and the version of it.
+    CART_ID = "ctpayCartId"
     CART_VERSION = "ctpayCartVersion"
     #: On a Refund: the Charge it is taken from.
     CHARGE_ID = "ctpayChargeId"
@@ -91,6 +92,9 @@ class InteractionKind(enum.StrEnum):
 
     #: The PSP told something that changed a transaction.
     FACT = "fact"
+    #: A command reserved a transaction: of the kind in the code, under the command id in the message. So it stays told
+    #: when other software replaces the transaction's custom type, and our fields with it.
+    RESERVED = "reserved"
     #: We took on a transaction that a merchant had put there.
     CLAIM = "claim"
     #: The law forbade a command.
@@ -99,8 +103,12 @@ class InteractionKind(enum.StrEnum):
     JOINED = "joined"
     #: The PSP told of an amount that is not the transaction's. A person should look.
     MISMATCH = "mismatch"
-    #: A transaction that is not ours happened and was undone (ours bear a mark instead).
+    #: A transaction that does not bear our fields happened and was undone (those that do bear a mark instead).
     REVERSED = "reversed"
+    #: The attempt was given up.
+    SUPERSEDED = "superseded"
+    #: The PSP told of success where the transaction was taken for failed, by whomever.
+    LATE = "late"
     #: The outcome at the PSP is not known and the PSP cannot tell. A person should look.
     UNKNOWN = "unknown"
     #: The means of payment was put on the customer's list of stored methods.
@@ -131,6 +139,7 @@ TRANSACTION_TYPE: Final = CustomType(
         TransactionField.ACCEPTED_AT: FieldType.DATE_TIME,
         TransactionField.SEND_BY: FieldType.DATE_TIME,
         TransactionField.SLOT: FieldType.STRING,
+        TransactionField.CART_ID: FieldType.STRING,
         TransactionField.CART_VERSION: FieldType.NUMBER,
         TransactionField.CHARGE_ID: FieldType.STRING,
         TransactionField.MERCHANT_REFERENCE: FieldType.STRING,

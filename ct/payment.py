@@ -7,37 +7,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ct.fields import InteractionField, InteractionKind, TransactionField
+from ct.fields import InteractionKind, TransactionField
+from ct.interaction import Interaction, parse_interaction, parse_time, reservations
 from ct.states import OPEN
 from psp.facts import Action, ActionType, Kind, State
 from psp.money import Money
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
 
 class UnreadablePaymentError(ValueError):
     """The Payment holds something we cannot judge, such as high-precision money. Look at it by hand."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Interaction:
-    """One entry of ours in the Payment's log."""
-
-    kind: InteractionKind
-    #: The command or event that caused it.
-    cause: str
-    transaction_id: str | None
-    at: datetime
-    #: With a fact: the state that the PSP told.
-    state: State | None
-    code: str | None
-    message: str | None
-    #: With a refusal: what identified the money.
-    request_hash: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,14 +39,19 @@ class Transaction:
     interface_id: str | None
     #: Whether it bears a custom type at all; a merchant's own type is left alone.
     typed: bool
+    #: Whether our fields are on it, so that they can be set. Other software may have put its own type in their place.
+    writable: bool
     #: Whether an interaction says that we took it on.
     claimed: bool
-    #: From here on: our own fields, absent on a merchant's transaction.
+    #: When the log says that a command reserved it.
+    reserved_at: datetime | None
+    #: From here on: our own fields, absent on a merchant's transaction. The first two are in the log as well.
     command_id: str | None
     request_hash: str | None
     accepted_at: datetime | None
     send_by: datetime | None
     slot: str | None
+    cart_id: str | None
     cart_version: int | None
     charge_id: str | None
     #: The merchant's own name for it, as it was sent to the PSP.
@@ -125,9 +114,9 @@ class Payment:
         return next((found for found in self.interactions if found.kind is kind and found.cause == cause), None)
 
     def had_failed(self, transaction_id: str) -> bool:
-        """Whether the PSP told that the transaction had failed, whatever it told since."""
+        """Whether the transaction was taken for failed once, whatever the PSP told since."""
         about = (found for found in self.interactions if found.transaction_id == transaction_id)
-        return any(found.state is State.FAILURE for found in about)
+        return any(found.state is State.FAILURE or found.kind is InteractionKind.LATE for found in about)
 
     def last_word(self, transaction_id: str) -> Interaction | None:
         """The newest entry about a transaction that has something to tell a person."""
@@ -151,15 +140,11 @@ def parse_money(document: Mapping[str, Any]) -> Money:
     return Money(amount=document["centAmount"], currency=document["currencyCode"])
 
 
-def parse_time(text: str) -> datetime:
-    """A timestamp of commercetools': ISO 8601 in UTC."""
-    return datetime.fromisoformat(text).astimezone(UTC)
-
-
 def _payment(document: Mapping[str, Any]) -> Payment:
-    interactions = tuple(
-        found for entry in document.get("interfaceInteractions", ()) if (found := _interaction(entry.get("fields", {})))
-    )
+    logged = (parse_interaction(entry.get("fields", {})) for entry in document.get("interfaceInteractions", ()))
+    interactions = tuple(entry for entry in logged if entry is not None)
+    entries = document.get("transactions", ())
+    reserved = reservations(entries, interactions)
     info = document.get("paymentMethodInfo", {})
     status = document.get("paymentStatus", {})
     names = info.get("name") or {}
@@ -176,29 +161,14 @@ def _payment(document: Mapping[str, Any]) -> Payment:
         planned=parse_money(document["amountPlanned"]),
         status_code=status.get("interfaceCode"),
         status_text=status.get("interfaceText"),
-        transactions=tuple(_transaction(entry, interactions) for entry in document.get("transactions", ())),
+        transactions=tuple(_transaction(entry, interactions, reserved.get(entry["id"])) for entry in entries),
         interactions=interactions,
     )
 
 
-def _interaction(fields: Mapping[str, Any]) -> Interaction | None:
-    """Ours, or None: other software logs on the same Payment."""
-    kind = fields.get(InteractionField.KIND)
-    if kind not in set(InteractionKind):
-        return None
-    return Interaction(
-        kind=InteractionKind(kind),
-        cause=fields.get(InteractionField.CAUSE, ""),
-        transaction_id=fields.get(InteractionField.TRANSACTION_ID),
-        at=parse_time(fields[InteractionField.AT]),
-        state=State(fields[InteractionField.STATE]) if InteractionField.STATE in fields else None,
-        code=fields.get(InteractionField.CODE),
-        message=fields.get(InteractionField.MESSAGE),
-        request_hash=fields.get(InteractionField.REQUEST_HASH),
-    )
-
-
-def _transaction(entry: Mapping[str, Any], interactions: tuple[Interaction, ...]) -> Transaction:
+def _transaction(
+    entry: Mapping[str, Any], interactions: tuple[Interaction, ...], reserved: Interaction | None
+) -> Transaction:
     fields: Mapping[str, Any] = entry.get("custom", {}).get("fields", {})
     about = {found.kind for found in interactions if found.transaction_id == entry["id"]}
     state = State(entry.get("state", State.INITIAL))
@@ -212,18 +182,21 @@ def _transaction(entry: Mapping[str, Any], interactions: tuple[Interaction, ...]
         interaction_id=entry.get("interactionId"),
         interface_id=entry.get("interfaceId"),
         typed="custom" in entry,
+        writable=TransactionField.COMMAND_ID in fields,
         claimed=InteractionKind.CLAIM in about,
-        command_id=fields.get(TransactionField.COMMAND_ID),
-        request_hash=fields.get(TransactionField.REQUEST_HASH),
+        reserved_at=reserved.at if reserved else None,
+        command_id=fields.get(TransactionField.COMMAND_ID, reserved.message if reserved else None),
+        request_hash=fields.get(TransactionField.REQUEST_HASH, reserved.request_hash if reserved else None),
         accepted_at=_time(fields, TransactionField.ACCEPTED_AT),
         send_by=_time(fields, TransactionField.SEND_BY),
         slot=fields.get(TransactionField.SLOT),
+        cart_id=fields.get(TransactionField.CART_ID),
         cart_version=fields.get(TransactionField.CART_VERSION),
         charge_id=fields.get(TransactionField.CHARGE_ID),
         merchant_reference=fields.get(TransactionField.MERCHANT_REFERENCE),
         action=_action(fields.get(TransactionField.ACTION)),
         action_at=_time(fields, TransactionField.ACTION_AT),
-        superseded=fields.get(TransactionField.SUPERSEDED) is True,
+        superseded=fields.get(TransactionField.SUPERSEDED) is True or InteractionKind.SUPERSEDED in about,
     )
 
 

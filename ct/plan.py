@@ -190,7 +190,7 @@ def _settled(transaction: Transaction, fact: Fact, cause: Cause, action: Action 
     if rises(transaction.state, fact.state):
         actions += _raised(transaction, fact, cause)
     undecided = transaction.open and fact.state in OPEN
-    if undecided and action is not None and transaction.command_id is not None and transaction.action != action:
+    if undecided and action is not None and transaction.writable and transaction.action != action:
         actions += [
             set_transaction_custom_field(transaction.id, TransactionField.ACTION, value=stored_action(action)),
             set_transaction_custom_field(transaction.id, TransactionField.ACTION_AT, value=timestamp(cause.at)),
@@ -206,9 +206,11 @@ def _raised(transaction: Transaction, fact: Fact, cause: Cause) -> list[UpdateAc
     if fact.state not in OPEN and transaction.action is not None:
         actions.append(set_transaction_custom_field(transaction.id, TransactionField.ACTION, value=None))
     kind = InteractionKind.FACT
+    if transaction.state is State.FAILURE and fact.state is State.SUCCESS:
+        kind = InteractionKind.LATE
     if fact.state is State.REVERSED:
-        # A merchant's transaction keeps its own type, so the mark goes into the log.
-        if transaction.command_id is not None:
+        # A merchant's type is left where it is, so the mark goes into the log.
+        if transaction.writable:
             actions.append(set_transaction_custom_field(transaction.id, TransactionField.REVERSED, value=True))
         else:
             kind = InteractionKind.REVERSED

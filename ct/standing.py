@@ -12,7 +12,8 @@ from psp.outcome import Outcome, Reason, Standing
 
 if TYPE_CHECKING:
     from ct.cart import Cart
-    from ct.payment import Interaction, Payment, Transaction
+    from ct.interaction import Interaction
+    from ct.payment import Payment, Transaction
 
 
 def standing_of(payment: Payment, transaction: Transaction) -> Standing:

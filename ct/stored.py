@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from ct.actions import payment_method_draft
 from ct.client import quoted, segment
 from ct.fields import CardField
-from ct.payment import parse_time
+from ct.interaction import parse_time
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -90,7 +90,7 @@ async def _close_stale(work: Work, command: AuthorizePayment, cart: Cart, met: d
     """End other attempts that were reserved and lost, where there is proof: they must not block the cart for good."""
     for payment in (*cart.payments, *met.values()):
         attempt = payment.authorization
-        ours = payment.interface == work.ledger.interface and attempt is not None and attempt.send_by is not None
+        ours = payment.interface == work.ledger.interface and attempt is not None and attempt.taken
         if not ours or attempt is None or attempt.state is not State.INITIAL:
             continue
         if attempt.command_id == command.command_id or work.clock() <= send_by(work, payment, attempt):
@@ -117,7 +117,7 @@ async def _begin(work: Work, command: AuthorizePayment, cart: Cart, begin: Begin
     means = await means_of(work, command, cart)
     if isinstance(means, Refusal):
         return await _refuse(work, command, means.code, means.message)
-    await give_up(work, cart, begin.supersede, correlation_id=command.correlation_id)
+    await give_up(work, cart, begin.supersede, cause=command.command_id)
     draft = _draft(work, command, cart, key=begin.key, begin=begin)
     payment = await _create(work, draft, begin.key, met)
     # Should the cart have moved, the next look finds it here and not on the cart.
@@ -133,17 +133,17 @@ async def _resume(work: Work, command: AuthorizePayment, cart: Cart, resume: Res
     # Pending without an action may be a webhook that overtook the PSP's reply, which has the action: ask again.
     asked = not transaction.open or transaction.action is not None
     if asked or transaction.superseded:
-        await give_back_if_superseded(work, payment, correlation_id=command.correlation_id)
+        await give_back_if_superseded(work, payment, cause=command.command_id)
         await work.reply(command, standing_of(payment, transaction))
         return DONE
     if resume.refusal is not None:
         return await _fail(work, command, payment, resume.refusal)
     means = await means_of(work, command, cart)
-    await give_up(work, cart, resume.supersede, correlation_id=command.correlation_id)
+    await give_up(work, cart, resume.supersede, cause=command.command_id)
     if all(one.id != payment.id for one in cart.payments):
         await work.ledger.attach(cart, payment)
     weighed = set_transaction_custom_field(transaction.id, TransactionField.CART_VERSION, value=cart.version)
-    return await _ask(work, command, payment, transaction, means, also=(weighed,))
+    return await _ask(work, command, payment, transaction, means, also=(weighed,) if transaction.writable else ())
 
 
 async def _ask(
@@ -181,7 +181,7 @@ async def _ask(
 
 async def _reject(work: Work, command: AuthorizePayment, cart: Cart, reject: Reject, met: dict[str, Payment]) -> Ending:
     """No money is asked for, and a failed Payment tells why, to the shopper's status poll and to a person."""
-    await give_up(work, cart, (), correlation_id=command.correlation_id)
+    await give_up(work, cart, (), cause=command.command_id)
     why = Reason(code=reject.refusal.code, message=reject.refusal.message)
     if len(cart.payments) >= _CART_PAYMENTS_MAX:
         return await _refuse(work, command, why.code, why.message)
@@ -283,24 +283,29 @@ def _draft(work: Work, command: AuthorizePayment, cart: Cart, *, key: str, begin
         TransactionField.ACCEPTED_AT: timestamp(command.accepted_at),
         TransactionField.SEND_BY: timestamp(command.accepted_at + work.limits.authorization_send_by),
         TransactionField.SLOT: begin.slot,
+        TransactionField.CART_ID: cart.id,
         TransactionField.CART_VERSION: cart.version,
     }
     if command.merchant_reference is not None:
         fields[TransactionField.MERCHANT_REFERENCE] = command.merchant_reference
     refusal = begin.refusal if isinstance(begin, Reject) else None
-    refused = (
-        ()
-        if refusal is None
-        else (
-            interaction_draft(
-                kind=InteractionKind.REFUSAL,
-                cause=command.command_id,
-                at=now,
-                code=refusal.code,
-                message=refusal.message,
-            ),
+    if refusal is None:
+        told = interaction_draft(
+            kind=InteractionKind.RESERVED,
+            cause=command.command_id,
+            at=now,
+            code=Kind.AUTHORIZATION.value,
+            message=command.command_id,
+            request_hash=command.request_hash,
         )
-    )
+    else:
+        told = interaction_draft(
+            kind=InteractionKind.REFUSAL,
+            cause=command.command_id,
+            at=now,
+            code=refusal.code,
+            message=refusal.message,
+        )
     return payment_draft(
         key=key,
         planned=begin.amount,
@@ -315,6 +320,6 @@ def _draft(work: Work, command: AuthorizePayment, cart: Cart, *, key: str, begin
             at=now,
             fields=fields,
         ),
-        interactions=refused,
+        interactions=(told,),
         purchase_order=_purchase_order(command),
     )

@@ -40,7 +40,7 @@ async def complete(work: Work, command: CompleteAuthorization) -> Ending:
         payment = await settle(work, payment, answer, cause=command.command_id)
     else:
         # An earlier run may have died between the write and this.
-        await give_back_if_superseded(work, payment, correlation_id=command.correlation_id)
+        await give_back_if_superseded(work, payment, cause=command.command_id)
     await work.reply(command, standing_of(payment, payment.transaction(transaction.id) or transaction))
     return DONE
 

@@ -68,7 +68,7 @@ async def settle(
     changed, _ = await work.ledger.change(payment, decide)
     # Not after a cancel or refund that failed: what the PSP has just refused is for a person, not for a loop.
     if any(fact.kind in _TAKES for fact in answer.facts):
-        await give_back_if_superseded(work, changed, correlation_id=cause)
+        await give_back_if_superseded(work, changed, cause=cause)
     return changed
 
 
@@ -80,18 +80,20 @@ def reference_to(work: Work, payment: Payment, transaction: Transaction) -> Refe
 def send_by(work: Work, payment: Payment, transaction: Transaction) -> datetime:
     """Until when the PSP may be asked for the transaction.
 
-    A merchant's transaction that keeps its own type has no field for it: it counts from our claim in the log.
+    Where a merchant's type is on it, there is no field for it: it counts from our entry in the log.
     """
     if transaction.send_by is not None:
         return transaction.send_by
     claims = (one for one in payment.interactions if one.kind is InteractionKind.CLAIM)
-    claimed_at = next(one.at for one in claims if one.transaction_id == transaction.id)
-    return claimed_at + work.psp.capabilities.key_lifetime - work.limits.key_margin
+    claimed_at = next((one.at for one in claims if one.transaction_id == transaction.id), None)
+    begun = claimed_at or transaction.reserved_at or transaction.timestamp or work.clock()
+    if transaction.kind is Kind.AUTHORIZATION:
+        return begun + work.limits.authorization_send_by
+    return begun + work.psp.capabilities.key_lifetime - work.limits.key_margin
 
 
 async def _answer(work: Work, payment: Payment, transaction: Transaction, call: Call) -> Answer:
-    last_moment = send_by(work, payment, transaction)
-    if work.clock() < last_moment:
+    if _may_be_sent(transaction) and work.clock() < send_by(work, payment, transaction):
         try:
             return await call()
         except RefusedError as refused:
@@ -108,6 +110,14 @@ async def _answer(work: Work, payment: Payment, transaction: Transaction, call: 
     if is_over(work, payment, transaction):
         return never_sent(work, payment, transaction)
     raise OutcomeUnknownError("The PSP may still be at it. The message comes again and asks again.")
+
+
+def _may_be_sent(transaction: Transaction) -> bool:
+    """Whether the PSP would hear the same as before.
+
+    Not where other software has replaced our fields since it was reserved: what they said of the request is gone.
+    """
+    return transaction.writable or transaction.claimed
 
 
 def is_over(work: Work, payment: Payment, transaction: Transaction) -> bool:

@@ -164,7 +164,7 @@ async def mend(work: Work, payment: Payment, cause: str) -> list[Taken]:
             continue
         steps += [taken] if taken is not None else []
     try:
-        await give_back_if_superseded(request, payment, correlation_id=cause)
+        await give_back_if_superseded(request, payment, cause=cause)
     except Exception as error:  # noqa: BLE001 - see above
         steps.append(_failed(work, payment, None, error))
     return steps
@@ -193,7 +193,7 @@ async def _take_up_one(
             return settled, _taken(Step.UNKNOWN, settled, transaction, reason)
         if _has_gone(work, settled, transaction, told.answer):
             # What follows has it cancelled at the PSP.
-            gone = await abandon(work, settled)
+            gone = await abandon(work, settled, cause=cause)
             return gone, _taken(Step.WAITING, gone, transaction, "the shopper has gone; it is cancelled at the PSP")
         step = Step.SETTLED if settled.version != payment.version else Step.WAITING
         return settled, _taken(step, settled, transaction, "the PSP has not decided yet")

@@ -72,7 +72,7 @@ async def resolve(work: Work, payment_id: str, resolution: Resolution) -> Ended:
         return _too_early(work, payment, transaction)
     payment, verdict = await ledger.change(payment, lambda current: _decided(work, current, resolution))
     if isinstance(verdict, Resolved):
-        await give_back_if_superseded(work, payment, correlation_id=resolution.cause)
+        await give_back_if_superseded(work, payment, cause=resolution.cause)
     state = _state(payment, transaction)
     if isinstance(verdict, NotResolved):
         return Ended(end=End.REFUSED, state=state, refusal=verdict.refusal)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from bus.messages import ReversePayment
-from ct.actions import set_transaction_custom_field
+from ct.actions import add_interaction, set_transaction_custom_field
+from ct.errors import NotFoundError
 from ct.fields import InteractionKind, TransactionField
 from ct.folds import covers
 from ct.ledger import Actions
@@ -36,23 +37,23 @@ class CartMovedError(Exception):
     """The cart, or a Payment on it, is not as it was read. Read it again and decide again."""
 
 
-async def give_up(work: Work, cart: Cart, abandoned: tuple[Payment, ...], *, correlation_id: str) -> None:
+async def give_up(work: Work, cart: Cart, abandoned: tuple[Payment, ...], *, cause: str) -> None:
     """Mark attempts as superseded and have them cancelled at the PSP.
 
     Cancels are commanded again in every run until they are on the Payment: their ids are the same each time.
     Raises CartMovedError where an attempt was decided after the cart was read: then the cart must be weighed again.
     """
-    marked = {payment.id: await _mark(work, payment, while_in=OPEN) for payment in abandoned}
+    marked = {payment.id: await _mark(work, payment, while_in=OPEN, cause=cause) for payment in abandoned}
     for payment in cart.payments:
-        await give_back_if_superseded(work, marked.get(payment.id, payment), correlation_id=correlation_id)
+        await give_back_if_superseded(work, marked.get(payment.id, payment), cause=cause)
 
 
-async def abandon(work: Work, payment: Payment) -> Payment:
+async def abandon(work: Work, payment: Payment, *, cause: str) -> Payment:
     """Mark the attempt of a shopper who has gone. Raises CartMovedError where it was decided meanwhile."""
-    return await _mark(work, payment, while_in=frozenset({State.PENDING}))
+    return await _mark(work, payment, while_in=frozenset({State.PENDING}), cause=cause)
 
 
-async def give_back_if_superseded(work: Work, payment: Payment, *, correlation_id: str) -> None:
+async def give_back_if_superseded(work: Work, payment: Payment, *, cause: str) -> None:
     """Have a superseded attempt cancelled, and money returned that moved on it all the same.
 
     Safe to call at any time: nothing is commanded where nothing is held and nothing was taken.
@@ -62,7 +63,7 @@ async def give_back_if_superseded(work: Work, payment: Payment, *, correlation_i
         return
     if attempt.state is State.SUCCESS and not attempt.superseded and payment.had_failed(attempt.id):
         # A late success of an attempt that was told as declined: the shopper may have paid otherwise since.
-        payment = await _weigh_again(work, payment)
+        payment = await _weigh_again(work, payment, attempt, cause=cause)
         attempt = payment.authorization or attempt
     if not attempt.superseded or not _holds(payment, attempt) or _giving_back(payment):
         return
@@ -72,7 +73,7 @@ async def give_back_if_superseded(work: Work, payment: Payment, *, correlation_i
         return
     await work.publish(
         ReversePayment(
-            correlation_id=correlation_id,
+            correlation_id=cause,
             command_id=f"superseded-{attempt.id}-{tries}",
             accepted_at=work.clock(),
             payment_id=payment.id,
@@ -96,9 +97,9 @@ def _tries(payment: Payment, attempt: Transaction) -> int:
     return failed + sum(one.cause.startswith(f"superseded-{attempt.id}") for one in refusals)
 
 
-async def _weigh_again(work: Work, payment: Payment) -> Payment:
+async def _weigh_again(work: Work, payment: Payment, attempt: Transaction, *, cause: str) -> Payment:
     """Mark the attempt as superseded if its cart is paid for without it."""
-    cart = await work.ledger.find_cart(payment.id)
+    cart = await work.ledger.find_cart(payment.id) or await _cart_it_was_for(work, attempt)
     if cart is None:
         # Nothing here can tell whether the goods are paid for otherwise: a person has to look.
         _log.error("late_success.on_no_cart", payment_id=payment.id, reason="Cancel or refund it if it is not wanted.")
@@ -106,10 +107,22 @@ async def _weigh_again(work: Work, payment: Payment) -> Payment:
     others = sum(
         covers(one) for one in cart.payments if one.id != payment.id and one.planned.currency == cart.total.currency
     )
-    return await _mark(work, payment, while_in=frozenset(State)) if others >= cart.total.amount else payment
+    if others < cart.total.amount:
+        return payment
+    return await _mark(work, payment, while_in=frozenset(State), cause=cause)
 
 
-async def _mark(work: Work, payment: Payment, *, while_in: frozenset[State]) -> Payment:
+async def _cart_it_was_for(work: Work, attempt: Transaction) -> Cart | None:
+    """The cart on which it was weighed, where somebody has taken the Payment off it; None where that is not known."""
+    if attempt.cart_id is None:
+        return None
+    try:
+        return await work.ledger.load_cart(attempt.cart_id)
+    except NotFoundError:
+        return None
+
+
+async def _mark(work: Work, payment: Payment, *, while_in: frozenset[State], cause: str) -> Payment:
     def supersede(current: Payment) -> Actions:
         attempt = current.authorization
         if attempt is None or attempt.state not in while_in:
@@ -117,7 +130,8 @@ async def _mark(work: Work, payment: Payment, *, while_in: frozenset[State]) -> 
         if attempt.superseded or attempt.command_id is None:
             return Actions(actions=[])
         mark = set_transaction_custom_field(attempt.id, TransactionField.SUPERSEDED, value=True)
-        return Actions(actions=[mark])
+        told = add_interaction(kind=InteractionKind.SUPERSEDED, cause=cause, at=work.clock(), transaction_id=attempt.id)
+        return Actions(actions=[mark, told] if attempt.writable else [told])
 
     changed, _ = await work.ledger.change(payment, supersede)
     return changed

@@ -14,8 +14,9 @@ from ct.attempts import Begin, Join, Resume, Wish, decide, slot_of
 from ct.cart import parse_cart
 from ct.fields import TransactionField
 from ct.folds import authorized
+from ct.interaction import parse_time
 from ct.judge import refund_parts
-from ct.payment import parse_payment, parse_time
+from ct.payment import parse_payment
 from ct.plan import Cause, plan
 from psp.capabilities import Capabilities, CaptureSupport, LookupBy, RefundScope, Remainder
 from psp.facts import Action, ActionType, Fact, Instrument, Kind, Reference, State

@@ -16,6 +16,7 @@ TYPES_AS_STORED = [
             "ctpayAcceptedAt": "DateTime",
             "ctpaySendBy": "DateTime",
             "ctpaySlot": "String",
+            "ctpayCartId": "String",
             "ctpayCartVersion": "Number",
             "ctpayChargeId": "String",
             "ctpayMerchantReference": "String",
@@ -58,11 +59,14 @@ TYPES_AS_STORED = [
 #: What the members mean is in the enum; these are the words in the logs of Payments.
 KINDS_AS_STORED = {
     "FACT": "fact",
+    "RESERVED": "reserved",
     "CLAIM": "claim",
     "REFUSAL": "refusal",
     "JOINED": "joined",
     "MISMATCH": "mismatch",
     "REVERSED": "reversed",
+    "SUPERSEDED": "superseded",
+    "LATE": "late",
     "UNKNOWN": "unknown",
     "STORED": "stored",
     "RESOLVED": "resolved",

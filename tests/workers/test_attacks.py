@@ -229,7 +229,9 @@ async def test_a_late_success_on_a_cart_that_nobody_else_paid_for_is_kept(house)
     assert house.rows(payment) == [("Authorization", "Success", 4200)]
 
 
-async def test_a_late_success_of_a_payment_that_is_on_no_cart_any_more_is_shown_to_a_person(house):
+@pytest.mark.parametrize("cart_is", ["there", "gone"])
+async def test_a_late_success_of_a_payment_taken_off_its_cart_goes_back_where_that_is_paid_for(house, cart_is):
+    """Where nothing is known of the cart, a person is told."""
     cart = await house.cart()
     command = house.pay(cart)
 
@@ -244,11 +246,18 @@ async def test_a_late_success_of_a_payment_that_is_on_no_cart_any_more_is_shown_
     (payment,) = house.payments()
     current = await house.client.get(f"/carts/{cart}")
     off = {"action": "removePayment", "payment": {"typeId": "payment", "id": payment.id}}
-    await house.client.post(f"/carts/{cart}", {"version": current["version"], "actions": [off]})
+    current = await house.client.post(f"/carts/{cart}", {"version": current["version"], "actions": [off]})
+    if cart_is == "gone":
+        await house.client.delete(f"/carts/{cart}", params={"version": str(current["version"])})
+    else:
+        house.clock.pass_(minutes=1)
+        await house.deliver(house.pay(cart))
     with capture_logs() as lines:
         await all_events(house)
-    (told,) = [line for line in lines if line["event"] == "late_success.on_no_cart"]
-    assert (told["log_level"], told["payment_id"]) == ("error", payment.id)
+    told = [line for line in lines if line["event"] == "late_success.on_no_cart"]
+    assert [(one["log_level"], one["payment_id"]) for one in told] == [("error", payment.id)] * (cart_is == "gone")
+    assert len(held(house)) == 1
+    assert (await house.payment(payment.id)).authorization.superseded is (cart_is == "there")
 
 
 @pytest.mark.parametrize("undo", [CancelPayment, ReversePayment])

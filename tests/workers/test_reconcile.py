@@ -311,7 +311,7 @@ async def test_what_the_psp_will_not_tell_is_shown_to_a_person_once_and_sent_no_
     assert await reconcile(house, mute) == [(Step.UNKNOWN, "Authorization")]
     (payment,) = house.payments()
     assert house.rows(payment) == [("Authorization", "Pending", 4200)]
-    assert [one.kind for one in payment.interactions] == [InteractionKind.UNKNOWN]
+    assert [one.kind for one in payment.interactions] == [InteractionKind.RESERVED, InteractionKind.UNKNOWN]
     # When it can tell again, its evidence ends it.
     house.clock.pass_(minutes=6)
     assert await reconcile(house) == [(Step.CLOSED, "Authorization")]
@@ -397,7 +397,7 @@ async def test_two_passes_at_once_do_no_more_than_one(house):
     assert [(Step.SETTLED, "Authorization")] in steps
     (payment,) = house.payments()
     assert house.rows(payment) == [("Authorization", "Success", 4200)]
-    assert [entry.kind for entry in payment.interactions] == [InteractionKind.FACT]
+    assert [entry.kind for entry in payment.interactions] == [InteractionKind.RESERVED, InteractionKind.FACT]
 
 
 async def test_a_pass_moves_no_money_itself(house):
