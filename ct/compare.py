@@ -95,11 +95,16 @@ def without_payment(facts: Sequence[Fact]) -> tuple[Disagreement, ...]:
 
 def hold_facts(payment: Payment, facts: Sequence[Fact], deadlines: Deadlines) -> Findings:
     """What the facts, which need not be all there are, say otherwise than the Payment."""
+    return _hold(payment, facts, deadlines, names=None)
+
+
+def _hold(payment: Payment, facts: Sequence[Fact], deadlines: Deadlines, *, names: AbstractSet[str] | None) -> Findings:
+    """`names` are all the PSP's names for operations on the Payment; None: there may be more."""
     found: list[Disagreement] = []
     known: set[str] = set()
     for fact in _newest([one for one in facts if one.reference is None or one.reference.payment_id == payment.id]):
         exact = _exact(payment, fact)
-        named = _named(payment, fact)
+        named = _named(payment, fact) or _renamed(payment, fact, names, known)
         transaction = exact or named
         if transaction is None:
             if fact.at < deadlines.settled:
@@ -117,7 +122,8 @@ def hold_facts(payment: Payment, facts: Sequence[Fact], deadlines: Deadlines) ->
 
 def hold(payment: Payment, facts: Sequence[Fact], deadlines: Deadlines) -> tuple[Disagreement, ...]:
     """All differences, where the facts are everything that the PSP knows of the Payment."""
-    findings = hold_facts(payment, facts, deadlines)
+    names = {one.psp_reference for one in facts if one.psp_reference is not None}
+    findings = _hold(payment, facts, deadlines, names=names)
     return (*findings.disagreements, *_unknown_to_psp(payment, findings.known, deadlines))
 
 
@@ -195,6 +201,20 @@ def _named(payment: Payment, fact: Fact) -> Transaction | None:
     if found is None or fact.psp_reference is None or found.interaction_id is None:
         return found
     return found if fact.psp_reference in (found.interaction_id, found.interface_id) else None
+
+
+def _renamed(
+    payment: Payment, fact: Fact, names: AbstractSet[str] | None, known: AbstractSet[str]
+) -> Transaction | None:
+    """The transaction that bears our name in the fact, where a merchant has made up another name for it.
+
+    Only for the first such fact: a second one is an operation that was done twice.
+    """
+    ours = fact.reference.transaction_id if fact.reference else None
+    found = next((one for one in payment.of_kind(fact.kind) if one.id == ours), None)
+    if found is None or names is None or found.interaction_id in names or found.id in known:
+        return None
+    return found
 
 
 def _missing(fact: Fact, payment_id: str | None) -> Disagreement:

@@ -185,7 +185,9 @@ def _released_otherwise(cancel: Transaction, fact: Fact, cause: Cause) -> list[U
 
 def _settled(transaction: Transaction, fact: Fact, cause: Cause, action: Action | None) -> list[UpdateAction]:
     actions: list[UpdateAction] = []
-    if transaction.interaction_id is None and (name := _name_of(fact)):
+    # Before the PSP has told of it, what is there is a merchant's own name, by which the PSP could not find it.
+    is_nameless = transaction.interaction_id is None or transaction.state is State.INITIAL
+    if is_nameless and (name := _name_of(fact)) and name != transaction.interaction_id:
         actions.append(change_transaction_interaction_id(transaction.id, name))
     if rises(transaction.state, fact.state):
         actions += _raised(transaction, fact, cause)

@@ -17,7 +17,7 @@ from bus.port import PublishError
 from ct.errors import ConflictError, ForbiddenError, UnavailableError
 from ct.listing import page, unfinished
 from ct.plan import Cause, target_of
-from ct.resolution import is_marked, mark_unknown
+from ct.resolution import mark_unknown
 from psp.errors import RefusedError, RetryableError
 from psp.facts import State
 from workers.perform import is_over, look_up, never_sent, settle
@@ -261,9 +261,8 @@ def _without_evidence(
         return Step.UNKNOWN, "The PSP told of it once, and knows nothing of it any more."
     if not over:
         return Step.WAITING, "it may still be on its way to the PSP"
-    if transaction.state is State.INITIAL or is_marked(payment, transaction):
-        return Step.CLOSED, ""
-    return Step.UNKNOWN, "The PSP knows nothing of it, and somebody has set it to Pending."
+    # Pending too: the PSP has never told of it, so that is a person's word, or our own mark that nobody could tell.
+    return Step.CLOSED, ""
 
 
 async def _show(work: Work, payment: Payment, transaction: Transaction, cause: str, reason: str) -> Payment:

@@ -192,6 +192,19 @@ def test_the_psps_own_name_counts_for_more_than_ours():
     assert hold(authorized(one, other), mixed_up, RESTED) == ()
 
 
+def test_a_name_that_a_merchant_made_up_is_no_difference_where_the_psp_bears_ours():
+    """Nobody at the PSP has heard of "ERP-7", and what it has under our name is this one."""
+    assert hold(authorized(charge(name="ERP-7")), [fact(), capture()], RESTED) == ()
+
+
+def test_of_two_operations_under_one_name_of_ours_the_second_is_missing_whatever_a_merchant_calls_the_first():
+    twice = authorized(charge(name="ERP-7"))
+    facts = [fact(), capture(name="cap_1"), capture(name="cap_2")]
+    assert told(hold(twice, facts, RESTED)) == [(Difference.MISSING, Kind.CHARGE, None)]
+    # A list may have more on its next page: it is asked about by name.
+    assert hold_facts(twice, [capture(name="cap_1")], RESTED).disagreements
+
+
 def test_where_the_psp_has_no_names_for_operations_ours_and_amounts_tell_them_apart():
     one, other = charge(name="pay_1"), {**charge(name="pay_1", amount=500), "id": "u"}
     facts = [

@@ -269,3 +269,15 @@ def test_facts_of_one_batch_about_what_stands_beside_a_mismatch_change_it_once()
     )
     assert parse_payment(after).transaction("odd").state is State.SUCCESS
     assert [one["state"] for one in actions if one["action"] == "changeTransactionState"] == ["Success"]
+
+
+def test_a_name_that_a_merchant_gave_before_the_psp_told_of_it_gives_way_to_the_psps_once():
+    """By "ERP-7" the PSP could not find the capture again, for a refund for instance."""
+    document = payment_document(transaction("t", "Charge", "Initial", 1000, command="c2", interaction_id="ERP-7"))
+    first, second = (
+        fact(Kind.CHARGE, amount=1000, name=name, ours="t", at=NOON + timedelta(hours=1)) for name in ("cap-1", "cap-2")
+    )
+    after, _ = settled(document, first)
+    assert parse_payment(after).transaction("t").interaction_id == "cap-1"
+    after, _ = settled(after, second)
+    assert parse_payment(after).transaction("t").interaction_id == "cap-1"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from datetime import timedelta
+
 import pytest
 from support.house import with_psp
 
@@ -12,6 +15,7 @@ from psp.errors import OutcomeUnknownError, RetryableError
 from psp.facts import Kind, State
 from psp.money import Money
 from psp.outcome import Outcome
+from workers.reconcile import Pass, Step, take_up
 
 EUR_10 = Money(amount=1000, currency="EUR")
 ERP_TYPE = {
@@ -195,3 +199,34 @@ async def test_a_payment_that_a_merchant_had_set_to_failed_is_weighed_when_the_p
     assert after.authorization.superseded
     assert InteractionKind.LATE in {one.kind for one in after.interactions}
     assert len([one for one in house.psp.house.books.payments.values() if one.status == "authorized"]) == 1
+
+
+async def test_a_merchants_own_name_on_a_charge_gives_way_to_the_psps_so_that_it_can_be_refunded(house):
+    payment = await house.authorized()
+    charge = {"type": "Charge", "amount": {"centAmount": 1000, "currencyCode": "EUR"}, "interactionId": "ERP-7"}
+    action = {"action": "addTransaction", "transaction": charge}
+    house.client.shared["notices"].clear()
+    await house.client.post(f"/payments/{payment.id}", {"version": payment.version, "actions": [action]})
+    (added,) = house.client.shared["notices"]
+    await house.deliver(json.dumps(added).encode(), "commercetools")
+    await house.pump()
+    (captured,) = (await house.payment(payment.id)).of_kind(Kind.CHARGE)
+    assert (captured.state, captured.interaction_id.startswith("cap")) == (State.SUCCESS, True)
+
+    refund = house.ask(RefundPayment, payment.id, amount=EUR_10, charge_id=captured.id)
+    await house.deliver(refund)
+    assert house.standing(refund).outcome is Outcome.APPROVED
+
+
+async def test_what_somebody_has_set_to_pending_and_the_psp_never_heard_of_is_closed_by_one_pass(house):
+    payment = await house.authorized()
+    await house.deliver(house.ask(CapturePayment, payment.id, amount=EUR_10), work=with_psp(house, capture=away))
+    reserved = only(house)
+    (charge,) = reserved.of_kind(Kind.CHARGE)
+    change = {"action": "changeTransactionState", "transactionId": charge.id, "state": "Pending"}
+    await house.client.post(f"/payments/{payment.id}", {"version": reserved.version, "actions": [change]})
+    house.clock.pass_(days=2)
+    this = Pass(cause="pass-1", rested=timedelta(minutes=5), since_last=None)
+    assert [one.step async for one in take_up(house.work, this)] == [Step.CLOSED]
+    assert [one.step async for one in take_up(house.work, this)] == []
+    assert [one.state for one in only(house).of_kind(Kind.CHARGE)] == [State.FAILURE]
