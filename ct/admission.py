@@ -218,15 +218,19 @@ def _claim(payment: Payment, request: Request, transaction_id: str, capabilities
     refusal = _judge(payment, transaction.kind, transaction.amount, request, capabilities)
     if refusal:
         return _refused(payment, request, refusal, transaction)
+    charge_id = None
+    if transaction.kind is Kind.REFUND:
+        charge_id = charge_to_refund(payment, transaction.amount, capabilities)
     actions = [
         add_interaction(
-            kind=InteractionKind.CLAIM, cause=request.command_id, at=request.now, transaction_id=transaction.id
+            kind=InteractionKind.CLAIM,
+            cause=request.command_id,
+            at=request.now,
+            transaction_id=transaction.id,
+            message=charge_id,
         )
     ]
     if not transaction.typed:
-        charge_id = None
-        if transaction.kind is Kind.REFUND:
-            charge_id = charge_to_refund(payment, transaction.amount, capabilities)
         actions.append(set_transaction_custom_type(transaction.id, _fields(request, request.command_id, charge_id)))
     return Admitted(commands=(), claimed=transaction.id, actions=actions)
 

@@ -95,7 +95,7 @@ class InteractionKind(enum.StrEnum):
     #: A command reserved a transaction: of the kind in the code, under the command id in the message. So it stays told
     #: when other software replaces the transaction's custom type, and our fields with it.
     RESERVED = "reserved"
-    #: We took on a transaction that a merchant had put there.
+    #: We took on a transaction that a merchant had put there; of a Refund, the message is the Charge it is taken from.
     CLAIM = "claim"
     #: The law forbade a command.
     REFUSAL = "refusal"
@@ -103,7 +103,7 @@ class InteractionKind(enum.StrEnum):
     JOINED = "joined"
     #: The PSP told of an amount that is not the transaction's. A person should look.
     MISMATCH = "mismatch"
-    #: A transaction that does not bear our fields happened and was undone (those that do bear a mark instead).
+    #: A transaction happened and was undone.
     REVERSED = "reversed"
     #: The attempt was given up.
     SUPERSEDED = "superseded"

@@ -121,7 +121,8 @@ class Payment:
     def last_word(self, transaction_id: str) -> Interaction | None:
         """The newest entry about a transaction that has something to tell a person."""
         about = (found for found in reversed(self.interactions) if found.transaction_id == transaction_id)
-        return next((found for found in about if found.code or found.message), None)
+        told = (found for found in about if found.kind is not InteractionKind.CLAIM)
+        return next((found for found in told if found.code or found.message), None)
 
 
 def parse_payment(document: Mapping[str, Any]) -> Payment:
@@ -170,7 +171,8 @@ def _transaction(
     entry: Mapping[str, Any], interactions: tuple[Interaction, ...], reserved: Interaction | None
 ) -> Transaction:
     fields: Mapping[str, Any] = entry.get("custom", {}).get("fields", {})
-    about = {found.kind for found in interactions if found.transaction_id == entry["id"]}
+    about = {found.kind: found for found in interactions if found.transaction_id == entry["id"]}
+    claim = about.get(InteractionKind.CLAIM)
     state = State(entry.get("state", State.INITIAL))
     reversed_since = fields.get(TransactionField.REVERSED) is True or InteractionKind.REVERSED in about
     return Transaction(
@@ -183,7 +185,7 @@ def _transaction(
         interface_id=entry.get("interfaceId"),
         typed="custom" in entry,
         writable=TransactionField.COMMAND_ID in fields,
-        claimed=InteractionKind.CLAIM in about,
+        claimed=claim is not None,
         reserved_at=reserved.at if reserved else None,
         command_id=fields.get(TransactionField.COMMAND_ID, reserved.message if reserved else None),
         request_hash=fields.get(TransactionField.REQUEST_HASH, reserved.request_hash if reserved else None),
@@ -192,7 +194,7 @@ def _transaction(
         slot=fields.get(TransactionField.SLOT),
         cart_id=fields.get(TransactionField.CART_ID),
         cart_version=fields.get(TransactionField.CART_VERSION),
-        charge_id=fields.get(TransactionField.CHARGE_ID),
+        charge_id=fields.get(TransactionField.CHARGE_ID, claim.message if claim else None),
         merchant_reference=fields.get(TransactionField.MERCHANT_REFERENCE),
         action=_action(fields.get(TransactionField.ACTION)),
         action_at=_time(fields, TransactionField.ACTION_AT),

@@ -211,11 +211,10 @@ def _raised(transaction: Transaction, fact: Fact, cause: Cause) -> list[UpdateAc
     if transaction.state is State.FAILURE and fact.state is State.SUCCESS:
         kind = InteractionKind.LATE
     if fact.state is State.REVERSED:
-        # A merchant's type is left where it is, so the mark goes into the log.
+        # In the log too: a merchant's type is left where it is, or may take the place of ours.
+        kind = InteractionKind.REVERSED
         if transaction.writable:
             actions.append(set_transaction_custom_field(transaction.id, TransactionField.REVERSED, value=True))
-        else:
-            kind = InteractionKind.REVERSED
     return [*actions, _note(kind, fact, cause, transaction_id=transaction.id)]
 
 

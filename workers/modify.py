@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypeAlias
 from bus.port import DONE, Cause, Ending, again, ignored
 from ct.admission import Admitted, Answered, KeyReused, NothingToDo, Refused, Request, admit
 from ct.errors import NotFoundError
-from ct.judge import charge_to_refund
 from ct.standing import standing_of
 from psp.facts import Kind, State
 from psp.outcome import Outcome, Reason, Standing
@@ -126,9 +125,7 @@ async def _ask(work: Work, command: Modification, payment: Payment, transaction:
                 merchant_reference=command.merchant_reference,
             )
         )
-    # A merchant's transaction that keeps its own type cannot name its Charge.
-    charge_id = transaction.charge_id or charge_to_refund(payment, transaction.amount, work.psp.capabilities)
-    charge = payment.transaction(charge_id) if charge_id else None
+    charge = payment.transaction(transaction.charge_id) if transaction.charge_id else None
     return await work.psp.refund(
         RefundRequest(
             reference=reference,

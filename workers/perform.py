@@ -66,8 +66,9 @@ async def settle(
         return Actions(actions=[*planned, *also] if planned else [])
 
     changed, _ = await work.ledger.change(payment, decide)
-    # Not after a cancel or refund that failed: what the PSP has just refused is for a person, not for a loop.
-    if any(fact.kind in _TAKES for fact in answer.facts):
+    # Not after a cancel or refund that the PSP has just refused, which is for a person and not for a loop. One that was
+    # never sent is made again.
+    if any(fact.kind in _TAKES or fact.code == EXPIRED for fact in answer.facts):
         await give_back_if_superseded(work, changed, cause=cause)
     return changed
 

@@ -11,6 +11,7 @@ from simulation.faults import FaultKind
 from simulation.logs import MERCHANT, SHOPPER, Wrote
 
 from sandbox.psp.model import OperationKind, OperationStatus, RefusalError
+from sandbox.psp.requests import CancelPayment, CreateCapture, CreateRefund
 from sandbox.psp.world import Decision
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ class Shopper:
     async def _pay(self, card: str, key: str | None, *, after_s: float = 0.0) -> Got | None:
         await asyncio.sleep(after_s)
         stage = self._stage
+        stage.recorder.canaries.add(card)
         headers = self._headers | ({} if key is None else {"Idempotency-Key": key})
         body = json.dumps({"paymentMethod": {"type": "card", "token": card}}).encode()
         got = None
@@ -239,6 +241,28 @@ class Merchant:
                 continue
             payment_id = dice.choice(references)["id"]
             await self._do(what, payment_id)
+            self._edit_by_hand(payment_id)
+
+    def _edit_by_hand(self, payment_id: str) -> None:
+        """What no order system should do, and some do."""
+        stage = self._stage
+        edits = {
+            FaultKind.MERCHANT_REPLACES_TYPE: stage.commercetools.replace_types,
+            FaultKind.MERCHANT_SETS_STATE: stage.commercetools.set_state,
+            FaultKind.MERCHANT_TAKES_OFF_CART: self._take_off,
+        }
+        kind = stage.bad.first(tuple(edits), payment_id)
+        if kind is not None:
+            edits[kind](payment_id)
+
+    def _take_off(self, payment_id: str) -> None:
+        """The Payment is on its cart no more."""
+        stage = self._stage
+        cart = stage.commercetools.act("GET", f"/carts/{self._cart}")
+        if payment_id not in {one["id"] for one in cart.get("paymentInfo", {}).get("payments", ())}:
+            return
+        action = {"action": "removePayment", "payment": {"typeId": "payment", "id": payment_id}}
+        stage.commercetools.act("POST", f"/carts/{self._cart}", {"version": cart["version"], "actions": [action]})
 
     async def _do(self, what: str, payment_id: str) -> None:
         stage, dice = self._stage, self._stage.dice
@@ -290,7 +314,11 @@ class Merchant:
         """An Initial transaction, put on the Payment in the Merchant Center."""
         stage = self._stage
         money = {"centAmount": amount, "currencyCode": payment["amountPlanned"]["currencyCode"]}
-        action = {"action": "addTransaction", "transaction": {"type": kind, "amount": money, "state": "Initial"}}
+        draft = {"type": kind, "amount": money, "state": "Initial"}
+        if stage.dice.random() < 0.2:
+            # A name of their own, which the PSP does not know.
+            draft["interactionId"] = f"ERP-{stage.dice.randrange(10**6)}"
+        action = {"action": "addTransaction", "transaction": draft}
         path = f"/payments/{payment['id']}"
         document = stage.commercetools.act("POST", path, {"version": payment["version"], "actions": [action]})
         transaction = document["transactions"][-1]["id"]
@@ -318,7 +346,8 @@ class Dashboard:
 
     async def act(self) -> None:
         stage, dice = self._stage, self._stage.dice
-        for _ in range(dice.choice((0, 0, 0, 1, 1, 2))):
+        more = 2 if stage.bad.on(FaultKind.PSP_BY_HAND) else 0
+        for _ in range(dice.choice((0, 0, 0, 1, 1, 2)) + more):
             await asyncio.sleep(dice.choice((5.0, 60.0, 3600.0, 3 * 86400.0)) * dice.uniform(0.5, 1.5))
             payments = list(stage.psp.house.books.payments.values())
             what = dice.choice(("dispute", "dispute", "won", "lost", "late", "settles"))
@@ -326,8 +355,25 @@ class Dashboard:
                 continue
             payment = dice.choice(payments)
             world, now = stage.psp.house.world, stage.recorder.now()
+            if stage.bad.on(FaultKind.PSP_BY_HAND) and dice.random() < 0.7:
+                stage.bad.note(FaultKind.PSP_BY_HAND, payment.id)
+                what = dice.choice(("capture", "refund", "cancel"))
             try:
                 match what:
+                    case "capture":
+                        wanted = CreateCapture(
+                            amount=max(1, payment.amount // dice.choice((1, 2, 3))), merchant_reference="by hand"
+                        )
+                        stage.psp.house.bank.capture(payment.id, wanted, key=None, now=now)
+                    case "refund":
+                        back = CreateRefund(
+                            amount=max(1, payment.amount // dice.choice((1, 2, 3))), merchant_reference="by hand"
+                        )
+                        stage.psp.house.bank.refund(payment.id, back, key=None, now=now)
+                    case "cancel":
+                        stage.psp.house.bank.cancel(
+                            payment.id, CancelPayment(merchant_reference="by hand"), key=None, now=now
+                        )
                     case "dispute":
                         world.open_dispute(payment.id, amount=None, reason="fraudulent", now=now)
                     case "won" | "lost":

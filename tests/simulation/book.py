@@ -114,9 +114,11 @@ class Book:
             else:
                 known |= row
         for one in note.split("; ") if note else ():
-            kind, cause, about = one.split(" ")
+            kind, cause, about, *code = one.split(" ")
             entry = {"ctpayKind": kind, "ctpayCause": cause, "ctpayTransactionId": about, "ctpayAt": START.isoformat()}
-            document["interfaceInteractions"].append({"fields": entry | {"ctpayMessage": "told"}})
+            document["interfaceInteractions"].append(
+                {"fields": entry | {"ctpayMessage": "told", "ctpayCode": "".join(code)}}
+            )
         self.documents[payment] = document
         versions = sum(one.id == payment for one in self.logs["payments"])
         entry = Version(**self._line(), id=payment, version=versions + 1, document=document, author=author)

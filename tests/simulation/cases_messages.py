@@ -144,12 +144,16 @@ def refused_command():
     book = usual()
     body = {"type": "CancelPayment", "command_id": "ask-X", "payment_id": "P"}
     book.ask("POST", "/operations/payment-intents/P", lambda one: one.publish("m-X", "cancel", body))
-    return book.deliver("m-X").put("P", note="refusal ask-X -").ack("m-X", "message.ignored", reason="refused")
+    return (
+        book.deliver("m-X")
+        .put("P", note="refusal ask-X -")
+        .ack("m-X", "message.ignored", reason="refused: exceeds-authorization")
+    )
 
 
-def notice(book, name="n1"):
+def notice(book, name="n1", amount=1000):
     """commercetools tells of a Charge that a merchant has put there."""
-    charge = row("C", "Charge", 1000)
+    charge = row("C", "Charge", amount)
     book.put("P", charge, author="merchant").merchant_wrote("P", "C")
     body = {"notificationType": "Message", "type": "PaymentTransactionAdded", "projectKey": "demo"}
     return book.publish(
@@ -158,11 +162,11 @@ def notice(book, name="n1"):
 
 
 def charge_by_hand():
-    book = notice(authorized(Book())).deliver("n1")
+    book = notice(authorized(Book()), amount=5000).deliver("n1")
     body = {"type": "CapturePayment", "command_id": "merchant-C", "payment_id": "P", "transaction_id": "C"}
     book.publish("m-C", "capture", body, process="w").ack("n1").deliver("m-C")
     book.put("P", {"id": "C", "state": "Failure"}, note="refusal merchant-C C")
-    return book.ack("m-C", "message.ignored", reason="refused")
+    return book.ack("m-C", "message.ignored", reason="refused: exceeds-authorization")
 
 
 def charge_by_hand_not_commanded():

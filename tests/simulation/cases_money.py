@@ -43,6 +43,16 @@ def two_effects_of_one_key():
     return book
 
 
+def two_effects_of_one_command():
+    """Reserved a second time, as another transaction."""
+    book = capture(authorized(Book()), "C", 1000)
+    book.put("P", row("D", "Charge", 1000, command="ask-C"))
+    effect = {"kind": "capture", "id": "cap2", "payment": "pay", "amount": 1000}
+    done = operation_json("capture", "succeeded", "cap2", 1000, "D")
+    money = {"amount": 1000, "currency": "EUR"}
+    return book.call("/v1/payments/pay/captures", money | {"metadata": names("D")}, key="D", reply=done, effect=effect)
+
+
 def captured_in_parts():
     return capture(capture(authorized(Book()), "C", 1000), "D", 3200, "cap2")
 
@@ -311,9 +321,68 @@ def completed_although_given_up():
     return complete_call(completion(given_up(challenge(reserved(Book())))).deliver("m9"))
 
 
+def told(book, word, path="/payments/pay-1"):
+    """A shopper asks, and is answered with this word."""
+    return book.ask("GET", path, answer={"outcome": word, "paymentReference": "P", "operation": "pay-1"})
+
+
+def approved_and_told():
+    return told(authorized(Book()), "approved")
+
+
+def told_before_it_was_so():
+    return settle(authorize_call(told(reserved(Book()), "approved"))).ack("m1")
+
+
+def told_the_opposite():
+    return told(authorized(Book()), "rejected")
+
+
+def asked_to_capture(book, amount, note):
+    """A capture that is refused; `note` is written into the Payment's log."""
+    body = {"type": "CapturePayment", "command_id": "ask-C", "payment_id": "P"}
+    money = {"amount": {"amount": amount, "currency": "EUR"}}
+
+    def refused(book):
+        book.publish("m-C", "capture", body | money).deliver("m-C")
+        if note:
+            book.put("P", note="refusal ask-C none exceeds-authorization")
+        book.ack("m-C", "message.ignored", reason="refused: exceeds-authorization")
+
+    return book.ask("POST", "/operations/payment-intents/P", refused, actor="merchant", answer={"outcome": "rejected"})
+
+
+def refused_for_its_amount():
+    return asked_to_capture(authorized(Book()), 4201, "noted")
+
+
+def refused_and_noted_nowhere():
+    return asked_to_capture(authorized(Book()), 4201, "")
+
+
+def refused_although_allowed():
+    return asked_to_capture(authorized(Book()), 4200, "noted")
+
+
+def refused_to_a_shopper(book):
+    """The command is ended by a Payment that is there to tell why."""
+    book.put(
+        "P", row("A", "Authorization", state="Failure", command="pay-1"), note="refusal pay-1 A nothing-to-pay"
+    ).cart("P", author="w")
+    return book.ack("m1", "message.ignored", reason="refused: nothing-to-pay")
+
+
+def refused_with_something_to_pay():
+    return refused_to_a_shopper(commanded(Book()))
+
+
+def refused_with_nothing_to_pay():
+    return refused_to_a_shopper(commanded(Book().put("Q", row("QA", "Authorization", state="Pending")).cart("Q")))
+
+
 #: Invariant -> (histories that keep it, and all others too; histories that break it).
 CASES = {
-    "S1": ((usual, repeated_under_its_key), (two_effects, two_effects_of_one_key)),
+    "S1": ((usual, repeated_under_its_key), (two_effects, two_effects_of_one_key, two_effects_of_one_command)),
     "S2": ((captured_in_parts,), (captured_too_much, captured_what_is_pending, psp_captured_too_much)),
     "S3": (
         (refunded, refunded_before_the_capture_failed_late),
@@ -327,6 +396,11 @@ CASES = {
     "S12": ((repeated_under_its_key, another_token), (no_key, long_key, two_keys, another_body)),
     "S13": ((sent_just_in_time,), (sent_too_late, sent_later_than_was_promised, repeated_too_late)),
     "S14": ((usual,), (asked_for_less, asked_in_another_currency, commanded_otherwise)),
+    "S16": (
+        (approved_and_told, refused_for_its_amount),
+        (told_before_it_was_so, told_the_opposite, refused_and_noted_nowhere),
+    ),
+    "S17": ((refused_for_its_amount,), (refused_although_allowed, refused_with_something_to_pay)),
     "M1": (
         (usual, paid_in_two_parts, paid_again_after_the_cancel, paid_again_before_the_refund_failed_late),
         (paid_twice, held_for_no_cart),

@@ -29,6 +29,7 @@ from simulation.record import Recorder
 
 from bus.consumer import Consumer
 from sandbox.psp.model import OperationKind, Terms
+from sandbox.psp.requests import CreateCapture
 from sandbox.psp.world import Decision
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 _AFTERWARDS_S: Final = 60.0
 #: Virtual seconds in which another card is taken so far that the first attempt is given up and not yet cancelled.
 _MEANWHILE_S: Final = 0.3
+#: Virtual seconds after which a capture is done, or waits for its message to come back from a crash.
+_REPLACED_AFTER_S: Final = 2.0
 
 
 @dataclass(kw_only=True, slots=True)
@@ -188,6 +191,47 @@ async def _late_success(scene: Scene) -> None:
     await asyncio.sleep(_AFTERWARDS_S)
 
 
+async def _late_success_after_another(scene: Scene) -> None:
+    """The shopper has paid with another card when the PSP approves the first after all."""
+    await scene.pay("tok_declined")
+    first = scene.psp_payment.id
+    await scene.pay("tok_approved")
+    scene.crash_from_now_on()
+    scene.at_the_psp("settle", first, Decision.APPROVE)
+    await asyncio.sleep(_AFTERWARDS_S)
+
+
+async def _captured_at_the_dashboard(scene: Scene) -> None:
+    await scene.pay("tok_approved")
+    scene.crash_from_now_on()
+    stage = scene.stage
+    wanted = CreateCapture(amount=scene.total, merchant_reference="by hand")
+    stage.psp.house.bank.capture(scene.psp_payment.id, wanted, key=None, now=stage.recorder.now())
+    stage.psp.stir()
+    await asyncio.sleep(_AFTERWARDS_S)
+
+
+async def _fields_replaced(scene: Scene) -> None:
+    """Other software replaces our custom type while half of the money is captured."""
+    await scene.pay("tok_approved")
+    payment = scene.payment()["id"]
+    scene.crash_from_now_on()
+
+    async def replace_types() -> None:
+        await asyncio.sleep(_REPLACED_AFTER_S)
+        scene.stage.commercetools.replace_types(payment)
+
+    await asyncio.gather(scene.intend("capturePayment", scene.total // 2), replace_types())
+
+
+async def _refund_after_a_refund(scene: Scene) -> None:
+    await scene.pay("tok_approved")
+    await scene.intend("capturePayment", scene.total)
+    await scene.intend("refundPayment", scene.total // 4)
+    scene.crash_from_now_on()
+    await scene.intend("refundPayment", scene.total // 4)
+
+
 async def _old_failure(scene: Scene) -> None:
     """The event of a decline comes once more, after the success that followed it."""
     await _late_success(scene)
@@ -282,10 +326,14 @@ ACTS: Final[Mapping[str, Act]] = {
     "cancel": _modified("cancelPayment", part=None),
     "reverse": _modified("reversePayment", captured=2, part=None),
     "refund": _modified("refundPayment", captured=1, part=2),
+    "refund after a refund": _refund_after_a_refund,
     "refund while another is pending": _two_refunds,
+    "capture while our fields are replaced": _fields_replaced,
+    "capture at the dashboard": _captured_at_the_dashboard,
     "come back to what was given up": _come_back,
     "webhook": _webhook,
     "a late success": _late_success,
+    "a late success after another card": _late_success_after_another,
     "an old failure": _old_failure,
     "an unknown event": _unknown_event,
     "dispute": _dispute,

@@ -18,17 +18,20 @@ from unittest.mock import patch
 from bus import consumer
 from bus.consumer import Consumer, Fate
 from bus.port import DONE, PublishError, ignored
-from ct import admission, attempts, folds, judge, ledger, messages, plan, states
+from ct import admission, attempts, folds, judge, ledger, messages, payment, plan, states
 from ct.admission import Admitted, NothingToDo
-from ct.errors import ConflictError
+from ct.errors import ConflictError, NotFoundError, UnavailableError
+from ct.judge import Refusal
 from ct.payment import parse_payment
 from handlers import dispatch
 from psp.errors import UnknownVocabularyError
 from psp.facts import Kind, Reference, State
+from psp.outcome import Outcome
 from psp.port import Answer, CaptureRequest
 from psp.sandbox.api import SandboxApi
 from psp.signature import StandardWebhookVerifier
 from workers import authorize, capture, complete, modify, perform, reconcile, runtime, superseded
+from workers.work import Work
 
 #: (where, attribute, what stands there instead).
 Change: TypeAlias = tuple[Any, str, Any]
@@ -320,7 +323,7 @@ def _superseded_completed() -> list[Change]:
 
 
 def _superseded_kept() -> list[Change]:
-    async def nothing(_work: Any, _payment: Any, *, correlation_id: str) -> None:
+    async def nothing(_work: Any, _payment: Any, *, cause: str) -> None:
         return None
 
     everywhere = (authorize, complete, perform, reconcile, superseded)
@@ -333,6 +336,88 @@ def _secret_written_down() -> list[Change]:
     def draft(work: Any, command: Any, cart: Any, **more: Any) -> Any:
         told = command.model_copy(update={"merchant_reference": work.psp._api._secret_key.get_secret_value()})
         return original(work, told, cart, **more)
+
+    return [(authorize, "_draft", draft)]
+
+
+def _fields_alone_believed() -> list[Change]:
+    def resumed(payment_: Any, request: Any) -> Any:
+        found = admission._own(payment_, request.command_id)
+        return Admitted(commands=tuple(one.command_id for one in found), claimed=None, actions=[]) if found else None
+
+    return [(payment, "reservations", lambda _transactions, _log: {}), (admission, "_resumed", resumed)]
+
+
+def _late_success_not_weighed() -> list[Change]:
+    async def kept(_work: Any, payment_: Any, _attempt: Any, *, cause: str) -> Any:
+        return payment_
+
+    return [(superseded, "_weigh_again", kept)]
+
+
+def _unasked_ignored() -> list[Change]:
+    original = plan._by_target
+
+    def by_target(payment_: Any, facts: Any) -> Any:
+        for target, best in original(payment_, facts):
+            unasked = best.reference is None or best.reference.transaction_id is None
+            if target.transaction is not None or not unasked or best.kind not in (Kind.CHARGE, Kind.REFUND):
+                yield target, best
+
+    return [(plan, "_by_target", by_target)]
+
+
+# What is answered.
+
+
+def _answered(right: Outcome, wrong: Outcome) -> list[Change]:
+    original = Work.reply
+
+    async def reply(self: Work, command: Any, standing: Any) -> None:
+        await original(self, command, replace(standing, outcome=wrong) if standing.outcome is right else standing)
+
+    return [(Work, "reply", reply)]
+
+
+def _refusal_not_noted() -> list[Change]:
+    original = admission._refused
+
+    def refused(payment_: Any, request: Any, refusal: Any, transaction: Any = None) -> Any:
+        found = original(payment_, request, refusal, transaction)
+        return found if transaction is not None else replace(found, actions=[])
+
+    return [(admission, "_refused", refused)]
+
+
+def _refused_for_nothing() -> list[Change]:
+    original = judge.judge_refund
+
+    def judge_refund(payment_: Any, *arguments: Any, **named: Any) -> Any:
+        if payment_.of_kind(Kind.REFUND):
+            return Refusal(code="exceeds-captures", message="There was a refund before.")
+        return original(payment_, *arguments, **named)
+
+    return [(admission, "judge_refund", judge_refund)]
+
+
+def _outage_ignored() -> list[Change]:
+    original = ledger.Ledger.load
+
+    async def load(self: Any, payment_id: str) -> Any:
+        try:
+            return await original(self, payment_id)
+        except UnavailableError:
+            raise NotFoundError("It was away, so it is not there.") from None
+
+    return [(ledger.Ledger, "load", load)]
+
+
+def _token_written_down() -> list[Change]:
+    original = authorize._draft
+
+    def draft(work: Any, command: Any, cart: Any, **more: Any) -> Any:
+        text = command.token.get_secret_value() if command.token else ""
+        return original(work, command, cart, **more) | {"paymentStatus": {"interfaceText": text}}
 
     return [(authorize, "_draft", draft)]
 
@@ -402,6 +487,43 @@ _ALL: Final = (
     ),
     Defect(name="superseded-kept", what="money on a given-up attempt is kept", changes=_superseded_kept),
     Defect(name="secret-written-down", what="the PSP's key is stored on the Payment", changes=_secret_written_down),
+    Defect(
+        name="token-written-down",
+        what="the shopper's token stands on the Payment until it is decided",
+        changes=_token_written_down,
+    ),
+    Defect(
+        name="fields-alone-believed",
+        what="what was reserved is known by fields that others can replace",
+        changes=_fields_alone_believed,
+    ),
+    Defect(
+        name="late-success-not-weighed",
+        what="a late success is kept although the cart is paid for otherwise",
+        changes=_late_success_not_weighed,
+    ),
+    Defect(
+        name="unasked-ignored",
+        what="captures and refunds at the PSP's dashboard are ignored",
+        changes=_unasked_ignored,
+    ),
+    Defect(
+        name="declined-told-approved",
+        what="a decline is answered with approved",
+        changes=lambda: _answered(Outcome.REJECTED, Outcome.APPROVED),
+    ),
+    Defect(
+        name="approved-told-declined",
+        what="a success is answered with rejected",
+        changes=lambda: _answered(Outcome.APPROVED, Outcome.REJECTED),
+    ),
+    Defect(name="refusal-not-noted", what="a refusal stands nowhere but in its answer", changes=_refusal_not_noted),
+    Defect(name="refused-for-nothing", what="a second refund is refused", changes=_refused_for_nothing),
+    Defect(
+        name="outage-taken-for-absence",
+        what="commercetools away is taken for a Payment that is not there",
+        changes=_outage_ignored,
+    ),
 )
 
 #: Name -> defect.
@@ -427,4 +549,12 @@ BY_ACT: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "added-again": ("a dispute told twice", ()),
     "unknown-webhook-dropped": ("an unknown event", ()),
     "dead-letter-forgotten": ("an unknown event", ()),
+    "token-written-down": ("authorize", ()),
+    "fields-alone-believed": ("capture while our fields are replaced", (20,)),
+    "late-success-not-weighed": ("a late success after another card", ()),
+    "unasked-ignored": ("capture at the dashboard", ()),
+    "declined-told-approved": ("authorize, declined", ()),
+    "approved-told-declined": ("authorize", ()),
+    "refusal-not-noted": ("capture after the cancel", ()),
+    "refused-for-nothing": ("refund after a refund", ()),
 }

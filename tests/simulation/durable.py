@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from simulation.projection import EVENT_TYPES, RANK, Row, fields_of, rows_of_event
@@ -12,6 +13,17 @@ if TYPE_CHECKING:
 
     from simulation.reading import Message, Reading, Told, Trail
 
+#: Why there may be nothing to do, in the words of the log. A reason that is not among these excuses nothing.
+_REASONS: Final = (
+    r"refused: [a-z-]+",
+    r"refused by an earlier run",
+    r"no such operation",
+    r"another payment interface's payment",
+    r"idempotency key reused",
+    r"the transaction is not there any more",
+    r"a merchant has set the transaction to (Pending|Success|Failure)",
+    r"it was reserved before, and other software has hidden where",
+)
 #: What a merchant can ask for by putting it on a Payment.
 ASKABLE: Final = frozenset({"Charge", "Refund", "CancelAuthorization"})
 
@@ -132,9 +144,12 @@ def _is_recorded(reading: Reading, message: Message, n: int) -> bool:
 
 
 def _ended_for_a_reason(reading: Reading, message: Message) -> bool:
-    """Whether the logs give a reason why there was nothing to do."""
+    """Whether the logs give a good reason why there was nothing to do."""
     lines = reading.outcomes.get(message.id, ())
-    return any(one.fields["event"] == "message.ignored" and one.fields.get("reason") for one in lines)
+    given = [str(one.fields.get("reason")) for one in lines if one.fields["event"] == "message.ignored"]
+    if "no such payment" in given and message.body.get("payment_id") not in reading.versions:
+        return True
+    return any(re.fullmatch(pattern, reason) for reason in given for pattern in _REASONS)
 
 
 def _missing_commands(reading: Reading, message: Message, n: int) -> str | None:

@@ -150,6 +150,14 @@ class FaultKind(enum.StrEnum):
     MERCHANT_EDITS_PAYMENT = "merchant-edits-payment"
     #: A merchant, or the shop, changes the cart meanwhile.
     MERCHANT_EDITS_CART = "merchant-edits-cart"
+    #: Other software puts its own custom type, or none, in the place of ours on the transactions of a Payment.
+    MERCHANT_REPLACES_TYPE = "merchant-replaces-type"
+    #: A merchant sets the state of a transaction by hand.
+    MERCHANT_SETS_STATE = "merchant-sets-state"
+    #: A merchant takes a Payment off its cart.
+    MERCHANT_TAKES_OFF_CART = "merchant-takes-off-cart"
+    #: Somebody captures, refunds or cancels at the PSP's dashboard.
+    PSP_BY_HAND = "psp-by-hand"
 
 
 #: Kinds that come once in a seed where they are on at all, rather than by chance at every opportunity.
@@ -171,6 +179,8 @@ _SELDOM: Final = frozenset(
         FaultKind.CT_TOKEN_EXPIRED,
         FaultKind.PSP_KEY_EXPIRED,
         FaultKind.MERCHANT_EDITS_CART,
+        FaultKind.MERCHANT_SETS_STATE,
+        FaultKind.MERCHANT_TAKES_OFF_CART,
     }
 )
 

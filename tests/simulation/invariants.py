@@ -10,6 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from simulation.invariants_answers import (
+    s16_an_answer_says_what_stands_on_the_payment,
+    s17_what_is_refused_was_forbidden,
+)
 from simulation.invariants_audit import (
     a1_every_change_has_its_cause,
     x2_only_the_psp_is_believed,
@@ -72,6 +76,8 @@ INVARIANTS: Final[Mapping[str, Predicate]] = {
     "S13": s13_not_sent_too_late,
     "S14": s14_one_amount_everywhere,
     "S15": s15_every_message_ends,
+    "S16": s16_an_answer_says_what_stands_on_the_payment,
+    "S17": s17_what_is_refused_was_forbidden,
     "L1": l1_both_sides_agree,
     "L2": l2_every_promise_is_kept,
     "L3": l3_every_webhook_is_accounted_for,

@@ -11,6 +11,7 @@ from simulation.reading import Violation, is_completion, is_ours, named
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from simulation.logs import Effect
     from simulation.reading import Reading, Trail
 
 _ASKED: Final = ("authorization", "capture", "cancel", "refund")
@@ -26,19 +27,29 @@ KINDS: Final = {
 
 
 def s1_one_effect(reading: Reading) -> Iterator[Violation]:
-    """No transaction, and no idempotency key, has more than one effect at the PSP."""
+    """No transaction, no idempotency key and no command has more than one effect at the PSP."""
     effects = [one for one in reading.history.effects if one.kind in _ASKED]
     by_transaction = Counter(one.metadata["transaction_id"] for one in effects if "transaction_id" in one.metadata)
     by_key = Counter(one.key for one in effects if one.key is not None)
-    for what, counts in (("transaction", by_transaction), ("key", by_key)):
+    by_command = Counter(name for one in effects if (name := _command_of(reading, one)))
+    for what, counts in (("transaction", by_transaction), ("key", by_key), ("command", by_command)):
         for name, count in counts.items():
             if count > 1:
                 kinds = ", ".join(
                     f"{one.kind} {one.id} of {one.amount} at n={one.n}"
                     for one in effects
-                    if name in (one.key, one.metadata.get("transaction_id"))
+                    if name in (one.key, _transaction_of(one), _command_of(reading, one))
                 )
                 yield Violation(name="S1", text=f"{what} {name} had {count} effects at the PSP: {kinds}")
+
+
+def _transaction_of(effect: Effect) -> str:
+    return str(effect.metadata.get("transaction_id", ""))
+
+
+def _command_of(reading: Reading, effect: Effect) -> str | None:
+    trail = reading.trails.get(_transaction_of(effect))
+    return trail.command_id if trail else None
 
 
 def s2_captures_within_the_authorization(reading: Reading) -> Iterator[Violation]:

@@ -58,6 +58,8 @@ _CT_FAULTS: Final = (
     FaultKind.CT_CONFLICT,
     FaultKind.CT_CONFLICT_STORM,
     FaultKind.MERCHANT_EDITS_PAYMENT,
+    FaultKind.MERCHANT_REPLACES_TYPE,
+    FaultKind.MERCHANT_SETS_STATE,
 )
 _PAYMENT: Final = re.compile(rf"/{PROJECT}/payments/([0-9a-z-]+)")
 #: As `json.dumps` does; made once.
@@ -82,6 +84,9 @@ def _given() -> tuple[tuple[str, Document], ...]:
         ]
         draft = {"key": custom.key, "name": {"en": custom.name}, "resourceTypeIds": [custom.resource]}
         make("/types", draft | {"fieldDefinitions": fields})
+    number = {"name": "erpNumber", "label": {"en": "Number"}, "required": False, "type": {"name": "String"}}
+    erp = {"key": "erp", "name": {"en": "ERP"}, "resourceTypeIds": ["transaction"], "fieldDefinitions": [number]}
+    make("/types", erp)
     make(
         "/subscriptions",
         {
@@ -214,6 +219,10 @@ class CommercetoolsServer:
                 self._touch(named.group(1) if named else "")
             case FaultKind.MERCHANT_EDITS_PAYMENT:
                 self.edit(named.group(1) if named else "")
+            case FaultKind.MERCHANT_REPLACES_TYPE:
+                self.replace_types(named.group(1) if named else "")
+            case FaultKind.MERCHANT_SETS_STATE:
+                self.set_state(named.group(1) if named else "")
         return fault
 
     def _touch(self, payment_id: str) -> None:
@@ -223,11 +232,35 @@ class CommercetoolsServer:
 
     def edit(self, payment_id: str) -> None:
         """A merchant writes something of their own on a Payment."""
+        name = {"en": f"card {self._dice.randrange(1000)}"}
+        self._by_hand(payment_id, lambda _: [{"action": "setMethodInfoName", "name": name}])
+
+    def replace_types(self, payment_id: str) -> None:
+        """Other software puts its own custom type, or none, on all transactions: our fields are gone."""
+        theirs: Document = {"action": "setTransactionCustomType"}
+        if self._dice.random() < 0.5:
+            theirs |= {"type": {"typeId": "type", "key": "erp"}, "fields": {"erpNumber": "7"}}
+        self._by_hand(
+            payment_id, lambda found: [theirs | {"transactionId": one["id"]} for one in found["transactions"]]
+        )
+
+    def set_state(self, payment_id: str) -> None:
+        """A merchant says what became of a transaction, whatever did."""
+        index, state = self._dice.random(), self._dice.choice(("Pending", "Success", "Failure"))
+
+        def say(found: Document) -> list[Document]:
+            one = found["transactions"][int(index * len(found["transactions"]))]
+            if one.get("state") == state:
+                return []
+            return [{"action": "changeTransactionState", "transactionId": one["id"], "state": state}]
+
+        self._by_hand(payment_id, say)
+
+    def _by_hand(self, payment_id: str, actions: Callable[[Document], list[Document]]) -> None:
         author = self._recorder.author
         found = self.core.state.shelves["payment"].peek(payment_id)
-        if found is not None:
-            action = {"action": "setMethodInfoName", "name": {"en": f"card {self._dice.randrange(1000)}"}}
-            self.act("POST", f"/payments/{payment_id}", {"version": found["version"], "actions": [action]})
+        if found is not None and (wanted := actions(found)):
+            self.act("POST", f"/payments/{payment_id}", {"version": found["version"], "actions": wanted})
         self._recorder.author = author
 
     def _maybe_stale(self, document: Document, body: bytes, draft: Draft, what: str) -> bytes:

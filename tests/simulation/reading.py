@@ -176,7 +176,8 @@ class Reading:
                 currency=money["currencyCode"],
                 born=version,
             )
-        trail.fields = fields_of(one)
+        # What stood there once still counts: other software may have put its own type in the place of ours.
+        trail.fields = {**trail.fields, **fields_of(one)}
         trail.reference = one.get("interactionId") or trail.reference
         trail.command_id = trail.fields.get("ctpayCommandId") or trail.command_id
         if trail.ours is None and (claimed or trail.command_id):

@@ -7,7 +7,7 @@ import json
 import pytest
 from simulation import processes
 from simulation.crashes import ACTS, play, quiet
-from simulation.defects import BY_ACT, DEFECTS
+from simulation.defects import BY_ACT, DEFECTS, planted
 from simulation.detection import Detection, catches, main
 from simulation.invariants import check
 
@@ -19,11 +19,12 @@ SEEDS = {
     "wrong-exponent": (4,),
     "no-send-by": (24,),
     "nothing-found-is-failure": (9,),
-    "dead-letter-unconfirmed": (56,),
+    "dead-letter-unconfirmed": (282,),
     "publish-error-swallowed": (6,),
     "webhook-unsigned": (10,),
     "blind-write": (1,),
     "stale-plan": (8,),
+    "outage-taken-for-absence": (289,),
 }
 #: Seeds that are tried where those that are known have failed.
 TRIED = 150
@@ -43,6 +44,15 @@ def test_there_are_defects_enough_and_each_has_who_catches_it():
 @pytest.mark.parametrize("name", sorted(BY_ACT))
 def test_its_operation_catches_the_defect(name):
     assert catches(name, None)
+
+
+@pytest.mark.parametrize("name", sorted(BY_ACT))
+def test_the_defect_is_a_defect_and_no_crash(name):
+    """What is planted must fit where it stands, or any checker would notice."""
+    act, crash_at = BY_ACT[name]
+    with planted(name), quiet():
+        history, _ = play(ACTS[act], crash_at)
+    assert [line.fields for line in history.lines if line.fields.get("event") == "message.crashed"] == []
 
 
 @pytest.mark.parametrize("name", sorted({BY_ACT[name][0] for name in BY_ACT}))

@@ -230,3 +230,26 @@ async def test_what_somebody_has_set_to_pending_and_the_psp_never_heard_of_is_cl
     assert [one.step async for one in take_up(house.work, this)] == [Step.CLOSED]
     assert [one.step async for one in take_up(house.work, this)] == []
     assert [one.state for one in only(house).of_kind(Kind.CHARGE)] == [State.FAILURE]
+
+
+async def test_money_on_an_attempt_that_was_given_up_goes_back_although_its_cancel_was_hidden(house, stamped):
+    """The cancel is not sent once more under a name whose fields are gone: it ends, and another one is made."""
+    cart = await house.cart()
+    first = house.pay(cart, "tok_3ds")
+    await house.deliver(first)
+    house.clock.pass_(minutes=2)
+    await house.deliver(house.pay(cart))
+    given_up = next(one for one in house.payments() if one.authorization.command_id == first.command_id)
+    (psp_payment,) = (one.id for one in house.psp.house.books.payments.values() if one.status == "requires_action")
+    topic, cancel = house.queue.waiting.popleft()
+    await house.deliver(cancel, topic, work=with_psp(house, cancel=away))
+    await stamped(given_up.id)
+    assert (await house.deliver(cancel, topic)).verdict is Verdict.AGAIN
+    house.clock.pass_(days=2)
+
+    await house.deliver(cancel, topic)
+    await house.pump()
+
+    assert house.psp.house.books.payments[psp_payment].status == "canceled"
+    cancels = (await house.payment(given_up.id)).of_kind(Kind.CANCEL_AUTHORIZATION)
+    assert [one.state for one in cancels] == [State.FAILURE, State.SUCCESS]
