@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from simulation.logs import Happening
 from simulation.projection import EVENT_TYPES, RANK, Row, fields_of, rows_of_event
 from simulation.reading import END, event_of
 
@@ -100,7 +101,8 @@ def _missing_work(reading: Reading, message: Message, n: int) -> str | None:
             continue
         if state in (None, "Initial"):
             return f"{trail} is still {state or 'not there'}"
-        heard = [one for one in reading.told_of.get(trail.id, ()) if one.n < n and _is_answer_to(message, one, trail)]
+        told = (one for one in reading.told_of.get(trail.id, ()) if one.n < n)
+        heard = [one for one in told if _is_answer_to(reading, message, one, trail)]
         for one in heard:
             if one.row.transaction == trail.id and not reflects(reading, trail.payment_id, one.row, n):
                 return f"the PSP told {one.row} ({one.how}), and {trail} was never more than {state}"
@@ -112,7 +114,7 @@ def _missing_work(reading: Reading, message: Message, n: int) -> str | None:
     return "nothing of it is on any Payment, and no reason is given"
 
 
-def _is_answer_to(message: Message, told: Told, trail: Trail) -> bool:
+def _is_answer_to(reading: Reading, message: Message, told: Told, trail: Trail) -> bool:
     """Whether the message's own request was answered: what others asked is their messages' to write down."""
     call = told.asked
     if call is None:
@@ -121,7 +123,16 @@ def _is_answer_to(message: Message, told: Told, trail: Trail) -> bool:
         return message.type == "CompleteAuthorization"
     if call.key is not None:
         return call.key == trail.id and message.type != "CompleteAuthorization"
-    return any(one.process == call.process for one in message.entries)
+    # A look-up bears no key: it is this message's where the process had no other message about the Payment in hand.
+    in_hand = [one for one in reading.messages.values() if _is_in_hand(one, call.process, told.n)]
+    about = [one for one in in_hand if one is message or trail.payment_id in reading.payments_of(one)]
+    return about == [message]
+
+
+def _is_in_hand(message: Message, process: str, n: int) -> bool:
+    """Whether the process had the message at this place."""
+    mine = [one for one in message.entries if one.process == process and one.n < n and one.subscription is None]
+    return bool(mine) and mine[-1].happening is Happening.DELIVERED
 
 
 def _is_orphan(reading: Reading, trail: Trail, message: Message, n: int) -> bool:
