@@ -51,10 +51,13 @@ def refused(message: str) -> RequestError:
     return RequestError(Fault(code="InvalidOperation", message=message))
 
 
-async def means_of(dependencies: Dependencies, session: Session, asked: PaymentMethod, *, correlation_id: str) -> Means:
+async def means_of(
+    dependencies: Dependencies, session: Session, asked: PaymentMethod, *, key: str | None, correlation_id: str
+) -> Means:
     """The means in the request. Reads the cart's customer, and the method, only where stored methods are concerned.
 
-    Raises RequestError, UnavailableError.
+    With an idempotency `key`, a stored method that is not there is left to the worker: the request may repeat one that
+    was answered before the method was deleted. Raises RequestError, UnavailableError.
     """
     allowed = methods_of(dependencies, session)
     if asked.type not in allowed:
@@ -68,7 +71,7 @@ async def means_of(dependencies: Dependencies, session: Session, asked: PaymentM
     if asked.stored_payment_method_id is not None:
         if asked.token is not None:
             raise invalid(f"{_FIELD}.token", "Send a token or a storedPaymentMethodId, not both.")
-        await _check_theirs(dependencies, session, asked.type, asked.stored_payment_method_id, correlation_id)
+        await _check_theirs(dependencies, session, asked, key, correlation_id)
         # It is stored already, whatever else the request says.
         return Means(stored_method_id=asked.stored_payment_method_id)
     if asked.token is None:
@@ -96,13 +99,15 @@ async def _check_storable(dependencies: Dependencies, session: Session, method: 
 
 
 async def _check_theirs(
-    dependencies: Dependencies, session: Session, method: str, method_id: str, correlation_id: str
+    dependencies: Dependencies, session: Session, asked: PaymentMethod, key: str | None, correlation_id: str
 ) -> None:
     stored = enabled(dependencies)
     customer, found = await asyncio.gather(
         stored.customer(cart_id=session.cart_id, correlation_id=correlation_id),
-        stored.find(method_id, correlation_id=correlation_id),
+        stored.find(asked.stored_payment_method_id or "", correlation_id=correlation_id),
     )
-    if found is None or customer is None or found.customer_id != customer or found.method != method:
+    if found is None and key is not None:
+        return
+    if found is None or customer is None or found.customer_id != customer or found.method != asked.type:
         # Another customer's method does not exist, as far as this one is told.
         raise invalid(f"{_FIELD}.storedPaymentMethodId", "The customer of this cart has no such stored method.")

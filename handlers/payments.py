@@ -26,7 +26,7 @@ async def create(dependencies: Dependencies, request: web.Request) -> Answer:
     wait = headers.wait(request, default_s=limits.payments_wait_s, s_max=limits.wait_s_max)
     asked = requests.read(requests.PaymentRequest, await body.read_json(request, limits.body)).payment_method
     correlation_id = headers.correlation_id(request)
-    means = await means_of(dependencies, session, asked, correlation_id=correlation_id)
+    means = await means_of(dependencies, session, asked, key=key, correlation_id=correlation_id)
     scope = attempts.Scope(project_key=dependencies.project_key, caller=session.owner, route="POST /payments")
     operation = dependencies.new_id() if key is None else attempts.command_id(scope, key)
     command = AuthorizePayment(

@@ -27,11 +27,14 @@ async def create(dependencies: Dependencies, request: web.Request) -> Answer:
     header_key = headers.idempotency_key(request)
     asked = requests.read(requests.TransactionRequest, await body.read_json(request, limits.body))
     correlation_id = headers.correlation_id(request)
-    found = await enabled(dependencies).find(asked.payment_method_id, correlation_id=correlation_id)
-    if found is None:
-        raise invalid("paymentMethodId", "There is no such stored payment method of this connector.")
-    scope = attempts.Scope(project_key=dependencies.project_key, caller=caller.client_id, route=_ROUTE)
     key = asked.idempotency_key or header_key
+    method_id = asked.payment_method_id
+    found = await enabled(dependencies).find(method_id, correlation_id=correlation_id)
+    if found is None and key is None:
+        raise invalid("paymentMethodId", "There is no such stored payment method of this connector.")
+    # With a key the worker tells: the request may repeat one that was answered before the method was deleted.
+    method = found.method if found else min(dependencies.reads.capabilities.storable)
+    scope = attempts.Scope(project_key=dependencies.project_key, caller=caller.client_id, route=_ROUTE)
     amount = asked.amount.money() if asked.amount else None
     command = AuthorizePayment(
         command_id=dependencies.new_id() if key is None else attempts.command_id(scope, key),
@@ -40,12 +43,12 @@ async def create(dependencies: Dependencies, request: web.Request) -> Answer:
         reply_to=dependencies.instance,
         cart_id=asked.cart_id,
         owner=attempts.program_owner(scope),
-        method=found.method,
-        stored_method_id=found.id,
+        method=method,
+        stored_method_id=method_id,
         initiator="merchant",
         amount=amount,
         attempt_key=None if key is None else attempts.attempt_key(scope, key),
-        request_hash=attempts.transaction_hash(cart_id=asked.cart_id, method_id=found.id, amount=amount),
+        request_hash=attempts.transaction_hash(cart_id=asked.cart_id, method_id=method_id, amount=amount),
         # Nobody is there to be sent anywhere; PSPs want an address all the same.
         return_url=dependencies.public_url,
         merchant_reference=asked.future_order_number or None,

@@ -238,6 +238,46 @@ async def test_a_deleted_method_is_gone_forgotten_by_the_psp_and_nobody_elses_bu
     assert response.status == 404
 
 
+async def test_a_repeated_key_gets_the_first_answer_although_the_method_was_deleted_since(whole):
+    """Whoever asks again has not heard that the first request got through. Nothing is charged again."""
+    method = await _store(whole)
+    cart, _ = await _customer(whole, 1500)
+    _, session = await _customer(whole, 2500)
+    pays = {"token": None, "storedPaymentMethodId": method, "headers": {"Idempotency-Key": "k"}}
+    _, transacted = await _transact(whole, cart, method, idempotencyKey="renewal-7")
+    _, paid = await whole.pay(session, **pays)
+    assert paid["outcome"] == "approved"
+    await whole.ask("DELETE", f"/stored-payment-methods/{method}", headers={"X-Session-Id": session})
+    await eventually(lambda: _gone(whole))
+    effects = len(whole.psp.house.books.effects)
+
+    response, again = await _transact(whole, cart, method, idempotencyKey="renewal-7")
+    assert (response.status, again) == (201, transacted)
+    response, again = await whole.pay(session, **pays)
+    assert (response.status, again) == (200, paid)
+    assert len(whole.psp.house.books.effects) == effects
+
+
+async def test_a_new_key_does_not_bring_a_deleted_method_back(whole):
+    method = await _store(whole)
+    cart, session = await _customer(whole, 1500)
+    await whole.ask("DELETE", f"/stored-payment-methods/{method}", headers={"X-Session-Id": session})
+    await eventually(lambda: _gone(whole))
+    effects = len(whole.psp.house.books.effects)
+
+    response, body = await _transact(whole, cart, method, idempotencyKey="new")
+    assert (response.status, _stated(body)) == (201, ("Failed", ["PaymentRejected"]))
+    more = {"token": None, "storedPaymentMethodId": method, "headers": {"Idempotency-Key": "new"}}
+    response, body = await whole.pay(session, **more)
+    assert (response.status, body["reason"]["code"]) == (400, "no-such-stored-method")
+    assert whole.cart_payments(cart) == []
+    assert len(whole.psp.house.books.effects) == effects
+
+
+async def _gone(whole):
+    return _methods(whole) == []
+
+
 # Amounts.
 
 
