@@ -9,8 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bus.port import DONE, Ending, ignored
+from ct.actions import set_transaction_custom_field
 from ct.errors import NotFoundError
+from ct.fields import TransactionField
+from ct.ledger import Actions
 from ct.standing import is_owner, operation_on, standing_of
+from ct.states import OPEN
 from psp.errors import OutcomeUnknownError, RefusedError
 from psp.outcome import Outcome, Reason, Standing
 from psp.port import Answer, CompleteRequest, LookupRequest
@@ -38,6 +42,8 @@ async def complete(work: Work, command: CompleteAuthorization) -> Ending:
         else:
             answer = await _answer(work, command, payment, transaction, payment.interface_id)
         payment = await settle(work, payment, answer, cause=command.command_id)
+        if answer.action is None:
+            payment = await _answered(work, payment, transaction)
     else:
         # An earlier run may have died between the write and this.
         await give_back_if_superseded(work, payment, cause=command.command_id)
@@ -70,9 +76,28 @@ async def _answer(
     )
     try:
         return await work.psp.complete(request)
-    except (RefusedError, OutcomeUnknownError):
+    except RefusedError:
         # What the browser brought may be wrong, stale or used already. That proves nothing about the payment.
         return await _look_up(work, payment, transaction, psp_reference)
+    except OutcomeUnknownError:
+        answer = await _look_up(work, payment, transaction, psp_reference)
+        if all(fact.state in OPEN for fact in answer.facts):
+            # The PSP has not heard what the shopper said, and nobody but this message can tell it.
+            raise
+        return answer
+
+
+async def _answered(work: Work, payment: Payment, transaction: Transaction) -> Payment:
+    """The Payment without the shopper's open action: the PSP waits for a bank now. One call where there is one."""
+
+    def close(current: Payment) -> Actions:
+        attempt = current.transaction(transaction.id)
+        if attempt is None or attempt.action is None or not attempt.open or not attempt.writable:
+            return Actions(actions=[])
+        return Actions(actions=[set_transaction_custom_field(attempt.id, TransactionField.ACTION, value=None)])
+
+    changed, _ = await work.ledger.change(payment, close)
+    return changed
 
 
 async def _look_up(work: Work, payment: Payment, transaction: Transaction, psp_reference: str) -> Answer:

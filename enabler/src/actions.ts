@@ -8,6 +8,9 @@ import type { PspModule } from "./psp/port.js";
 import type { Texts } from "./texts.js";
 import type { Action } from "./wire.js";
 
+// Seconds in which a redirect must have left the page.
+const LEAVES_S = 30;
+
 /** Gives the parameters of the completion. Raises EnablerError, "abandoned" where the shopper gave up. */
 export async function perform(action: Action, { panel, psp, texts }: { panel: Panel; psp: PspModule; texts: Texts }): Promise<object> {
   const address = webAddress(action.url);
@@ -24,13 +27,22 @@ export async function perform(action: Action, { panel, psp, texts }: { panel: Pa
   }
 }
 
-/** Comes to an end only if the shopper steps back to a page that the browser kept. */
+/** Comes to an end only where the page stays, or is stepped back to: the browser kept it, or never left it. */
 function redirect(address: URL, signal: AbortSignal): Promise<object> {
   return new Promise((_, reject) => {
-    const back = ({ persisted }: PageTransitionEvent) => {
-      if (persisted) reject(new EnablerError("abandoned", "The shopper came back without an answer."));
+    const over = new AbortController();
+    const stay = (why: string) => {
+      clearTimeout(timer);
+      over.abort();
+      reject(new EnablerError("abandoned", why));
     };
-    window.addEventListener("pageshow", back, { signal });
+    // A visit that was stopped, or that turns out to be a download, is told to nobody.
+    const timer = setTimeout(() => stay("The page was not left."), LEAVES_S * 1000);
+    const back = ({ persisted }: PageTransitionEvent) => {
+      if (persisted) stay("The shopper came back without an answer.");
+    };
+    window.addEventListener("pageshow", back, { signal: over.signal });
+    signal.addEventListener("abort", () => stay("The component was removed."), { signal: over.signal });
     window.location.assign(address.href);
   });
 }

@@ -26,6 +26,9 @@ interface Attempt {
   completion: { operation: string; parameters: object; key: string; url: string } | null;
 }
 
+// Seconds for which the status may show an action that was done already.
+const SHOWN_AFTERWARDS_S = 15;
+
 const isEnd = ({ outcome }: Standing) => outcome === "approved" || outcome === "rejected";
 
 export class Attempts {
@@ -33,6 +36,7 @@ export class Attempts {
   readonly #memory: Memory;
   #open: Attempt | null = null;
   #running: Promise<Standing> | null = null;
+  #recovering: Promise<Standing | null> | null = null;
 
   constructor({ processor, memory }: { processor: Processor; memory: Memory }) {
     this.#processor = processor;
@@ -45,12 +49,23 @@ export class Attempts {
   }
 
   /** Take up what this tab left open before the page was loaded again; its end, if it has a good one by now. */
-  async recover(): Promise<Standing | null> {
+  recover(): Promise<Standing | null> {
+    this.#recovering ??= this.#recover().finally(() => {
+      this.#recovering = null;
+    });
+    return this.#recovering;
+  }
+
+  async #recover(): Promise<Standing | null> {
     const note = this.#open === null ? this.#memory.read() : null;
     if (note === null) return null;
     this.#open = { key: note.key, method: null, arrived: true, completion: null };
     if (note.operation === undefined) return null;
-    const standing = await this.#processor.status(note.operation);
+    const standing = await this.#processor.status(note.operation).catch((error: unknown) => {
+      // The server has nothing of it to go on with; that we could not ask proves nothing.
+      if (error instanceof EnablerError && !error.uncertain && error.status !== undefined) this.#close();
+      throw error;
+    });
     if (standing.outcome === "pending") {
       this.#open.operation = note.operation;
       return null;
@@ -69,6 +84,9 @@ export class Attempts {
   }
 
   async #pay(payer: Payer): Promise<Standing> {
+    // What another page of this tab left open comes first, and its end is told once.
+    const left = await this.#recovering?.catch(() => null);
+    if (left) return left;
     const attempt = this.#open ?? { key: newKey(), method: null, arrived: false, completion: null };
     if (attempt.operation === undefined) attempt.method ??= await payer.method();
     this.#open = attempt;
@@ -101,13 +119,15 @@ export class Attempts {
 
   async #next(attempt: Attempt): Promise<Standing> {
     const { completion } = attempt;
-    // Right after a completion, the status may still show the action that was just done.
-    const isNews = (standing: Standing) =>
-      isEnd(standing) || (standing.action !== undefined && standing.action.url !== completion?.url);
+    // Right after a completion, the status may still show the action that was just done. Not for long, and not the
+    // completion's own answer: then the bank asks once more.
+    const isNews = (standing: Standing, afterS: number) =>
+      isEnd(standing) ||
+      (standing.action !== undefined && (standing.action.url !== completion?.url || afterS > SHOWN_AFTERWARDS_S));
     const standing = await this.#ask(attempt);
     attempt.operation = standing.operation;
     this.#memory.write(attempt);
-    const underWay = standing.paymentReference === undefined || (standing.outcome === "action" && !isNews(standing));
+    const underWay = standing.paymentReference === undefined && standing.action === undefined;
     return underWay && !isEnd(standing) ? this.#processor.follow(standing, isNews) : standing;
   }
 

@@ -47,7 +47,7 @@ export class Component implements PaymentComponent {
   readonly #wanted: Wanted;
   #panel: Panel | null = null;
   #paying: Promise<void> | null = null;
-  #over = false;
+  #over: Standing | null = null;
 
   constructor(setup: Setup, wanted: Wanted) {
     this.#setup = setup;
@@ -72,7 +72,8 @@ export class Component implements PaymentComponent {
       const [left] = await Promise.all([this.#setup.attempts.recover().catch(() => null), panel.source.ready]);
       if (this.#panel !== panel) return; // Taken out meanwhile.
       this.#enable();
-      if (left !== null) await this.#end(left);
+      if (this.#over !== null) this.#sayOver(this.#over);
+      else if (left !== null) await this.#end(left);
       else if (this.#setup.attempts.unresolved) void this.submit();
     } catch (error) {
       if (this.#panel === panel) panel.say("error", this.#setup.texts.unavailable);
@@ -119,7 +120,7 @@ export class Component implements PaymentComponent {
 
   /** One payment at a time: while one is under way, this is the same one. */
   #once(ask: () => Promise<SubmitOptions>): Promise<void> {
-    if (this.#over) return Promise.resolve();
+    if (this.#over !== null) return Promise.resolve();
     this.#paying ??= this.#pay(ask).finally(() => {
       this.#paying = null;
     });
@@ -179,11 +180,16 @@ export class Component implements PaymentComponent {
       this.#enable();
       panel?.focusButton();
     } else {
-      this.#over = true;
-      panel?.over();
-      panel?.say("good", outcome === "approved" ? texts.paid : texts.pending);
+      this.#over = standing;
+      this.#sayOver(standing);
     }
     await this.#tell(standing, on.onComplete, resultOf(standing));
+  }
+
+  #sayOver({ outcome }: Standing): void {
+    const { texts } = this.#setup;
+    this.#panel?.over();
+    this.#panel?.say("good", outcome === "approved" ? texts.paid : texts.pending);
   }
 
   #failed(error: EnablerError): void {
@@ -205,7 +211,7 @@ export class Component implements PaymentComponent {
   }
 
   #enable(): void {
-    if (!this.#over) this.#panel?.enable({ unresolved: this.#setup.attempts.unresolved });
+    if (this.#over === null) this.#panel?.enable({ unresolved: this.#setup.attempts.unresolved });
   }
 }
 

@@ -78,15 +78,15 @@ export class Processor {
     return this.#send({ method: "GET", path, arrived: true, read: standingOf });
   }
 
-  /** Ask until there is an end or an action. `isNews(standing)` tells an action apart from one that was done already. */
-  async follow(standing: Standing, isNews: (standing: Standing) => boolean): Promise<Standing> {
+  /** Ask until there is an end or an action. `isNews` tells an action apart from one that was done already, by seconds. */
+  async follow(standing: Standing, isNews: (standing: Standing, afterS: number) => boolean): Promise<Standing> {
     const begun = performance.now();
     const seconds = () => (performance.now() - begun) / 1000;
     let latest = standing;
     for (const delay of delays({ first: 0.4, most: 3 })) {
       await pause(delay);
       latest = await this.status(standing.operation);
-      if (isNews(latest)) return latest;
+      if (isNews(latest, seconds())) return latest;
       if (latest.outcome === "pending" && latest.paymentReference && seconds() > SETTLES_LATER_S) return latest;
       if (seconds() > FOLLOW_S) break;
     }

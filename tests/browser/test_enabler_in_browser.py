@@ -197,6 +197,45 @@ async def test_a_redirect_takes_the_whole_page_to_the_bank(open_payment, process
     await expect(page.get_by_role("button", name="Approve")).to_be_visible()
 
 
+async def stays(page):
+    """The bank's address gives the browser nothing to show: it stays where it is."""
+
+    async def nothing(route):
+        await route.fulfill(status=204)
+
+    await page.route("**/challenge/**", nothing)
+
+
+async def test_a_redirect_that_never_leaves_the_page_makes_room_for_another_try(open_payment, processor, card):
+    page = await open_payment()
+    await stays(page)
+    await card(page, REDIRECT)
+    await page.clock.install()
+    async with page.expect_request("**/challenge/**"):
+        await pay_button(page).click()
+    await page.clock.fast_forward(31_000)
+    assert [(one["code"], one["paymentReference"]) for one in await errors(page)] == [("abandoned", "payment-1")]
+    await expect(pay_button(page)).to_be_enabled()
+    await card(page, APPROVED)
+    await pay_button(page).click()
+    assert [one["outcome"] for one in await results(page)] == ["approved"]
+    assert len({one.headers["idempotency-key"] for one in processor.paid()}) == 2
+
+
+async def test_a_component_that_is_removed_waits_for_no_redirect(open_payment, card):
+    page = await open_payment()
+    await stays(page)
+    await card(page, REDIRECT)
+    async with page.expect_request("**/challenge/**"):
+        await pay_button(page).click()
+    await page.evaluate("told.component.unmount()")
+    assert [one["code"] for one in await errors(page)] == ["abandoned"]
+    await page.evaluate("told.component.mount('#payment')")
+    await card(page, APPROVED)
+    await pay_button(page).click()
+    assert [one["outcome"] for one in await results(page)] == ["approved"]
+
+
 async def test_a_payment_that_settles_later_is_told_as_pending(open_payment, card):
     page = await open_payment()
     await card(page, PENDING)
@@ -263,6 +302,29 @@ async def test_an_action_that_was_done_is_not_shown_again_while_its_completion_i
     await page.locator("dialog iframe").content_frame.get_by_role("button", name="Approve").click()
     assert [one["outcome"] for one in await results(page)] == ["approved"]
     assert await page.evaluate("told.actions") == ["challenge"]
+
+
+async def test_an_action_that_the_bank_asks_for_once_more_is_shown_once_more_at_the_same_address(
+    open_payment, processor, card
+):
+    async def once_more(running, asked):
+        operation = running.asked[-1].path.split("/")[2]
+        action = {"type": "challenge", "url": f"{running.psp_url}/challenge/{operation}"}
+        return web.json_response(
+            {"paymentReference": "payment-1", "outcome": "action", "operation": operation, "action": action}
+        )
+
+    processor.script["POST /payments/{operation}/complete"] = [once_more]
+    page = await open_payment()
+    await card(page, CHALLENGE)
+    await pay_button(page).click()
+    await page.locator("dialog iframe").content_frame.get_by_role("button", name="Approve").click()
+    await true(page, "told.actions.length === 2")
+    dialog = page.get_by_role("dialog", name="Confirm your payment")
+    await expect(dialog).to_be_visible()
+    await dialog.get_by_role("button", name="Close").click()
+    await page.get_by_role("button", name="Stop the payment").click()
+    assert [one["code"] for one in await errors(page)] == ["abandoned"]
 
 
 async def test_a_lost_reply_is_asked_for_again_with_the_same_key_and_token(open_payment, processor, card):

@@ -196,3 +196,55 @@ async def test_a_page_may_pin_the_library_by_its_hash(open_payment):
     await expect(pay_button(page)).to_be_enabled()
     assert await page.evaluate("document.scripts[0].integrity.startsWith('sha384-')")
     assert library.release in await page.evaluate("document.scripts[0].src")
+
+
+async def test_a_submit_while_the_earlier_attempt_is_asked_after_waits_for_that_and_tells_its_end_once(
+    open_payment, processor, card, answers
+):
+    page = await open_payment()
+    back = await left(page, processor, card, answers)
+    gate = asyncio.Event()
+
+    async def slowly(_, asked):
+        await gate.wait()
+        return web.json_response(DONE)
+
+    processor.script["GET /payments/{operation}"] = [slowly]
+    await back()
+    await true(page, "window.told?.component")
+    await page.evaluate("window.submitted = told.component.submit(), undefined")
+    gate.set()
+    await page.evaluate("window.submitted")
+    await expect(page.get_by_text("The payment is approved.")).to_be_visible()
+    assert [one["paymentReference"] for one in await results(page)] == ["payment-9"]
+    assert await page.evaluate("told.errors") == []
+    assert len(processor.paid()) == 1
+
+
+@pytest.mark.parametrize("status", [400, 404])
+async def test_an_earlier_attempt_that_the_server_has_nothing_of_is_forgotten(
+    *, open_payment, processor, card, answers, status
+):
+    page = await open_payment()
+    back = await left(page, processor, card, answers)
+    processor.script["GET /payments/{operation}"] = [answers["fault"](status, "ResourceNotFound")]
+    await back()
+    await expect(pay_button(page)).to_be_enabled()
+    assert await page.evaluate("sessionStorage.length") == 0
+    await card(page, APPROVED)
+    await pay_button(page).click()
+    assert [one["outcome"] for one in await results(page)] == ["approved"]
+    assert len({one.headers["idempotency-key"] for one in processor.paid()}) == 2
+
+
+async def test_a_component_that_is_mounted_again_after_success_says_that_it_is_paid(open_payment, processor, card):
+    page = await open_payment()
+    await card(page, APPROVED)
+    await pay_button(page).click()
+    await results(page)
+    await page.evaluate("told.component.unmount()")
+    await page.evaluate("told.component.mount('#payment')")
+    await expect(page.get_by_text("The payment is approved.")).to_be_visible()
+    await expect(pay_button(page)).to_be_hidden()
+    assert len(await results(page)) == 1
+    assert len(processor.paid()) == 1

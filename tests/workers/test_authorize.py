@@ -12,7 +12,7 @@ from ct.fields import InteractionKind
 from psp.errors import OutcomeUnknownError, RetryableError
 from psp.facts import Kind, State
 from psp.outcome import Outcome
-from psp.port import Answer
+from psp.port import Answer, LookupRequest
 
 
 async def test_a_payment_is_authorized_in_four_calls_however_many_payments_the_cart_has(house):
@@ -353,6 +353,44 @@ async def test_a_challenge_is_completed_once_in_two_calls_by_its_owner_alone(hou
     async with house.counting() as calls:
         await house.deliver(again)
     assert (house.standing(again).outcome, len(calls)) == (Outcome.APPROVED, 1)
+    assert (await house.payment(payment.id)).authorization.action is None
+
+
+async def test_what_the_shopper_answered_is_told_again_until_the_psp_has_heard_it(house):
+    """The page may be closed by then: nobody else can tell it."""
+    command = house.pay(await house.cart(), "tok_3ds")
+    await house.deliver(command)
+    payment = await house.payment(house.standing(command).payment_reference)
+    result = (await house.control(f"/payments/{payment.interface_id}/challenge", decision="approve"))["result"]
+
+    async def unheard(_request):
+        raise OutcomeUnknownError("no reply")
+
+    back = house.come_back(command, result)
+    assert (await house.deliver(back, work=with_psp(house, complete=unheard))).verdict is Verdict.AGAIN
+    assert (await house.deliver(back)).verdict is Verdict.DONE
+    assert house.standing(back).outcome is Outcome.APPROVED
+
+
+async def test_a_shopper_who_has_answered_is_asked_no_more_while_the_bank_takes_its_time(house):
+    command = house.pay(await house.cart(), "tok_3ds")
+    await house.deliver(command)
+    payment = await house.payment(house.standing(command).payment_reference)
+
+    async def later(request):
+        told = await house.work.psp.lookup(
+            LookupRequest(
+                reference=request.reference,
+                authorization=request.reference,
+                payment_reference=request.payment_reference,
+            )
+        )
+        return Answer(facts=told.facts)
+
+    back = house.come_back(command, "res")
+    await house.deliver(back, work=with_psp(house, complete=later))
+    assert house.standing(back).outcome is Outcome.PENDING
+    assert house.standing(back).payment_reference == payment.id
     assert (await house.payment(payment.id)).authorization.action is None
 
 
