@@ -79,7 +79,7 @@ async def _attempt(work: Work, command: AuthorizePayment, cart: Cart, met: dict[
         case Join(payment=payment, transaction=transaction):
             return await _join(work, command, payment, transaction)
         case Resume():
-            return await _resume(work, command, cart, decision)
+            return await _resume(work, command, cart, decision, met)
         case Reject():
             return await _reject(work, command, cart, decision, met)
         case Begin():
@@ -128,16 +128,19 @@ async def _begin(work: Work, command: AuthorizePayment, cart: Cart, begin: Begin
     return await _ask(work, command, payment, transaction, means)
 
 
-async def _resume(work: Work, command: AuthorizePayment, cart: Cart, resume: Resume) -> Ending:
+async def _resume(work: Work, command: AuthorizePayment, cart: Cart, resume: Resume, met: dict[str, Payment]) -> Ending:
     payment, transaction = resume.payment, resume.transaction
     # Pending without an action may be a webhook that overtook the PSP's reply, which has the action: ask again.
     asked = not transaction.open or transaction.action is not None
     if asked or transaction.superseded:
         await give_back_if_superseded(work, payment, cause=command.command_id)
-        await work.reply(command, standing_of(payment, transaction))
+        standing = standing_of(payment, transaction)
+        if standing.outcome is Outcome.REFUSED and not transaction.superseded:
+            await _show_on(work, cart, payment)
+        await work.reply(command, standing)
         return DONE
     if resume.refusal is not None:
-        return await _fail(work, command, payment, resume.refusal)
+        return await _fail(work, command, cart, (payment, resume.refusal), met)
     means = await means_of(work, command, cart)
     await give_up(work, cart, resume.supersede, cause=command.command_id)
     if all(one.id != payment.id for one in cart.payments):
@@ -188,14 +191,25 @@ async def _reject(work: Work, command: AuthorizePayment, cart: Cart, reject: Rej
     draft = _draft(work, command, cart, key=reject.key, begin=reject)
     payment = await _create(work, draft, reject.key, met)
     met[payment.id] = payment
-    if cart.active:
-        await work.ledger.attach(cart, payment)
+    await _show_on(work, cart, payment)
     await work.reply(command, Standing(outcome=Outcome.REFUSED, payment_reference=payment.id, reason=why))
     return ignored(f"refused: {reject.refusal.code}")
 
 
-async def _fail(work: Work, command: AuthorizePayment, payment: Payment, refusal: Refusal) -> Ending:
-    """My Payment exists, and the cart is paid otherwise meanwhile."""
+async def _show_on(work: Work, cart: Cart, payment: Payment) -> None:
+    """Put a refused attempt on its cart before it is answered: there the status, and this command again, will find it.
+
+    Raises ConflictError where the cart has changed.
+    """
+    if cart.active and len(cart.payments) < _CART_PAYMENTS_MAX and all(one.id != payment.id for one in cart.payments):
+        await work.ledger.attach(cart, payment)
+
+
+async def _fail(
+    work: Work, command: AuthorizePayment, cart: Cart, found: tuple[Payment, Refusal], met: dict[str, Payment]
+) -> Ending:
+    """My Payment exists, and the cart does not take it any more."""
+    payment, refusal = found
 
     def failed(current: Payment) -> Actions:
         mine = current.by_command(command.command_id) or current.authorization
@@ -212,8 +226,10 @@ async def _fail(work: Work, command: AuthorizePayment, payment: Payment, refusal
         return Actions(actions=[change_transaction_state(mine.id, State.FAILURE), refused])
 
     payment, _ = await work.ledger.change(payment, failed)
+    met[payment.id] = payment
     mine = payment.authorization
     assert mine is not None, "our Payments have an Authorization"
+    await _show_on(work, cart, payment)
     await work.reply(command, standing_of(payment, mine))
     return ignored(f"refused: {refusal.code}")
 

@@ -145,7 +145,8 @@ def _is_orphan(reading: Reading, trail: Trail, message: Message, n: int) -> bool
         for version in reading.history.carts
         for one in version.document.get("paymentInfo", {}).get("payments", ())
     )
-    elsewhere = trail.best(n) is None or _is_recorded(reading, message, n)
+    joined = reading.recorded.get(str(message.body.get("operation")), END) < n
+    elsewhere = trail.best(n) is None or joined or _is_recorded(reading, message, n)
     return not on_a_cart and not reading.asked_for.get(trail.id) and elsewhere
 
 

@@ -303,11 +303,15 @@ class Reading:
 
     @cached_property
     def recorded(self) -> dict[str, int]:
-        """The id of a command or an event -> the place where a Payment first named it as a cause."""
+        """The id of a command or an event -> the place where a Payment first named it as a cause.
+
+        That something was reserved for it is no sign yet of what became of it.
+        """
         found: dict[str, int] = {}
         for version, before in self.changes:
             for one in log_of(version.document)[0 if before is None else len(log_of(before.document)) :]:
-                found.setdefault(str(one.get("ctpayCause")), version.n)
+                if one.get("ctpayKind") != "reserved":
+                    found.setdefault(str(one.get("ctpayCause")), version.n)
         return found
 
     @cached_property

@@ -309,6 +309,27 @@ async def test_a_cart_that_grows_while_it_is_paid_is_not_paid_in_part(house):
     assert house.effects() == []
 
 
+@pytest.mark.parametrize("moved_again", [False, True])
+async def test_what_was_refused_because_the_cart_changed_is_not_authorized_when_its_message_comes_again(
+    house, moved_again
+):
+    """The shopper was told no, and asked for what the cart cost before."""
+    cart = await house.cart()
+    command = house.pay(cart)
+    # Read the cart, create; and, between the failure and its way to the cart: read, write, attach.
+    again = (PASS, PASS, Fault(action=lambda: recost(house, cart, 8800))) if moved_again else ()
+    house.fault(PASS, Fault(action=lambda: recost(house, cart, 9900)), PASS, *again)
+    assert (await house.deliver(command)).verdict is not Verdict.AGAIN
+    assert house.standing(command).outcome is Outcome.REFUSED
+    assert (await house.deliver(command)).verdict is not Verdict.AGAIN
+    assert house.standing(command).outcome is Outcome.REFUSED
+    (payment,) = house.payments()
+    assert house.rows(payment) == [("Authorization", "Failure", 4200)]
+    document = await house.client.get(f"/carts/{cart}")
+    assert [one["id"] for one in document["paymentInfo"]["payments"]] == [payment.id]
+    assert house.effects() == []
+
+
 def test_all_attempts_together_outlast_our_own_patience():
     def span_s(topic):
         policy = POLICIES[topic]
