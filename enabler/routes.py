@@ -7,6 +7,7 @@ the `integrity` of the inventory. No request touches the disk, so there is no pa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -26,6 +27,9 @@ _SECURITY: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+
+#: A weight of nothing.
+_FORBIDDEN: Final = re.compile(r"q=0(\.0{1,3})?")
 
 
 def add_routes(
@@ -48,7 +52,7 @@ def add_routes(
 
 def _handler(asset: Asset, allowed_origins: frozenset[str], caching: str) -> Handler:
     async def send(request: web.Request) -> web.Response:
-        zipped = "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower()
+        zipped = _takes_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, ""))
         etag = f"{asset.etag}-gzip" if zipped else asset.etag
         headers = {
             **_SECURITY,
@@ -65,6 +69,15 @@ def _handler(asset: Asset, allowed_origins: frozenset[str], caching: str) -> Han
         return web.Response(body=asset.gzipped if zipped else asset.body, headers=headers)
 
     return send
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Whether an `Accept-Encoding` (RFC 9110, 12.5.3) names it, and not with `q=0`, which forbids it."""
+    for one in accepted.lower().split(","):
+        name, _, weight = one.partition(";")
+        if name.strip() == "gzip":
+            return _FORBIDDEN.fullmatch(weight.replace(" ", "")) is None
+    return False
 
 
 def _cors(origin: str | None, allowed: frozenset[str]) -> Mapping[str, str]:

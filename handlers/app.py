@@ -153,5 +153,9 @@ def create_app(dependencies: Dependencies) -> web.Application:
     app = web.Application(middlewares=[middleware(dependencies)])
     routes = openapi.with_document(ROUTES, server_url=dependencies.public_url, version=dependencies.version)
     for (method, path), route in routes.items():
-        app.router.add_route(method, path, bind(route.handle, dependencies))
+        bound = bind(route.handle, dependencies)
+        app.router.add_route(method, path, bound)
+        # Whoever comes back from a bank acts by a GET: a link's preview, which asks for the head alone, must not.
+        if method == hdrs.METH_GET and route.access is not Access.SIGNED:
+            app.router.add_route(hdrs.METH_HEAD, path, bound)
     return app

@@ -28,6 +28,9 @@ class Means:
     stored_method_id: str | None = None
     #: Consent was given, by a customer, for a method that can be stored.
     store: bool = False
+    #: Of a payment on account alone; beside other methods they are tolerated and left out.
+    po_number: str | None = None
+    invoice_memo: str | None = None
 
 
 def methods_of(dependencies: Dependencies, session: Session) -> frozenset[str]:
@@ -83,11 +86,11 @@ async def means_of(
 
 
 def _on_account(asked: PaymentMethod) -> Means:
-    if asked.type == _PURCHASE_ORDER and not asked.po_number:
+    if asked.type == _PURCHASE_ORDER and not (asked.po_number or "").strip():
         raise RequestError(required(f"{_FIELD}.poNumber"))
     if asked.store_payment_method is True:
         raise invalid(f"{_FIELD}.storePaymentMethod", "This payment method cannot be stored.")
-    return Means()
+    return Means(po_number=asked.po_number or None, invoice_memo=asked.invoice_memo or None)
 
 
 async def _check_storable(dependencies: Dependencies, session: Session, method: str, correlation_id: str) -> None:

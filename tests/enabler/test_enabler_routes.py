@@ -194,3 +194,15 @@ def test_source_maps_name_our_sources_and_nothing_of_the_machine_that_built_them
         sources = json.loads(path.read_text())["sources"]
         assert sources
         assert all(source.startswith("../src/") for source in sources)
+
+
+@pytest.mark.parametrize("accepted", ["gzip;q=0", "br, gzip; q=0.000", "identity", "x-gzipped", ""])
+async def test_a_browser_that_does_not_take_gzip_gets_it_plain(client, accepted):
+    async with client.get(ENTRY, headers={"Accept-Encoding": accepted}) as plain:
+        assert "Content-Encoding" not in plain.headers
+
+
+@pytest.mark.parametrize("accepted", ["gzip;q=0.1", "GZIP", "deflate;q=0, gzip;q=1.0"])
+async def test_a_browser_that_takes_gzip_by_whatever_words_gets_it(client, accepted):
+    async with client.get(ENTRY, headers={"Accept-Encoding": accepted}) as zipped:
+        assert zipped.headers["Content-Encoding"] == "gzip"

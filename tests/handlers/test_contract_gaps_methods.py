@@ -375,11 +375,21 @@ async def test_a_purchase_order_is_a_payment_with_its_number_and_no_call_to_the_
 
 async def test_an_invoice_needs_nothing_and_a_purchase_order_its_number(whole):
     _, session = await whole.checkout()
-    response, body = await whole.pay(session, token=None, type="purchaseorder")
-    assert (response.status, body["errors"][0]["field"]) == (400, "paymentMethod.poNumber")
+    for blank in ({}, {"poNumber": ""}, {"poNumber": " "}):
+        response, body = await whole.pay(session, token=None, type="purchaseorder", **blank)
+        assert (response.status, body["errors"][0]["field"]) == (400, "paymentMethod.poNumber")
     _, body = await whole.pay(session, token=None, type="invoice")
     assert body["outcome"] == "approved"
     assert "custom" not in whole.payments()[0]
+
+
+async def test_a_purchase_orders_number_beside_a_card_is_tolerated_and_stands_nowhere(whole):
+    _, session = await whole.checkout()
+    _, body = await whole.pay(session, poNumber="PO-7", invoiceMemo="cost centre 12")
+    assert body["outcome"] == "approved"
+    (payment,) = whole.payments()
+    assert "custom" not in payment
+    assert "PO-7" not in str(payment)
 
 
 async def test_what_a_merchant_does_not_offer_is_refused(monkeypatch):

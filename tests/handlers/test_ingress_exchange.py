@@ -140,7 +140,18 @@ async def test_every_origin_can_be_allowed(serve):
     ingress = await serve(allowed_origins=frozenset({"*"}))
     response, _ = await ingress.ask("OPTIONS", "/payments/op-1", headers=PREFLIGHT)
     assert (response.status, response.headers["Access-Control-Allow-Origin"]) == (204, "*")
-    assert response.headers["Access-Control-Allow-Methods"] == "GET"
+    assert response.headers["Access-Control-Allow-Methods"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/openapi.json", "/payments/op-1"])
+async def test_the_head_of_what_can_be_read_can_be_asked_for_alone(ingress, path):
+    headers = {"X-Session-Id": "session-1"}
+    whole, _ = await ingress.ask("GET", path, headers=headers)
+    head, body = await ingress.ask("HEAD", path, headers=headers)
+    assert head.status == whole.status
+    assert not body
+    assert head.headers["Content-Type"] == whole.headers["Content-Type"]
+    assert head.headers["Content-Length"] == whole.headers["Content-Length"]
 
 
 async def test_options_that_is_no_preflight_is_a_405_and_a_preflight_of_nothing_a_404(ingress):
