@@ -167,6 +167,7 @@ def interaction_draft(
     code: str | None = None,
     message: str | None = None,
     request_hash: str | None = None,
+    owner: str | None = None,
 ) -> UpdateAction:
     """An entry of the Payment's log, cut in size: entries cannot be removed."""
     fields: dict[str, Json] = {
@@ -184,6 +185,8 @@ def interaction_draft(
         fields[InteractionField.MESSAGE.value] = message[:TEXT_LENGTH_MAX]
     if request_hash is not None:
         fields[InteractionField.REQUEST_HASH.value] = request_hash
+    if owner is not None:
+        fields[InteractionField.OWNER.value] = owner
     return {"type": _type(INTERACTION_TYPE), "fields": fields}
 
 

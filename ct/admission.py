@@ -110,13 +110,20 @@ Admission: TypeAlias = Admitted | Refused | Answered | NothingToDo | KeyReused
 
 def admit(payment: Payment, request: Request, capabilities: Capabilities) -> Admission:
     """Reserve, claim, resume or refuse."""
-    if standing := refused_standing(payment, request.command_id):
+    standing = refused_standing(payment, request.command_id)
+    if standing is not None and not _is_asked_again(payment, request):
         if _is_another_request(payment, request):
             return KeyReused(actions=[])
         return Answered(standing=standing, actions=[])
     if request.claiming is not None:
         return _claim(payment, request, request.claiming, capabilities)
     return _resumed(payment, request) or _reserve(payment, request, capabilities)
+
+
+def _is_asked_again(payment: Payment, request: Request) -> bool:
+    """Whether a merchant has set a refused transaction of theirs back to Initial: that is a new wish."""
+    transaction = payment.transaction(request.claiming) if request.claiming else None
+    return transaction is not None and transaction.state is State.INITIAL and not transaction.taken
 
 
 def _is_another_request(payment: Payment, request: Request) -> bool:

@@ -200,12 +200,12 @@ def _sibling_to_join(wish: Wish, cart: Cart, payments: tuple[Payment, ...]) -> J
     """An attempt of this slot that is under way or done, or a failure that this request is too old to repeat."""
     for payment in reversed(payments):
         transaction = payment.authorization
-        if transaction is None or transaction.slot != slot_of(wish, cart.id, payment.planned):
+        if transaction is None or transaction.slot != slot_of(wish, cart.id, transaction.amount):
             continue
         others = tuple(one for one in payments if one.id != payment.id)
-        if _wanted(wish, _left(wish, cart, others)) != payment.planned.amount or transaction.superseded:
+        if _wanted(wish, _left(wish, cart, others)) != transaction.amount.amount or transaction.superseded:
             continue
-        if transaction.state is State.SUCCESS and covers(payment) < payment.planned.amount:
+        if transaction.state is State.SUCCESS and covers(payment) < transaction.amount.amount:
             # It was cancelled or refunded since: to pay again is a new wish.
             continue
         if transaction.state in (State.FAILURE, State.REVERSED):

@@ -189,7 +189,7 @@ def _exact(payment: Payment, fact: Fact) -> Transaction | None:
         (
             one
             for one in payment.of_kind(fact.kind)
-            if name is not None and one.amount == fact.amount and name in (one.interaction_id, one.interface_id)
+            if name is not None and one.amount == fact.amount and name in one.names
         ),
         None,
     )
@@ -200,7 +200,7 @@ def _named(payment: Payment, fact: Fact) -> Transaction | None:
     found = target_of(payment, fact)
     if found is None or fact.psp_reference is None or found.interaction_id is None:
         return found
-    return found if fact.psp_reference in (found.interaction_id, found.interface_id) else None
+    return found if fact.psp_reference in found.names else None
 
 
 def _renamed(

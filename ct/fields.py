@@ -51,6 +51,10 @@ class TransactionField(enum.StrEnum):
     SUPERSEDED = "ctpaySuperseded"
     #: Happened and was undone later: stored as Failure with this mark.
     REVERSED = "ctpayReversed"
+    #: Succeeded after it was taken for failed: whether its cart is paid for otherwise is looked at for a while.
+    LATE = "ctpayLate"
+    #: On what the PSP told of unasked: its name of the operation, whatever becomes of the `interactionId`.
+    PSP_REFERENCE = "ctpayPspReference"
 
 
 class CardField(enum.StrEnum):
@@ -83,8 +87,10 @@ class InteractionField(enum.StrEnum):
     AT = "ctpayAt"
     CODE = "ctpayCode"
     MESSAGE = "ctpayMessage"
-    #: Of a refusal: what identified the money, to notice a key that is reused for something else.
+    #: Of a reservation and a refusal: what identified the money, to notice a key that is reused for something else.
     REQUEST_HASH = "ctpayRequestHash"
+    #: Of an attempt's reservation: whose it is, a hash of project and session. Who may ask how it stands.
+    OWNER = "ctpayOwner"
 
 
 class InteractionKind(enum.StrEnum):
@@ -147,6 +153,8 @@ TRANSACTION_TYPE: Final = CustomType(
         TransactionField.ACTION_AT: FieldType.DATE_TIME,
         TransactionField.SUPERSEDED: FieldType.BOOLEAN,
         TransactionField.REVERSED: FieldType.BOOLEAN,
+        TransactionField.LATE: FieldType.BOOLEAN,
+        TransactionField.PSP_REFERENCE: FieldType.STRING,
     },
 )
 
@@ -163,6 +171,7 @@ INTERACTION_TYPE: Final = CustomType(
         InteractionField.CODE: FieldType.STRING,
         InteractionField.MESSAGE: FieldType.STRING,
         InteractionField.REQUEST_HASH: FieldType.STRING,
+        InteractionField.OWNER: FieldType.STRING,
     },
 )
 

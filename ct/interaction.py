@@ -30,8 +30,10 @@ class Interaction:
     state: State | None
     code: str | None
     message: str | None
-    #: With a refusal: what identified the money.
+    #: With a reservation or a refusal: what identified the money.
     request_hash: str | None = None
+    #: With an attempt's reservation: whose it is.
+    owner: str | None = None
 
 
 def parse_time(text: str) -> datetime:
@@ -53,6 +55,7 @@ def parse_interaction(fields: Mapping[str, Any]) -> Interaction | None:
         code=fields.get(InteractionField.CODE),
         message=fields.get(InteractionField.MESSAGE),
         request_hash=fields.get(InteractionField.REQUEST_HASH),
+        owner=fields.get(InteractionField.OWNER),
     )
 
 

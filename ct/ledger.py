@@ -14,6 +14,7 @@ from ct.actions import add_payment
 from ct.cart import Cart, parse_cart
 from ct.client import Commercetools, quoted, segment
 from ct.errors import ConflictError
+from ct.fields import TransactionField
 from ct.payment import Payment, parse_payment
 from ct.turns import Turns
 
@@ -68,6 +69,17 @@ class Ledger:
     async def load_by_key(self, key: str) -> Payment:
         """One call. Raises NotFoundError."""
         return parse_payment(await self.client.get(f"/payments/key={segment(key)}"))
+
+    async def find_by_command(self, command_id: str) -> Payment | None:
+        """Our Payment on which the command has reserved something. One call."""
+        name = f"{TransactionField.COMMAND_ID.value} = {quoted(command_id)}"
+        where = (
+            f"transactions(custom(fields({name}))) and paymentMethodInfo(paymentInterface = {quoted(self.interface)})"
+        )
+        page = await self.client.get("/payments", params={"where": where, "limit": "1", "withTotal": "false"})
+        results = page["results"]
+        found = results[0] if isinstance(results, list) and results else None
+        return parse_payment(found) if isinstance(found, dict) else None
 
     async def find(self, psp_reference: str) -> Payment | None:
         """Our Payment that bears the PSP's reference, as its own or a transaction's; None unless there is just one."""

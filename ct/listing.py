@@ -27,6 +27,7 @@ _NAMED_MAX: Final = 100
 
 _OPEN: Final = 'transactions(state in ("Initial", "Pending"))'
 _SUPERSEDED: Final = f"transactions(custom(fields({TransactionField.SUPERSEDED.value} = true)))"
+_LATE: Final = f"transactions(custom(fields({TransactionField.LATE.value} = true)))"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,10 +44,11 @@ class Listed:
 def unfinished(*, untouched_since: datetime, superseded_since: datetime) -> str:
     """The condition for Payments with something open on them that nobody has touched for a while.
 
-    With those that bear a superseded attempt and were touched at all since `superseded_since`: money may lie on them.
+    With those that bear a superseded attempt, or one that succeeded late, and were touched at all since
+    `superseded_since`: money may lie on them that nobody wants.
     """
     old, recent = quoted(timestamp(untouched_since)), quoted(timestamp(superseded_since))
-    return f"lastModifiedAt < {old} and ({_OPEN} or (lastModifiedAt >= {recent} and {_SUPERSEDED}))"
+    return f"lastModifiedAt < {old} and ({_OPEN} or (lastModifiedAt >= {recent} and ({_SUPERSEDED} or {_LATE})))"
 
 
 def alive_in(*, since: datetime, until: datetime) -> str:

@@ -43,8 +43,9 @@ class Transaction:
     writable: bool
     #: Whether an interaction says that we took it on.
     claimed: bool
-    #: When the log says that a command reserved it.
+    #: When the log says that a command reserved it, and for whom.
     reserved_at: datetime | None
+    owner: str | None
     #: From here on: our own fields, absent on a merchant's transaction. The first two are in the log as well.
     command_id: str | None
     request_hash: str | None
@@ -59,6 +60,13 @@ class Transaction:
     action: Action | None
     action_at: datetime | None
     superseded: bool
+    #: The PSP's name of what it told of unasked. Others may change `interaction_id`.
+    psp_reference: str | None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """By which the PSP may mean it."""
+        return frozenset(filter(None, (self.interaction_id, self.interface_id, self.psp_reference)))
 
     @property
     def taken(self) -> bool:
@@ -173,6 +181,7 @@ def _transaction(
     fields: Mapping[str, Any] = entry.get("custom", {}).get("fields", {})
     about = {found.kind: found for found in interactions if found.transaction_id == entry["id"]}
     claim = about.get(InteractionKind.CLAIM)
+    is_writable = TransactionField.COMMAND_ID in fields
     state = State(entry.get("state", State.INITIAL))
     reversed_since = fields.get(TransactionField.REVERSED) is True or InteractionKind.REVERSED in about
     return Transaction(
@@ -184,9 +193,10 @@ def _transaction(
         interaction_id=entry.get("interactionId"),
         interface_id=entry.get("interfaceId"),
         typed="custom" in entry,
-        writable=TransactionField.COMMAND_ID in fields,
+        writable=is_writable,
         claimed=claim is not None,
         reserved_at=reserved.at if reserved else None,
+        owner=reserved.owner if reserved else None,
         command_id=fields.get(TransactionField.COMMAND_ID, reserved.message if reserved else None),
         request_hash=fields.get(TransactionField.REQUEST_HASH, reserved.request_hash if reserved else None),
         accepted_at=_time(fields, TransactionField.ACCEPTED_AT),
@@ -197,7 +207,9 @@ def _transaction(
         charge_id=fields.get(TransactionField.CHARGE_ID, claim.message if claim else None),
         merchant_reference=fields.get(TransactionField.MERCHANT_REFERENCE),
         action=_action(fields.get(TransactionField.ACTION)),
-        action_at=_time(fields, TransactionField.ACTION_AT),
+        # Where our fields are gone, nothing tells whether the shopper was asked: they may have been, ever since.
+        action_at=_time(fields, TransactionField.ACTION_AT) if is_writable or reserved is None else reserved.at,
+        psp_reference=fields.get(TransactionField.PSP_REFERENCE),
         superseded=fields.get(TransactionField.SUPERSEDED) is True or InteractionKind.SUPERSEDED in about,
     )
 

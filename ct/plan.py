@@ -107,7 +107,7 @@ def target_of(payment: Payment, fact: Fact) -> Transaction | None:
     if fact.kind is Kind.AUTHORIZATION and attempt and not ours and attempt.interaction_id in (None, name):
         return attempt
     if name is not None:
-        known = [one for one in same_kind if name in (one.interaction_id, one.interface_id)]
+        known = [one for one in same_kind if name in one.names]
         # Where the PSP has no name for the operation itself, several may bear the payment's: then the amount tells.
         if found := next((one for one in known if one.amount == fact.amount), known[0] if known else None):
             return found
@@ -134,7 +134,7 @@ def _target(payment: Payment, fact: Fact) -> _Target:
         (
             one
             for one in payment.of_kind(fact.kind)
-            if one.id != found.id and one.amount == fact.amount and one.interaction_id == _name_of(fact)
+            if one.id != found.id and one.amount == fact.amount and _name_of(fact) in one.names
         ),
         None,
     )
@@ -152,13 +152,18 @@ def _identity_of(fact: Fact) -> tuple[str | None, int, str]:
 
 def _added(target: _Target, fact: Fact, cause: Cause) -> list[UpdateAction]:
     """A transaction that the PSP knows and the Payment does not: made at the PSP's dashboard, or by a bank."""
+    fields: dict[TransactionField, str | int | bool] = {}
+    if fact.state is State.REVERSED:
+        fields[TransactionField.REVERSED] = True
+    if name := _name_of(fact):
+        fields[TransactionField.PSP_REFERENCE] = name
     draft = transaction_draft(
         kind=fact.kind,
         amount=fact.amount,
         state=fact.state,
         at=fact.at,
         interaction_id=_name_of(fact),
-        fields={TransactionField.REVERSED: True} if fact.state is State.REVERSED else None,
+        fields=fields,
     )
     if target.mismatch_of is None:
         note = _note(InteractionKind.FACT, fact, cause, transaction_id=None)
@@ -210,6 +215,8 @@ def _raised(transaction: Transaction, fact: Fact, cause: Cause) -> list[UpdateAc
     kind = InteractionKind.FACT
     if transaction.state is State.FAILURE and fact.state is State.SUCCESS:
         kind = InteractionKind.LATE
+        if transaction.kind is Kind.AUTHORIZATION and transaction.writable:
+            actions.append(set_transaction_custom_field(transaction.id, TransactionField.LATE, value=True))
     if fact.state is State.REVERSED:
         # In the log too: a merchant's type is left where it is, or may take the place of ours.
         kind = InteractionKind.REVERSED

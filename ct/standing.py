@@ -62,7 +62,12 @@ def operation_on(cart: Cart, operation: str) -> tuple[Payment, Transaction] | No
 
 
 def is_owner(*, project_key: str, owner: str, cart: Cart, payment: Payment, transaction: Transaction) -> bool:
-    """Whether this caller's session started the attempt: its slot can be computed by nobody else."""
+    """Whether this caller's session started the attempt.
+
+    One that was refused from the start has no reservation, and tells by its slot, which nobody else can compute.
+    """
+    if transaction.owner is not None:
+        return transaction.owner == owner
     name = slot_name(
         project_key=project_key,
         owner=owner,

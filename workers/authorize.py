@@ -7,6 +7,8 @@ weighed against its total. Four calls where nobody interferes: read the cart, cr
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from bus.port import DONE, Ending, again, ignored
@@ -32,16 +34,19 @@ from psp.outcome import Outcome, Reason, Standing
 from psp.port import AuthorizeRequest
 from psp.stored import Initiator
 from workers.means import Means, means_of
-from workers.perform import perform, reference_to, send_by
-from workers.superseded import CartMovedError, give_back_if_superseded, give_up
+from workers.perform import look_up, perform, reference_to, send_by, settle
+from workers.superseded import CartMovedError, give_back_if_superseded, give_up, give_up_one, room_on, weigh_if_risen
 
 if TYPE_CHECKING:
     from bus.messages import AuthorizePayment
     from ct.cart import Cart
     from ct.payment import Payment, Transaction
+    from psp.facts import Action
     from psp.port import Answer
     from workers.work import Work
 
+#: A message of this age may be a repetition whose attempt somebody has taken off the cart since.
+_REPEATED_AFTER: Final = timedelta(seconds=10)
 #: Joined requests that one Payment's log keeps: enough for any shopper, and a bound for anybody else.
 _JOINED_MAX: Final = 20
 #: A cart with so many payments takes no more that only record a refusal: whoever goes on clicking gets the reply alone.
@@ -53,12 +58,12 @@ async def authorize(work: Work, command: AuthorizePayment) -> Ending:
     work = work.for_method(command.method)
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + work.ledger.conflicts_within_s
-    met: dict[str, Payment] = {}
+    met = _Met()
     while True:
         try:
             cart = await work.ledger.load_cart(command.cart_id)
         except NotFoundError:
-            return await _refuse(work, command, "no-such-cart", "There is no such cart.")
+            return await _without_cart(work, command)
         try:
             return await _attempt(work, command, cart, met)
         except (CartMovedError, ConflictError):
@@ -67,17 +72,44 @@ async def authorize(work: Work, command: AuthorizePayment) -> Ending:
             await asyncio.sleep(work.ledger.draw() * 0.1)
 
 
-async def _attempt(work: Work, command: AuthorizePayment, cart: Cart, met: dict[str, Payment]) -> Ending:
-    """One decision on the cart as read; `met` collects our Payments that were found by their key."""
+async def _without_cart(work: Work, command: AuthorizePayment) -> Ending:
+    """The cart was deleted. An earlier run may have asked the PSP before that: then its answer is the truth."""
+    payment = await work.ledger.find_by_command(command.command_id)
+    attempt = payment.authorization if payment else None
+    if payment is None or attempt is None:
+        return await _refuse(work, command, "no-such-cart", "There is no such cart.")
+    if attempt.state is State.INITIAL:
+        known = await look_up(work, payment, attempt)
+        if known is None:
+            return await _refuse(work, command, "no-such-cart", "There is no such cart.")
+        settled = await settle(work, payment, known, cause=command.command_id)
+        await weigh_if_risen(work, payment, settled, cause=command.command_id)
+        payment = settled
+    await work.reply(command, standing_of(payment, payment.transaction(attempt.id) or attempt))
+    return DONE
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Met:
+    """Our Payments that were met otherwise than on the cart, by their ids."""
+
+    payments: dict[str, Payment] = field(default_factory=dict)
+    #: Those that this run has made, of which the PSP cannot have heard.
+    made: set[str] = field(default_factory=set)
+
+
+async def _attempt(work: Work, command: AuthorizePayment, cart: Cart, met: _Met) -> Ending:
+    """One decision on the cart as read."""
+    await _find_own(work, command, cart, met)
     await _close_stale(work, command, cart, met)
-    decision = decide(_wish(work, command), cart, met.values())
+    decision = decide(_wish(work, command), cart, met.payments.values())
     match decision:
         case KeyReused():
             other = Reason(code="key-reused", message="The idempotency key was used for another payment.")
             await work.reply(command, Standing(outcome=Outcome.KEY_REUSED, reason=other))
             return ignored("idempotency key reused")
-        case Join(payment=payment, transaction=transaction):
-            return await _join(work, command, payment, transaction)
+        case Join():
+            return await _join(work, command, cart, decision)
         case Resume():
             return await _resume(work, command, cart, decision, met)
         case Reject():
@@ -86,9 +118,22 @@ async def _attempt(work: Work, command: AuthorizePayment, cart: Cart, met: dict[
             return await _begin(work, command, cart, decision, met)
 
 
-async def _close_stale(work: Work, command: AuthorizePayment, cart: Cart, met: dict[str, Payment]) -> None:
+async def _find_own(work: Work, command: AuthorizePayment, cart: Cart, met: _Met) -> None:
+    """Meet the attempt of an earlier run that is not on the cart any more. With a key it is met by that.
+
+    One call, where the message is old and the attempt is not on the cart.
+    """
+    is_repeated = work.clock() - command.accepted_at > _REPEATED_AFTER
+    known = (one.by_command(command.command_id) for one in (*cart.payments, *met.payments.values()))
+    if command.attempt_key is not None or not is_repeated or any(known):
+        return
+    if found := await work.ledger.find_by_command(command.command_id):
+        met.payments[found.id] = found
+
+
+async def _close_stale(work: Work, command: AuthorizePayment, cart: Cart, met: _Met) -> None:
     """End other attempts that were reserved and lost, where there is proof: they must not block the cart for good."""
-    for payment in (*cart.payments, *met.values()):
+    for payment in (*cart.payments, *met.payments.values()):
         attempt = payment.authorization
         ours = payment.interface == work.ledger.interface and attempt is not None and attempt.taken
         if not ours or attempt is None or attempt.state is not State.INITIAL:
@@ -100,8 +145,8 @@ async def _close_stale(work: Work, command: AuthorizePayment, cart: Cart, met: d
         except PspError:
             # No proof yet; it goes on counting.
             continue
-        if payment.id in met:
-            met[payment.id] = closed
+        if payment.id in met.payments:
+            met.payments[payment.id] = closed
         raise CartMovedError
 
 
@@ -109,7 +154,7 @@ async def _too_late() -> Answer:
     raise AssertionError("past its time, an attempt is looked up and never sent")
 
 
-async def _begin(work: Work, command: AuthorizePayment, cart: Cart, begin: Begin, met: dict[str, Payment]) -> Ending:
+async def _begin(work: Work, command: AuthorizePayment, cart: Cart, begin: Begin, met: _Met) -> Ending:
     if work.clock() >= command.accepted_at + work.limits.authorization_send_by:
         old = Refusal(code=EXPIRED, message="The request is too old to be sent; the shopper has gone.")
         late = Reject(refusal=old, key=begin.key, amount=begin.amount, slot=begin.slot)
@@ -121,25 +166,27 @@ async def _begin(work: Work, command: AuthorizePayment, cart: Cart, begin: Begin
     draft = _draft(work, command, cart, key=begin.key, begin=begin)
     payment = await _create(work, draft, begin.key, met)
     # Should the cart have moved, the next look finds it here and not on the cart.
-    met[payment.id] = payment
+    met.payments[payment.id] = payment
     await work.ledger.attach(cart, payment)
     transaction = payment.authorization
     assert transaction is not None, "the draft has an Authorization"
     return await _ask(work, command, payment, transaction, means)
 
 
-async def _resume(work: Work, command: AuthorizePayment, cart: Cart, resume: Resume, met: dict[str, Payment]) -> Ending:
+async def _resume(work: Work, command: AuthorizePayment, cart: Cart, resume: Resume, met: _Met) -> Ending:
     payment, transaction = resume.payment, resume.transaction
     # Pending without an action may be a webhook that overtook the PSP's reply, which has the action: ask again.
     asked = not transaction.open or transaction.action is not None
     if asked or transaction.superseded:
+        payment = await _put_back(work, command, cart, payment)
         await give_back_if_superseded(work, payment, cause=command.command_id)
-        standing = standing_of(payment, transaction)
-        if standing.outcome is Outcome.REFUSED and not transaction.superseded:
-            await _show_on(work, cart, payment)
-        await work.reply(command, standing)
+        await work.reply(command, standing_of(payment, payment.transaction(transaction.id) or transaction))
         return DONE
     if resume.refusal is not None:
+        if payment.id not in met.made and (known := await look_up(work, payment, transaction)):
+            # Taken off its cart after the PSP was asked, and before we were answered: that is what it came to.
+            met.payments[payment.id] = await settle(work, payment, known, cause=command.command_id)
+            raise CartMovedError
         return await _fail(work, command, cart, (payment, resume.refusal), met)
     means = await means_of(work, command, cart)
     await give_up(work, cart, resume.supersede, cause=command.command_id)
@@ -158,12 +205,14 @@ async def _ask(
     *,
     also: tuple[UpdateAction, ...] = (),
 ) -> Ending:
+    asked: list[Action] = []
+
     async def call() -> Answer:
         if isinstance(means, Refusal):
             # What was to pay for it is gone since it was reserved. An earlier run may have asked for the money, so
             # only the PSP can tell; where it knows nothing until it is too late, the attempt is closed.
             raise OutcomeUnknownError(means.message)
-        return await work.psp.authorize(
+        answer = await work.psp.authorize(
             AuthorizeRequest(
                 reference=reference_to(work, payment, transaction),
                 amount=transaction.amount,
@@ -176,13 +225,19 @@ async def _ask(
                 store_for=means.store_for,
             )
         )
+        asked.extend([answer.action] if answer.action is not None else [])
+        return answer
 
     settled = await perform(work, payment, transaction, call, cause=command.command_id, also=also)
-    await work.reply(command, standing_of(settled, settled.transaction(transaction.id) or transaction))
+    standing = standing_of(settled, settled.transaction(transaction.id) or transaction)
+    if asked and standing.outcome is Outcome.PENDING:
+        # Other software has put its type in the place of ours meanwhile: the question stands nowhere but here.
+        standing = replace(standing, outcome=Outcome.ACTION, action=asked[0])
+    await work.reply(command, standing)
     return DONE
 
 
-async def _reject(work: Work, command: AuthorizePayment, cart: Cart, reject: Reject, met: dict[str, Payment]) -> Ending:
+async def _reject(work: Work, command: AuthorizePayment, cart: Cart, reject: Reject, met: _Met) -> Ending:
     """No money is asked for, and a failed Payment tells why, to the shopper's status poll and to a person."""
     await give_up(work, cart, (), cause=command.command_id)
     why = Reason(code=reject.refusal.code, message=reject.refusal.message)
@@ -190,10 +245,29 @@ async def _reject(work: Work, command: AuthorizePayment, cart: Cart, reject: Rej
         return await _refuse(work, command, why.code, why.message)
     draft = _draft(work, command, cart, key=reject.key, begin=reject)
     payment = await _create(work, draft, reject.key, met)
-    met[payment.id] = payment
+    met.payments[payment.id] = payment
     await _show_on(work, cart, payment)
     await work.reply(command, Standing(outcome=Outcome.REFUSED, payment_reference=payment.id, reason=why))
     return ignored(f"refused: {reject.refusal.code}")
+
+
+async def _put_back(work: Work, command: AuthorizePayment, cart: Cart, payment: Payment) -> Payment:
+    """The Payment of which the shopper is to be told, on its cart again where somebody has taken it off.
+
+    Where the cart is paid for otherwise by now, it is given up instead.
+    """
+    attempt = payment.authorization
+    is_on = any(one.id == payment.id for one in cart.payments)
+    if attempt is None or is_on or attempt.superseded or not cart.active:
+        return payment
+    refused = standing_of(payment, attempt).outcome is Outcome.REFUSED
+    holds = attempt.open or attempt.state is State.SUCCESS
+    if not refused and not holds:
+        return payment
+    if refused or room_on(cart, payment) >= attempt.amount.amount:
+        await _show_on(work, cart, payment)
+        return payment
+    return await give_up_one(work, payment, cause=command.command_id)
 
 
 async def _show_on(work: Work, cart: Cart, payment: Payment) -> None:
@@ -205,9 +279,7 @@ async def _show_on(work: Work, cart: Cart, payment: Payment) -> None:
         await work.ledger.attach(cart, payment)
 
 
-async def _fail(
-    work: Work, command: AuthorizePayment, cart: Cart, found: tuple[Payment, Refusal], met: dict[str, Payment]
-) -> Ending:
+async def _fail(work: Work, command: AuthorizePayment, cart: Cart, found: tuple[Payment, Refusal], met: _Met) -> Ending:
     """My Payment exists, and the cart does not take it any more."""
     payment, refusal = found
 
@@ -226,7 +298,7 @@ async def _fail(
         return Actions(actions=[change_transaction_state(mine.id, State.FAILURE), refused])
 
     payment, _ = await work.ledger.change(payment, failed)
-    met[payment.id] = payment
+    met.payments[payment.id] = payment
     mine = payment.authorization
     assert mine is not None, "our Payments have an Authorization"
     await _show_on(work, cart, payment)
@@ -234,8 +306,9 @@ async def _fail(
     return ignored(f"refused: {refusal.code}")
 
 
-async def _join(work: Work, command: AuthorizePayment, payment: Payment, transaction: Transaction) -> Ending:
+async def _join(work: Work, command: AuthorizePayment, cart: Cart, join: Join) -> Ending:
     """The same answer as the request that came first, noted so that a status poll finds it."""
+    payment, transaction = join.payment, join.transaction
 
     def note(current: Payment) -> Actions:
         joined = [one for one in current.interactions if one.kind is InteractionKind.JOINED]
@@ -248,18 +321,22 @@ async def _join(work: Work, command: AuthorizePayment, payment: Payment, transac
     current = payment.transaction(transaction.id) or transaction
     if current.state is State.INITIAL and work.clock() < command.accepted_at + work.limits.authorization_send_by:
         return again("the first request of this slot is under way")
-    await work.reply(command, standing_of(payment, current))
+    payment = await _put_back(work, command, cart, payment)
+    await give_back_if_superseded(work, payment, cause=command.command_id)
+    await work.reply(command, standing_of(payment, payment.transaction(transaction.id) or current))
     return DONE
 
 
-async def _create(work: Work, draft: UpdateAction, key: str, met: dict[str, Payment]) -> Payment:
+async def _create(work: Work, draft: UpdateAction, key: str, met: _Met) -> Payment:
     """The Payment made from the draft. Where the key is taken, the one that has it joins those `met`."""
     try:
-        return await work.ledger.create(draft)
+        made = await work.ledger.create(draft)
     except DuplicateError as duplicate:
         taken = await work.ledger.load_by_key(key)
-        met[taken.id] = taken
+        met.payments[taken.id] = taken
         raise CartMovedError from duplicate
+    met.made.add(made.id)
+    return made
 
 
 async def _refuse(work: Work, command: AuthorizePayment, code: str, message: str) -> Ending:
@@ -313,6 +390,7 @@ def _draft(work: Work, command: AuthorizePayment, cart: Cart, *, key: str, begin
             code=Kind.AUTHORIZATION.value,
             message=command.command_id,
             request_hash=command.request_hash,
+            owner=command.owner,
         )
     else:
         told = interaction_draft(

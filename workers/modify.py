@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from bus.messages import ReversePayment
 from bus.port import DONE, Cause, Ending, again, ignored
 from ct.admission import Admitted, Answered, KeyReused, NothingToDo, Refused, Request, admit
 from ct.errors import NotFoundError
 from ct.standing import standing_of
+from ct.states import RELEASED_OTHERWISE
 from psp.facts import Kind, State
 from psp.outcome import Outcome, Reason, Standing
 from psp.port import CancelRequest, CaptureRequest, RefundRequest
 from workers.perform import perform, reference_to
 
 if TYPE_CHECKING:
-    from bus.messages import CancelPayment, CapturePayment, RefundPayment, ReversePayment
+    from bus.messages import CancelPayment, CapturePayment, RefundPayment
     from ct.payment import Payment, Transaction
     from psp.port import Answer
     from workers.work import Work
@@ -91,8 +93,18 @@ async def _carry_out(work: Work, command: Modification, payment: Payment, admitt
     for reserved in admitted.transactions(payment):
         if reserved.state is State.INITIAL:
             payment = await _carry_out_one(work, command, payment, reserved)
-    await work.reply(command, _worst([standing_of(payment, one) for one in admitted.transactions(payment)]))
+    await work.reply(command, _worst([_standing(command, payment, one) for one in admitted.transactions(payment)]))
     return DONE
+
+
+def _standing(command: Modification, payment: Payment, transaction: Transaction) -> Standing:
+    """A cancel that released another amount has done what it was for; a reversal has perhaps more to give back."""
+    told = payment.last_word(transaction.id)
+    if isinstance(command, ReversePayment) and told is not None and told.code == RELEASED_OTHERWISE:
+        message = "The PSP held another amount than was reckoned. If something was captured meanwhile, reverse again."
+        reason = Reason(code=RELEASED_OTHERWISE, message=message)
+        return Standing(outcome=Outcome.REJECTED, payment_reference=payment.id, reason=reason)
+    return standing_of(payment, transaction)
 
 
 async def _carry_out_one(work: Work, command: Modification, payment: Payment, transaction: Transaction) -> Payment:

@@ -22,7 +22,7 @@ from psp.errors import RefusedError, RetryableError
 from psp.facts import State
 from workers.perform import is_over, look_up, never_sent, settle
 from workers.resume import command_for
-from workers.superseded import CartMovedError, abandon, give_back_if_superseded
+from workers.superseded import CartMovedError, abandon, give_back_if_superseded, weigh_if_risen
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -188,6 +188,7 @@ async def _take_up_one(
     told = await _ask(work, payment, transaction) if transaction.taken or is_heard else _Told()
     if told.answer is not None:
         settled = await settle(work, payment, told.answer, cause=cause)
+        await weigh_if_risen(work, payment, settled, cause=cause)
         if _is_unexplained(settled, transaction, told.answer):
             reason = "The PSP did another amount, which stands beside it. End this one by `ctpay resolve`."
             return settled, _taken(Step.UNKNOWN, settled, transaction, reason)

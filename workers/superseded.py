@@ -14,7 +14,7 @@ from bus.messages import ReversePayment
 from ct.actions import add_interaction, set_transaction_custom_field
 from ct.errors import NotFoundError
 from ct.fields import InteractionKind, TransactionField
-from ct.folds import covers
+from ct.folds import covers, uses
 from ct.ledger import Actions
 from ct.states import OPEN
 from psp.facts import Kind, State
@@ -53,6 +53,11 @@ async def abandon(work: Work, payment: Payment, *, cause: str) -> Payment:
     return await _mark(work, payment, while_in=frozenset({State.PENDING}), cause=cause)
 
 
+async def give_up_one(work: Work, payment: Payment, *, cause: str) -> Payment:
+    """Mark the attempt: its cart is paid for otherwise."""
+    return await _mark(work, payment, while_in=frozenset(State), cause=cause)
+
+
 async def give_back_if_superseded(work: Work, payment: Payment, *, cause: str) -> None:
     """Have a superseded attempt cancelled, and money returned that moved on it all the same.
 
@@ -81,13 +86,36 @@ async def give_back_if_superseded(work: Work, payment: Payment, *, cause: str) -
     )
 
 
+async def weigh_if_risen(work: Work, before: Payment, after: Payment, *, cause: str) -> None:
+    """Look whether money that has come just now is still wanted, where the Payment is on no cart any more.
+
+    One call where there was a rise, and as a rule no more. On a cart it was weighed when it was put there.
+    """
+    was, attempt = before.authorization, after.authorization
+    if attempt is None or attempt.command_id is None or attempt.superseded or attempt.state is not State.SUCCESS:
+        return
+    if (was is not None and was.state is State.SUCCESS) or after.had_failed(attempt.id):
+        return
+    if await work.ledger.find_cart(after.id) is None:
+        weighed = await _weigh_again(work, after, attempt, cause=cause)
+        await give_back_if_superseded(work, weighed, cause=cause)
+
+
+def room_on(cart: Cart, payment: Payment) -> int:
+    """Minor units of the cart's total that its other payments do not cover."""
+    others = (one for one in cart.payments if one.id != payment.id and one.planned.currency == cart.total.currency)
+    return cart.total.amount - sum(covers(one) for one in others)
+
+
 def _holds(payment: Payment, attempt: Transaction) -> bool:
     released = any(one.state is State.SUCCESS for one in payment.of_kind(Kind.CANCEL_AUTHORIZATION))
     return covers(payment) > 0 or (attempt.open and not released)
 
 
 def _giving_back(payment: Payment) -> bool:
-    return any(one.kind in _GIVES_BACK and one.open and one.taken for one in payment.transactions)
+    """Whether it is under way, or has to wait for a capture that is: the law refuses to reverse one."""
+    capturing = any(one.open and uses(one) for one in payment.of_kind(Kind.CHARGE))
+    return capturing or any(one.kind in _GIVES_BACK and one.open and one.taken for one in payment.transactions)
 
 
 def _tries(payment: Payment, attempt: Transaction) -> int:
@@ -104,10 +132,9 @@ async def _weigh_again(work: Work, payment: Payment, attempt: Transaction, *, ca
         # Nothing here can tell whether the goods are paid for otherwise: a person has to look.
         _log.error("late_success.on_no_cart", payment_id=payment.id, reason="Cancel or refund it if it is not wanted.")
         return payment
-    others = sum(
-        covers(one) for one in cart.payments if one.id != payment.id and one.planned.currency == cart.total.currency
-    )
-    if others < cart.total.amount:
+    if room_on(cart, payment) >= attempt.amount.amount:
+        if all(one.id != payment.id for one in cart.payments):
+            _log.error("late_success.on_no_cart", payment_id=payment.id, reason="Put it on its cart, or cancel it.")
         return payment
     return await _mark(work, payment, while_in=frozenset(State), cause=cause)
 

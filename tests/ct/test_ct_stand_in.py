@@ -83,7 +83,7 @@ async def test_a_payment_is_made_read_found_and_changed(project: Commercetools) 
     assert found["count"] == 1
 
 
-async def test_a_hostile_value_finds_nothing_that_it_does_not_name(project: Commercetools) -> None:
+async def test_gap_8_a_hostile_value_finds_nothing_that_it_does_not_name(project: Commercetools) -> None:
     await created(project)
     for hostile in ('x" or key = "k1', 'x\\" or key = "k1', "x\\", '"', 'x") or (key = "k1'):
         found = await project.get("/payments", params={"where": f"interfaceId = {quoted(hostile)}"})

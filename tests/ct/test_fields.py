@@ -24,6 +24,8 @@ TYPES_AS_STORED = [
             "ctpayActionAt": "DateTime",
             "ctpaySuperseded": "Boolean",
             "ctpayReversed": "Boolean",
+            "ctpayLate": "Boolean",
+            "ctpayPspReference": "String",
         },
     },
     {
@@ -38,6 +40,7 @@ TYPES_AS_STORED = [
             "ctpayCode": "String",
             "ctpayMessage": "String",
             "ctpayRequestHash": "String",
+            "ctpayOwner": "String",
         },
     },
     {

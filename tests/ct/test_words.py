@@ -441,7 +441,7 @@ def test_another_amount_than_ours_is_flagged_with_both_sides_and_the_event():
     document = payment_document(transaction("cap", "Charge", "Initial", 3000, command="c2"), interfaceId="psp-pay")
     added, flag = plan(parse_payment(document), [fact(ours="cap")], CAUSE)
     assert added["transaction"]["timestamp"] == "2026-03-01T14:00:00.000Z"
-    assert "custom" not in added["transaction"]
+    assert added["transaction"]["custom"]["fields"] == {"ctpayPspReference": added["transaction"]["interactionId"]}
     assert flag["fields"] == {
         "ctpayKind": "mismatch",
         "ctpayCause": "event-1",
@@ -462,7 +462,7 @@ def test_what_the_psp_told_is_noted_in_its_words():
 def test_what_a_bank_took_back_and_gave_back_again_is_added_with_its_mark():
     (added, _) = plan(parse_payment(payment_document(interfaceId="p")), [fact(Kind.CHARGEBACK, State.REVERSED)], CAUSE)
     assert added["transaction"]["state"] == "Failure"
-    assert added["transaction"]["custom"]["fields"] == {"ctpayReversed": True}
+    assert added["transaction"]["custom"]["fields"] == {"ctpayReversed": True, "ctpayPspReference": "cap-9"}
 
 
 def test_a_mean_of_payment_without_digits_is_named_by_its_brand():

@@ -325,6 +325,22 @@ async def test_gap_13_what_callers_do_wrong_is_no_error_of_ours(whole):
     assert max(len(line) for line in whole.stream.getvalue().splitlines()) < 1000
 
 
+async def test_gap_13_each_request_and_each_message_is_one_line_that_a_monitor_can_count_and_time(whole):
+    payment = await whole.paid()
+    for _ in range(2):
+        await whole.modify(payment, "cancelPayment")
+    lines = whole.lines()
+    requests = [one for one in lines if one["event"] == "request.done"]
+    intents = "/operations/payment-intents/{id}"
+    assert [(one["route"], one["status"]) for one in requests] == [("/payments", 200), (intents, 200), (intents, 200)]
+    messages = [one for one in lines if one["event"].startswith("message.") and one["topic"] == "cancel"]
+    assert [(one["event"], one["type"], one["reason"]) for one in messages] == [
+        ("message.done", "CancelPayment", None),
+        ("message.ignored", "CancelPayment", "refused: cancelled"),
+    ]
+    assert all(one["duration_ms"] >= 0 for one in (*requests, *messages))
+
+
 async def test_gap_14_the_status_code_is_as_true_as_the_body_and_no_token_is_fetched_for_it(whole):
     person = await whole.person()
     await whole.ask("GET", "/operations/status", headers=person)

@@ -24,7 +24,7 @@ EACH, HANDS = 6, 3
 CLOSING_S = 5
 
 
-async def test_everything_told_to_stop_under_load_finishes_what_it_holds_and_nothing_twice(stack):
+async def test_gap_5_everything_told_to_stop_under_load_finishes_what_it_holds_and_nothing_twice(stack):
     checkouts = [await stack.fill_cart() for _ in range(EACH)]
     captured, cancelled, charged = [[await stack.authorized() for _ in range(EACH)] for _ in range(3)]
     refunded, disputed = [[await stack.authorized(captured=4200) for _ in range(EACH)] for _ in range(2)]
@@ -101,7 +101,7 @@ async def all_finished(stack, since):
     return len({one["message_id"] for one in done(stack, since) if one["topic"] in WORKERS[:4]}) >= 5 * EACH
 
 
-async def test_who_asks_just_after_the_signal_to_stop_is_answered_and_told_to_connect_elsewhere(stack):
+async def test_gap_5_who_asks_just_after_the_signal_to_stop_is_answered_and_told_to_connect_elsewhere(stack):
     checkout = await stack.fill_cart()
     await stack.stop("ingress")
     await stack.start("ingress", DRAIN_S="20")

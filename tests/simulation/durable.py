@@ -101,6 +101,9 @@ def _missing_work(reading: Reading, message: Message, n: int) -> str | None:
             continue
         if state in (None, "Initial"):
             return f"{trail} is still {state or 'not there'}"
+        if trail.id in reading.misled:
+            # Decided by what is not true: the truth comes by an event, or by reconcile, and L1 judges that.
+            continue
         told = (one for one in reading.told_of.get(trail.id, ()) if one.n < n)
         heard = [one for one in told if _is_answer_to(reading, message, one, trail)]
         for one in heard:

@@ -247,10 +247,12 @@ def _covers(document: Mapping[str, Any] | None) -> int:
     found = [one for one in document["transactions"] if one["type"] == "Authorization"]
     # Beside our own, one of another amount that the PSP told of holds nothing.
     ours = [one for one in found if "ctpayCommandId" in fields_of(one)][:1] or found
+    given_up = {one.get("ctpayTransactionId") for one in log if one.get("ctpayKind") == "superseded"}
     held = _sum(
         one
         for one in ours
         if fields_of(one).get("ctpaySuperseded") is not True
+        and one["id"] not in given_up
         and (state_of(one, log) in ("Pending", "Success") or ("ctpayCommandId" in fields_of(one) and _is_initial(one)))
     )
     taken = _used(document, "Charge")

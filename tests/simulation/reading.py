@@ -315,6 +315,16 @@ class Reading:
         return found
 
     @cached_property
+    def misled(self) -> frozenset[str]:
+        """Transactions about which an event has said what is not true."""
+        return frozenset(
+            str(one.get("ctpayTransactionId"))
+            for version, before in self.changes
+            for one in log_of(version.document)[0 if before is None else len(log_of(before.document)) :]
+            if one.get("ctpayCause") in self.history.untrue_events
+        )
+
+    @cached_property
     def letters(self) -> list[Message]:
         """Everything that was ever put into the dead letters."""
         return [one for one in self.messages.values() if one.topic == "dead-letters"]

@@ -87,7 +87,7 @@ async def test_somebody_elses_events_are_ignored_with_a_reason(house):
     ("beside", "minutes", "verdict"),
     [("gone", 0, Verdict.AGAIN), ("gone", 60 * 25, Verdict.DEAD), ("theirs", 0, Verdict.DONE)],
 )
-async def test_a_notification_of_several_events_ends_as_the_worst_of_them(house, beside, minutes, verdict):
+async def test_gap_7_a_notification_of_several_events_ends_as_the_worst_of_them(house, beside, minutes, verdict):
     """Some PSPs send several at once; those that can be settled are, and what is left decides."""
     payment = await house.authorized()
     notification = house.events()[0]

@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import pytest
 from support.ct_documents import NOON, payment_document, transaction
-from support.house import Fault, with_psp
+from support.house import PASS, Fault, with_psp
 
 from bus.messages import CancelPayment, CapturePayment, RefundPayment, ReversePayment, decode
-from bus.port import PublishError, Verdict
+from bus.port import Cause, PublishError, Verdict
 from ct.actions import set_transaction_custom_field
 from ct.errors import ConflictError, ForbiddenError, UnavailableError
 from ct.fields import InteractionKind, TransactionField
@@ -19,6 +19,7 @@ from ct.payment import parse_payment
 from psp.capabilities import Capabilities
 from psp.errors import OutcomeUnknownError, RefusedError, RetryableError
 from psp.money import Money
+from psp.outcome import Outcome
 from psp.port import Answer
 from workers.reconcile import AwayError, Pass, Step, is_away, is_due, take_up
 from workers.resume import command_for
@@ -520,3 +521,24 @@ async def test_a_shopper_who_has_answered_waits_for_the_bank_as_long_as_it_takes
     assert await reconcile(house, with_psp(house, lookup=decides)) == [(Step.WAITING, "Authorization")]
     assert not house.queue.waiting
     assert not (await house.payment(payment.id)).authorization.superseded
+
+
+async def test_gap_5_a_payment_that_never_got_onto_its_cart_is_closed_and_has_cost_nothing(house):
+    """The cart is deleted between the Payment's birth and its way to the cart: nobody is asked for money."""
+    cart = await house.cart()
+    command = house.pay(cart)
+
+    async def gone():
+        current = await house.client.get(f"/carts/{cart}")
+        await house.client.delete(f"/carts/{cart}", params={"version": str(current["version"])})
+
+    house.fault(PASS, Fault(action=gone))
+    # A letter that replays by itself.
+    assert (await house.deliver(command)).cause is Cause.MISSING_PAYMENT
+    await house.deliver(command)
+    assert house.standing(command).outcome is Outcome.REFUSED
+    assert [house.rows(one) for one in house.payments()] == [[("Authorization", "Initial", 4200)]]
+    house.clock.pass_(minutes=30)
+    assert await reconcile(house) == [(Step.CLOSED, "Authorization")]
+    assert [house.rows(one) for one in house.payments()] == [[("Authorization", "Failure", 4200)]]
+    assert house.effects() == []
