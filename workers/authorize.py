@@ -34,7 +34,7 @@ from psp.outcome import Outcome, Reason, Standing
 from psp.port import AuthorizeRequest
 from psp.stored import Initiator
 from workers.means import Means, means_of
-from workers.perform import look_up, perform, reference_to, send_by, settle
+from workers.perform import is_over, look_up, never_sent, perform, reference_to, send_by, settle
 from workers.superseded import CartMovedError, give_back_if_superseded, give_up, give_up_one, room_on, weigh_if_risen
 
 if TYPE_CHECKING:
@@ -121,9 +121,9 @@ async def _attempt(work: Work, command: AuthorizePayment, cart: Cart, met: _Met)
 async def _find_own(work: Work, command: AuthorizePayment, cart: Cart, met: _Met) -> None:
     """Meet the attempt of an earlier run that is not on the cart any more. With a key it is met by that.
 
-    One call, where the message is old and the attempt is not on the cart.
+    One call, where the message has come before, or is old, and the attempt is not on the cart.
     """
-    is_repeated = work.clock() - command.accepted_at > _REPEATED_AFTER
+    is_repeated = work.delivery > 1 or work.clock() - command.accepted_at > _REPEATED_AFTER
     known = (one.by_command(command.command_id) for one in (*cart.payments, *met.payments.values()))
     if command.attempt_key is not None or not is_repeated or any(known):
         return
@@ -183,9 +183,13 @@ async def _resume(work: Work, command: AuthorizePayment, cart: Cart, resume: Res
         await work.reply(command, standing_of(payment, payment.transaction(transaction.id) or transaction))
         return DONE
     if resume.refusal is not None:
-        if payment.id not in met.made and (known := await look_up(work, payment, transaction)):
-            # Taken off its cart after the PSP was asked, and before we were answered: that is what it came to.
-            met.payments[payment.id] = await settle(work, payment, known, cause=command.command_id)
+        if payment.id not in met.made:
+            # Perhaps it was taken off its cart after the PSP was asked: then only the PSP knows what became of it.
+            known = await look_up(work, payment, transaction)
+            if known is None and not is_over(work, payment, transaction):
+                raise OutcomeUnknownError("The PSP may still be at it. The message comes again and asks again.")
+            answer = known or never_sent(work, payment, transaction)
+            met.payments[payment.id] = await settle(work, payment, answer, cause=command.command_id)
             raise CartMovedError
         return await _fail(work, command, cart, (payment, resume.refusal), met)
     means = await means_of(work, command, cart)

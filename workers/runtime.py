@@ -102,7 +102,8 @@ def messages_of(*types: type[Message]) -> _Worker:
         if not isinstance(message, types):
             return dead(f"{message.type} does not belong on this topic")
         with structlog.contextvars.bound_contextvars(correlation_id=message.correlation_id):
-            return await _HANDLERS[type(message)](work.for_request(message.correlation_id), message)
+            request = work.for_request(message.correlation_id, delivery=delivery.attempt)
+            return await _HANDLERS[type(message)](request, message)
 
     return handle
 

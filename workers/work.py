@@ -54,12 +54,14 @@ class Work:
     limits: Limits
     #: Methods that are not the PSP's -> who answers for them instead.
     others: Mapping[str, PspAdapter] = field(default_factory=dict)
+    #: Which delivery of its message this is, as far as the bus counts them.
+    delivery: int = 1
     #: Worker and cause -> the dead letters for a person that this process has seen since its start.
     letters: Counter[tuple[str, Cause]] = field(default_factory=Counter)
 
-    def for_request(self, correlation_id: str) -> Work:
+    def for_request(self, correlation_id: str, *, delivery: int = 1) -> Work:
         """The same means, on behalf of one request."""
-        return replace(self, ledger=self.ledger.for_request(correlation_id))
+        return replace(self, ledger=self.ledger.for_request(correlation_id), delivery=delivery)
 
     def for_method(self, method: str | None) -> Work:
         """The same means, for a payment by this method: with whoever answers for it."""

@@ -122,10 +122,12 @@ def s14_one_amount_everywhere(reading: Reading) -> Iterator[Violation]:
 def m1_paid_once(reading: Reading) -> Iterator[Violation]:
     """When all is at rest, the payments of one cart hold and have taken no more than the cart ever cost.
 
-    The promise itself. Attempts that the PSP refuses to give back, and of which the logs tell a person, are left out;
+    The promise itself. Payments that a merchant took off their cart while they held money, or might, are the merchant's.
+    Attempts that the PSP refuses to give back, and of which the logs tell a person, are left out;
     and what was given back once stays so here, even if a bank undid it, or the capture that it came out of, after the
     shopper had paid again.
     """
+    taken_off = _taken_off(reading)
     given_to_people = {
         str(one.fields.get("payment_id"))
         for one in reading.history.lines
@@ -142,7 +144,7 @@ def m1_paid_once(reading: Reading) -> Iterator[Violation]:
     for name, payment in reading.history.psp_payments.items():
         ours = payment["metadata"].get("payment_id", "")
         money = payment["amount_captured"] + payment["amount_capturable"] - _once_given_back(payment)
-        if money <= 0 or name in reading.history.strangers or ours in given_to_people:
+        if money <= 0 or name in reading.history.strangers or ours in given_to_people | taken_off:
             continue
         cart = cart_of.get(ours)
         if cart is None:
@@ -155,6 +157,20 @@ def m1_paid_once(reading: Reading) -> Iterator[Violation]:
             yield Violation(
                 name="M1", text=f"cart {cart} cost {cost[cart]}, and {money} is held: {', '.join(whose[cart])}"
             )
+
+
+def _taken_off(reading: Reading) -> set[str]:
+    """Payments that somebody took off their cart when they had not failed."""
+    found: set[str] = set()
+    before: dict[str, set[str]] = {}
+    for version in reading.history.carts:
+        now = {one["id"] for one in version.document.get("paymentInfo", {}).get("payments", ())}
+        for payment_id in before.get(version.id, set()) - now:
+            document = reading.payment_at(payment_id, version.n)
+            if document is None or _covers(document):
+                found.add(payment_id)
+        before[version.id] = now
+    return found
 
 
 def _once_given_back(payment: Mapping[str, Any]) -> int:

@@ -1,0 +1,295 @@
+"""Money that comes to a Payment which its cart does not want any more, or does not bear any more: it is not kept in silence."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from structlog.testing import capture_logs
+from support.house import PASS, Fault, with_psp
+from support.psp_servers import SECRET_KEY
+
+from bus.messages import CapturePayment, ReversePayment
+from bus.port import Verdict
+from psp.errors import OutcomeUnknownError
+from psp.facts import Kind, State
+from psp.money import Money
+from psp.outcome import Outcome
+from psp.port import Answer
+from workers.reconcile import Pass, take_up
+
+
+def eur(amount):
+    return Money(amount=amount, currency="EUR")
+
+
+def held(house):
+    return [one for one in house.psp.house.books.payments.values() if one.status == "authorized"]
+
+
+async def nothing(_request):
+    return Answer(facts=())
+
+
+async def lost(_request):
+    raise OutcomeUnknownError("no reply")
+
+
+def unheard(house, **more):
+    """The PSP authorizes, and its reply is lost."""
+
+    async def effect(request):
+        await house.work.psp.authorize(request)
+        raise OutcomeUnknownError("the reply was lost")
+
+    return with_psp(house, **({"authorize": effect, "lookup": lost} | more))
+
+
+async def closed(house, cart, token="tok_approved", **more):
+    """An attempt that was closed as never sent, although the PSP has the money."""
+    command = house.pay(cart, token, **more)
+    dark = unheard(house, lookup=nothing)
+    await house.deliver(command, work=dark)
+    house.clock.pass_(minutes=26)
+    await house.deliver(command, work=dark)
+    assert house.standing(command).reason.code == "expired"
+    house.clock.pass_(minutes=1)
+    return command
+
+
+async def told(house):
+    """All events of the PSP so far."""
+    for event in house.events():
+        await house.deliver(event)
+    await house.pump()
+
+
+async def passes(house, count=3, **every):
+    for number in range(count):
+        house.clock.pass_(**(every or {"hours": 2}))
+        this = Pass(cause=f"pass-{number}", rested=timedelta(minutes=5), since_last=None)
+        async for _ in take_up(house.work, this):
+            pass
+        await house.pump()
+
+
+async def changed(house, cart, *actions):
+    current = await house.client.get(f"/carts/{cart}")
+    return await house.client.post(f"/carts/{cart}", {"version": current["version"], "actions": list(actions)})
+
+
+def off(payment):
+    return {"action": "removePayment", "payment": {"typeId": "payment", "id": payment.id}}
+
+
+async def costs(house, cart, amount):
+    line = (await house.client.get(f"/carts/{cart}"))["customLineItems"][0]["id"]
+    money = {"centAmount": amount, "currencyCode": "EUR"}
+    return {"action": "changeCustomLineItemMoney", "customLineItemId": line, "money": money}
+
+
+async def test_a_late_success_goes_back_where_less_than_its_amount_is_left_to_pay(house):
+    """Of the rest a gift card is to pay; what the Payment would pay of it nobody wants twice."""
+    cart = await house.cart()
+    gift = {"gift_card_planned": eur(1000)}
+    await closed(house, cart, **gift)
+    await house.deliver(house.pay(cart, **gift))
+    await told(house)
+    assert sum(one.amount for one in held(house)) == 3200
+
+
+async def test_a_late_success_that_nobody_saw_while_the_cart_was_weighed_goes_back_by_the_next_pass(house):
+    """It comes after the second attempt has read the cart, and before that is on it: each finds the cart to itself."""
+    cart = await house.cart()
+    await closed(house, cart)
+    late = house.events()
+
+    async def told_now():
+        for event in late:
+            await house.deliver(event)
+
+    house.fault(PASS, Fault(action=told_now))
+    second = house.pay(cart)
+    await house.deliver(second)
+    assert house.standing(second).outcome is Outcome.APPROVED
+    await house.pump()
+    await passes(house)
+    assert len(held(house)) == 1
+
+
+async def test_what_has_to_wait_for_a_capture_is_given_back_when_that_has_settled(house):
+    """Refusals for as long as the capture lasts must not use up the tries."""
+    cart = await house.cart()
+    first = await closed(house, cart, "tok_capture_pending")
+    await house.deliver(house.pay(cart))
+    psp_payment = next(iter(house.psp.house.books.payments))
+    body = {"amount": 4200, "currency": "EUR", "merchant_reference": "by hand", "metadata": {}}
+    headers = {"Authorization": f"Bearer {SECRET_KEY}", "Idempotency-Key": "by hand"}
+    url = f"{house.psp.url}/v1/payments/{psp_payment}/captures"
+    async with house.http.post(url, json=body, headers=headers) as reply:
+        capture = (await reply.json())["id"]
+    await told(house)
+    await passes(house, 6)
+    await house.control(f"/captures/{capture}/settle")
+    await told(house)
+    await passes(house, 1)
+    after = await house.payment(house.standing(first).payment_reference)
+    assert ("Refund", "Success", 4200) in house.rows(after)
+
+
+@pytest.mark.parametrize("key", [None, "key-1"])
+async def test_one_command_is_one_authorization_although_its_payment_was_taken_off_and_the_cart_changed(house, key):
+    cart = await house.cart()
+    command = house.pay(cart, attempt_key=key)
+    await house.deliver(command, work=unheard(house))
+    (payment,) = house.payments()
+    await changed(house, cart, off(payment), await costs(house, cart, 5000))
+    house.clock.pass_(seconds=11)
+    await house.deliver(command)
+    assert house.standing(command).outcome is Outcome.APPROVED
+    assert [house.rows(one) for one in house.payments()] == [[("Authorization", "Success", 4200)]]
+    assert len(held(house)) == 1
+    document = await house.client.get(f"/carts/{cart}")
+    assert [one["id"] for one in document["paymentInfo"]["payments"]] == [payment.id]
+
+
+async def test_an_attempt_that_was_taken_off_a_cart_that_is_paid_otherwise_is_given_up(house):
+    cart = await house.cart()
+    command = house.pay(cart, attempt_key="key-1")
+    await house.deliver(command, work=unheard(house))
+    (payment,) = house.payments()
+    await changed(house, cart, off(payment))
+    await house.deliver(house.pay(cart, attempt_key="key-2"))
+    await house.deliver(command)
+    await house.pump()
+    assert house.standing(command).outcome is Outcome.REFUSED
+    assert len(held(house)) == 1
+
+
+async def test_a_challenge_that_is_passed_after_its_payment_was_taken_off_a_cart_that_is_paid_goes_back(house):
+    cart = await house.cart()
+    await house.deliver(house.pay(cart, "tok_3ds"))
+    (payment,) = house.payments()
+    await changed(house, cart, off(payment), await costs(house, cart, 5000))
+    house.clock.pass_(minutes=3)
+    await house.deliver(house.pay(cart))
+    result = (await house.control(f"/payments/{payment.interface_id}/challenge", decision="approve"))["result"]
+    url = f"{house.psp.url}/v1/payments/{payment.interface_id}/complete"
+    async with house.http.post(
+        url, json={"result": result}, headers={"Authorization": f"Bearer {SECRET_KEY}"}
+    ) as reply:
+        assert reply.status == 200
+    await told(house)
+    assert len(held(house)) == 1
+
+
+@pytest.mark.parametrize("heard_by", ["its own message", "a webhook"])
+async def test_money_for_a_cart_that_was_deleted_is_told_to_a_person(house, heard_by):
+    cart = await house.cart()
+    command = house.pay(cart)
+    await house.deliver(command, work=unheard(house))
+    current = await house.client.get(f"/carts/{cart}")
+    await house.client.delete(f"/carts/{cart}", params={"version": str(current["version"])})
+    with capture_logs() as lines:
+        if heard_by == "a webhook":
+            await told(house)
+        await house.deliver(command)
+    assert house.standing(command).outcome is Outcome.APPROVED
+    assert [one["log_level"] for one in lines if one["event"] == "late_success.on_no_cart"] == ["error"]
+
+
+async def test_a_click_on_what_was_paid_and_taken_off_puts_it_back(house):
+    cart = await house.cart()
+    await house.deliver(house.pay(cart))
+    (payment,) = house.payments()
+    await changed(house, cart, off(payment))
+    house.clock.pass_(minutes=1)
+    again = house.pay(cart)
+    await house.deliver(again)
+    assert house.standing(again).outcome is Outcome.APPROVED
+    document = await house.client.get(f"/carts/{cart}")
+    assert [one["id"] for one in document["paymentInfo"]["payments"]] == [payment.id]
+    assert len(held(house)) == 1
+
+
+# What people rename.
+
+
+async def hand(house, payment, **action):
+    current = await house.payment(payment.id)
+    await house.client.post(f"/payments/{payment.id}", {"version": current.version, "actions": [action]})
+
+
+async def test_a_shopper_is_known_again_although_the_merchant_has_renamed_the_method(house):
+    command = house.pay(await house.cart(), "tok_3ds")
+    await house.deliver(command)
+    (payment,) = house.payments()
+    await hand(house, payment, action="setMethodInfoMethod", method="credit-card")
+    result = (await house.control(f"/payments/{payment.interface_id}/challenge", decision="approve"))["result"]
+    back = house.come_back(command, result)
+    await house.deliver(back)
+    assert house.standing(back).outcome is Outcome.APPROVED
+    stranger = house.come_back(command, result, owner="somebody-else")
+    await house.deliver(stranger)
+    assert house.standing(stranger).outcome is Outcome.NOT_FOUND
+
+
+async def test_a_second_click_is_joined_although_the_merchant_has_changed_the_planned_amount(house):
+    cart = await house.cart()
+    first, second = house.pay(cart), house.pay(cart)
+    await house.deliver(first)
+    (payment,) = house.payments()
+    money = {"centAmount": 4300, "currencyCode": "EUR"}
+    await hand(house, payment, action="changeAmountPlanned", amount=money)
+    await house.deliver(second)
+    assert house.standing(second) == house.standing(first)
+
+
+async def test_what_was_captured_at_the_dashboard_is_there_once_whatever_a_merchant_calls_it(house):
+    payment = await house.authorized()
+    body = {"amount": 1000, "currency": "EUR", "merchant_reference": "by hand", "metadata": {}}
+    headers = {"Authorization": f"Bearer {SECRET_KEY}", "Idempotency-Key": "by hand"}
+    url = f"{house.psp.url}/v1/payments/{payment.interface_id}/captures"
+    async with house.http.post(url, json=body, headers=headers) as reply:
+        assert reply.status == 201
+    await told(house)
+    (charge,) = (await house.payment(payment.id)).of_kind(Kind.CHARGE)
+    renamed = {"transactionId": charge.id, "interactionId": "ERP-7"}
+    await hand(house, payment, action="changeTransactionInteractionId", **renamed)
+    await told(house)
+    assert len((await house.payment(payment.id)).of_kind(Kind.CHARGE)) == 1
+
+
+async def test_a_refused_transaction_that_a_merchant_sets_back_is_judged_anew(house):
+    payment = await house.authorized()
+    await house.deliver(await house.put(payment.id, "Refund", 1000), "commercetools")
+    await house.pump()
+    (refund,) = (await house.payment(payment.id)).of_kind(Kind.REFUND)
+    assert refund.state is State.FAILURE
+    await house.deliver(house.ask(CapturePayment, payment.id, amount=eur(4200)))
+    back = {"transactionId": refund.id, "state": "Initial"}
+    await hand(house, payment, action="changeTransactionState", **back)
+    await passes(house)
+    (refund,) = (await house.payment(payment.id)).of_kind(Kind.REFUND)
+    assert refund.state is State.SUCCESS
+
+
+async def test_a_reversal_that_finds_less_held_than_was_reckoned_does_not_say_that_all_is_undone(house):
+    """Something was captured at the dashboard, and nobody has told us yet."""
+    payment = await house.authorized()
+    body = {"amount": 1000, "currency": "EUR", "merchant_reference": "by hand", "metadata": {}}
+    headers = {"Authorization": f"Bearer {SECRET_KEY}", "Idempotency-Key": "by hand"}
+    url = f"{house.psp.url}/v1/payments/{payment.interface_id}/captures"
+    async with house.http.post(url, json=body, headers=headers) as reply:
+        assert reply.status == 201
+    first = house.ask(ReversePayment, payment.id)
+    await house.deliver(first)
+    assert (house.standing(first).outcome, house.standing(first).reason.code) == (
+        Outcome.REJECTED,
+        "released-otherwise",
+    )
+    await told(house)
+    again = house.ask(ReversePayment, payment.id)
+    assert (await house.deliver(again)).verdict is Verdict.DONE
+    assert house.standing(again).outcome is Outcome.APPROVED
+    assert ("Refund", "Success", 1000) in house.rows(await house.payment(payment.id))
