@@ -185,6 +185,8 @@ class OperationResult(_Message):
 
     type: Literal["OperationResult"] = "OperationResult"
     command_id: Id
+    #: The command's own: another request may wear the same idempotency key, and so the same id. None: it has none.
+    request_hash: str | None = None
     reply_to: Id
     standing: Standing
 
@@ -199,6 +201,14 @@ Command: TypeAlias = (
     | StorePaymentMethod
     | DeletePaymentMethod
 )
+
+
+def request_hash_of(command: Command) -> str | None:
+    """What tells two requests under one idempotency key apart; None for a command that has no such hash."""
+    found: str | None = getattr(command, "request_hash", None)
+    return found
+
+
 Message: TypeAlias = Command | PspNotification | OperationResult
 
 #: Every message travels on one topic.

@@ -211,9 +211,18 @@ def _sibling_to_join(wish: Wish, cart: Cart, payments: tuple[Payment, ...]) -> J
         if transaction.state in (State.FAILURE, State.REVERSED):
             if not _is_new_try(wish, payment, transaction):
                 return Join(payment=payment, transaction=transaction)
-        elif not _came_back(wish, transaction):
+        elif not _came_back(wish, transaction) and not _is_another_part(wish, payment, transaction):
             return Join(payment=payment, transaction=transaction)
     return None
+
+
+def _is_another_part(wish: Wish, payment: Payment, done: Transaction) -> bool:
+    """Whether a part of the cart was asked for when an equal part was known to be paid: that is one more part."""
+    if wish.amount is None or done.state is not State.SUCCESS:
+        return False
+    told = payment.last_word(done.id)
+    known_at = told.at if told else done.timestamp
+    return known_at is None or wish.accepted_at > known_at
 
 
 def _is_new_try(wish: Wish, payment: Payment, failed: Transaction) -> bool:

@@ -38,6 +38,14 @@ ROUTES: Final[Mapping[tuple[str, str], Route]] = {
         replies={200: shapes.PaymentReply, 202: shapes.PaymentReply},
         options=_WAITS,
     ),
+    (hdrs.METH_GET, "/payments"): Route(
+        handle=payments.find,
+        name="findPayment",
+        summary="Tell where the payment stands that was asked for under this session's idempotency key.",
+        access=Access.SESSION,
+        replies={200: shapes.PaymentReply},
+        options=frozenset({Option.IDEMPOTENCY_KEY}),
+    ),
     (hdrs.METH_GET, "/payments/{operation}"): Route(
         handle=payments.status,
         name="getPayment",

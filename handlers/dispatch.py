@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bus.messages import TOPICS, Command, Message, attributes, encode
+from bus.messages import TOPICS, Command, Message, attributes, encode, request_hash_of
 from handlers.dependencies import Dependencies
 from psp.outcome import Standing
 
@@ -14,6 +14,6 @@ async def publish(dependencies: Dependencies, message: Message) -> None:
 
 async def carry_out(dependencies: Dependencies, command: Command, *, wait_s: float) -> Standing | None:
     """Publish the command and wait for its result; None: no result in time. Raises PublishError."""
-    with dependencies.replies.expect(command.command_id) as expectation:
+    with dependencies.replies.expect(command.command_id, request_hash=request_hash_of(command)) as expectation:
         await publish(dependencies, command)
         return await expectation.within(wait_s)

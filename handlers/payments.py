@@ -11,7 +11,7 @@ from handlers import attempts, body, callers, dispatch, headers, requests, retur
 from handlers.answers import Answer, payment_answer, status_answer
 from handlers.cards import refuse_card_data
 from handlers.dependencies import Dependencies, Session
-from handlers.errors import invalid
+from handlers.errors import RequestError, invalid, required
 from handlers.means import means_of
 
 #: Characters of a merchant's reference in a command.
@@ -27,7 +27,7 @@ async def create(dependencies: Dependencies, request: web.Request) -> Answer:
     asked = requests.read(requests.PaymentRequest, await body.read_json(request, limits.body)).payment_method
     correlation_id = headers.correlation_id(request)
     means = await means_of(dependencies, session, asked, key=key, correlation_id=correlation_id)
-    scope = attempts.Scope(project_key=dependencies.project_key, caller=session.owner, route="POST /payments")
+    scope = _scope(dependencies, session)
     operation = dependencies.new_id() if key is None else attempts.command_id(scope, key)
     command = AuthorizePayment(
         command_id=operation,
@@ -79,15 +79,33 @@ async def complete(dependencies: Dependencies, request: web.Request) -> Answer:
     return answer.with_headers(wait.headers)
 
 
+async def find(dependencies: Dependencies, request: web.Request) -> Answer:
+    """GET /payments: where the payment stands that a request with this key has led to, whose answer never came.
+
+    Pending also where no such request has arrived: what to do then is to send it again, under the same key.
+    """
+    session = await callers.session(dependencies, request)
+    key = headers.idempotency_key(request)
+    if key is None:
+        raise RequestError(required(headers.IDEMPOTENCY))
+    operation = attempts.command_id(_scope(dependencies, session), key)
+    return await _status(dependencies, session, operation, correlation_id=headers.correlation_id(request))
+
+
 async def status(dependencies: Dependencies, request: web.Request) -> Answer:
     """GET /payments/{operation}: where it stands, by one read, for the session that began it."""
     session = await callers.session(dependencies, request)
     operation = requests.path_id("operation", request.match_info["operation"])
+    return await _status(dependencies, session, operation, correlation_id=headers.correlation_id(request))
+
+
+def _scope(dependencies: Dependencies, session: Session) -> attempts.Scope:
+    return attempts.Scope(project_key=dependencies.project_key, caller=session.owner, route="POST /payments")
+
+
+async def _status(dependencies: Dependencies, session: Session, operation: str, *, correlation_id: str) -> Answer:
     standing = await dependencies.status.read(
-        cart_id=session.cart_id,
-        owner=session.owner,
-        operation=operation,
-        correlation_id=headers.correlation_id(request),
+        cart_id=session.cart_id, owner=session.owner, operation=operation, correlation_id=correlation_id
     )
     return status_answer(standing, operation=operation)
 

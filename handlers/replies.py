@@ -38,15 +38,16 @@ class Replies:
     def __init__(self, *, instance: str, waiting_max: int = 10_000) -> None:
         self._instance = instance
         self._waiting_max = waiting_max
-        #: In the order of coming: who came first is told first.
-        self._seats: dict[str, dict[_Seat, None]] = {}
+        #: Each seat with its request's hash, in the order of coming: who came first is told first.
+        self._seats: dict[str, dict[_Seat, str | None]] = {}
         self._taken = 0
         self._closed = False
 
     @contextlib.contextmanager
-    def expect(self, command_id: str) -> Iterator[Expectation]:
+    def expect(self, command_id: str, *, request_hash: str | None = None) -> Iterator[Expectation]:
         """Wait for a command's result. Enter before publishing it, or the result may be faster.
 
+        Another request under the same idempotency key has the same command id, and gets its own answer by its hash.
         In a full or closed room nobody waits: the answer is the one for no result in time.
         """
         seat: _Seat = asyncio.get_running_loop().create_future()
@@ -55,7 +56,7 @@ class Replies:
             yield Expectation(_seat=seat)
             return
         self._taken += 1
-        self._seats.setdefault(command_id, {})[seat] = None
+        self._seats.setdefault(command_id, {})[seat] = request_hash
         try:
             yield Expectation(_seat=seat)
         finally:
@@ -78,7 +79,9 @@ class Replies:
             return dead(f"{result.type} is not an OperationResult")
         if result.reply_to != self._instance:
             return ignored("the result is another instance's")
-        waiting = [seat for seat in self._seats.get(result.command_id, ()) if not seat.done()]
+        seats = self._seats.get(result.command_id, {})
+        # A worker of an older version does not tell the hash.
+        waiting = [seat for seat, hashed in seats.items() if result.request_hash in (None, hashed) and not seat.done()]
         for seat in waiting:
             seat.set_result(result.standing)
         return DONE if waiting else ignored("nobody waits for the result any more")

@@ -148,7 +148,7 @@ class TransactionRequest(_Body):
     #: Of the cart; left out: all that is left of it to pay.
     amount: Amount | None = None
     #: Repeating a request with the same key repeats its answer and never charges twice.
-    idempotency_key: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")] | None = None
+    idempotency_key: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,255}$")] | None = None
     #: What the PSP's dashboard shows it by.
     future_order_number: _Text | None = None
 

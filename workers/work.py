@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from bus.messages import TOPICS, Message, OperationResult, attributes, encode
+from bus.messages import TOPICS, Message, OperationResult, attributes, encode, request_hash_of
 from bus.port import PublishError
 from psp.on_account import is_on_account
 
@@ -91,6 +91,7 @@ class Work:
         result = OperationResult(
             correlation_id=command.correlation_id,
             command_id=command.command_id,
+            request_hash=request_hash_of(command),
             reply_to=command.reply_to,
             standing=standing,
         )

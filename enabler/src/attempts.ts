@@ -37,6 +37,7 @@ export class Attempts {
   #open: Attempt | null = null;
   #running: Promise<Standing> | null = null;
   #recovering: Promise<Standing | null> | null = null;
+  #done: Standing | null = null;
 
   constructor({ processor, memory }: { processor: Processor; memory: Memory }) {
     this.#processor = processor;
@@ -48,8 +49,9 @@ export class Attempts {
     return this.#open !== null && (this.#open.method !== null || this.#open.operation !== undefined);
   }
 
-  /** Take up what this tab left open before the page was loaded again; its end, if it has a good one by now. */
+  /** Take up what this tab left open before the page was loaded again; its end, if it has one by now. */
   recover(): Promise<Standing | null> {
+    if (this.#done !== null) return Promise.resolve(this.#done);
     this.#recovering ??= this.#recover().finally(() => {
       this.#recovering = null;
     });
@@ -60,19 +62,24 @@ export class Attempts {
     const note = this.#open === null ? this.#memory.read() : null;
     if (note === null) return null;
     this.#open = { key: note.key, method: null, arrived: true, completion: null };
-    if (note.operation === undefined) return null;
-    const standing = await this.#processor.status(note.operation).catch((error: unknown) => {
-      // The server has nothing of it to go on with; that we could not ask proves nothing.
-      if (error instanceof EnablerError && !error.uncertain && error.status !== undefined) this.#close();
-      throw error;
-    });
+    const { key, operation } = note;
+    const standing = await (operation === undefined ? this.#processor.find(key) : this.#processor.status(operation)).catch(
+      (error: unknown) => {
+        // The server has nothing of it to go on with; that we could not ask proves nothing.
+        const isGone = error instanceof EnablerError && !error.uncertain && error.status !== undefined;
+        if (isGone && operation !== undefined) this.#close();
+        throw error;
+      },
+    );
     if (standing.outcome === "pending") {
-      this.#open.operation = note.operation;
+      // Where nobody has taken it up it may never have arrived: then it is sent again, under its key.
+      if (operation !== undefined || standing.paymentReference !== undefined) this.#open.operation = standing.operation;
       return null;
     }
     this.#close();
-    // What was declined, or given up in the middle of a challenge, is over: the next try is a new attempt.
-    return standing.outcome === "approved" ? standing : null;
+    if (standing.outcome === "approved") this.#done = standing;
+    // What was given up in the middle of a challenge is over: the next try is a new attempt.
+    return isEnd(standing) ? standing : null;
   }
 
   /** One at a time: while one is under way, this is the same one. Raises EnablerError. */
@@ -84,6 +91,7 @@ export class Attempts {
   }
 
   async #pay(payer: Payer): Promise<Standing> {
+    if (this.#done !== null) return this.#done;
     // What another page of this tab left open comes first, and its end is told once.
     const left = await this.#recovering?.catch(() => null);
     if (left) return left;
@@ -94,6 +102,7 @@ export class Attempts {
     try {
       const standing = await this.#carryOn(attempt, payer);
       this.#close();
+      if (standing.outcome !== "rejected") this.#done = standing;
       return standing;
     } catch (error) {
       if (!(error instanceof EnablerError && error.uncertain)) this.#close();

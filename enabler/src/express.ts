@@ -87,9 +87,14 @@ export class Express implements ExpressComponent {
           await this.#shop.onPaymentSubmit({ shippingAddress, billingAddress });
           return { type: "card", token };
         },
-        perform: async (action) => {
-          await on.onActionRequired?.({ type: action.type });
-          return perform(action, { panel, psp: this.#setup.psp, texts });
+        perform: async (action, reference) => {
+          try {
+            await on.onActionRequired?.({ type: action.type });
+            return await perform(action, { panel, psp: this.#setup.psp, texts });
+          } catch (error) {
+            if (error instanceof EnablerError) error.paymentReference ??= reference;
+            throw error;
+          }
         },
       });
       this.#open = null;

@@ -78,6 +78,11 @@ export class Processor {
     return this.#send({ method: "GET", path, arrived: true, read: standingOf });
   }
 
+  /** What became of a payment whose answer never came. Pending also where it never arrived. */
+  find(key: string): Promise<Standing> {
+    return this.#send({ method: "GET", path: "/payments", key, arrived: true, read: standingOf });
+  }
+
   /** Ask until there is an end or an action. `isNews` tells an action apart from one that was done already, by seconds. */
   async follow(standing: Standing, isNews: (standing: Standing, afterS: number) => boolean): Promise<Standing> {
     const begun = performance.now();

@@ -267,6 +267,7 @@ async def complete(processor: Processor, asked: dict) -> web.Response:
 USUAL = {
     "GET /operations/config": configuration,
     "POST /payments": pay,
+    "GET /payments": reply(200, {"paymentReference": None, "outcome": "pending", "operation": "operation-1"}),
     "GET /payments/{operation}": reply(
         200, {"paymentReference": None, "outcome": "pending", "operation": "operation-1"}
     ),
@@ -284,6 +285,7 @@ async def processor(psp):
         for route in USUAL:
             method, path = route.split(" ")
             app.router.add_route(method, path, running.handle)
+        for path in {route.split(" ")[1] for route in USUAL}:
             app.router.add_route("OPTIONS", path, running.handle)
         add_routes(app, allowed_origins=frozenset({"*"}))
         async with TestServer(app) as server:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 from playwright.async_api import expect
-from support.browsing import results, true
+from support.browsing import errors, results, true
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 APPROVED, CHALLENGE = "4242424242424242", "4000000000003220"
+#: An Enabler pays once: what is only asked about goes on after a decline.
+DECLINED = "4000000000000002"
 SHOWN = {"endDigits": "1881", "brand": {"key": "Visa"}, "expiryMonth": 3, "expiryYear": 2031}
 STORED = [
     {"id": "stored-1", "type": "card", "token": "tok_secret", "isDefault": False, "createdAt": "2026-01-01T00:00:00Z",
@@ -167,7 +169,7 @@ async def test_a_card_is_stored_only_with_consent_given_as_true(open_payment, pr
         await page.evaluate(
             "enabler.createComponentBuilder('card').then((b) => (told.component = b.build({})).mount('#payment'))"
         )
-        await card(page, APPROVED)
+        await card(page, DECLINED)
         await page.evaluate(f"told.component.{consent}, undefined")
         await outcomes(page, number)
     assert [one.get("storePaymentMethod", False) for one in methods(processor)] == list(CONSENTS.values())
@@ -179,7 +181,7 @@ async def test_consent_may_come_from_the_pages_setting_the_button_or_the_shopper
         builder='createComponentBuilder("card")',
         build="{ showPayButton: true, onPayButtonClick: async () => ({ storePaymentDetails: true }) }",
     )
-    await card(page, APPROVED)
+    await card(page, DECLINED)
     await pay_button(page).click()
     await outcomes(page)
     await page.evaluate("enabler.setStorePaymentDetails(true)")
@@ -187,7 +189,7 @@ async def test_consent_may_come_from_the_pages_setting_the_button_or_the_shopper
     await page.evaluate(
         "enabler.createComponentBuilder('card').then((b) => (told.component = b.build({})).mount('#payment'))"
     )
-    await card(page, APPROVED)
+    await card(page, DECLINED)
     await page.evaluate("told.component.submit()")
     await outcomes(page, 2)
     await page.evaluate("told.component.unmount(); enabler.setStorePaymentDetails(false)")
@@ -196,7 +198,7 @@ async def test_consent_may_come_from_the_pages_setting_the_button_or_the_shopper
     )
     await page.get_by_role("radio", name="Another card").check()
     await page.get_by_role("checkbox", name="Save this card").check()
-    await card(page, APPROVED)
+    await card(page, DECLINED)
     await pay_button(page).click()
     await outcomes(page, 3)
     assert [one["storePaymentMethod"] for one in methods(processor)] == [True, True, True]
@@ -270,6 +272,25 @@ async def test_an_express_checkout_that_the_shop_refuses_pays_nothing(open_payme
     await expect(page.get_by_role("alert").filter(has_text="could not be made")).to_be_visible()
     assert processor.paid() == []
     assert [one["code"] for one in await page.evaluate("told.errors")] == ["shop"]
+
+
+async def test_an_express_checkout_that_is_stopped_in_its_challenge_tells_which_payment_it_was(
+    open_payment, processor, answers
+):
+    action = {"type": "challenge", "url": f"{processor.psp_url}/challenge/pay_1"}
+    asked = {"paymentReference": "payment-9", "outcome": "action", "operation": "operation-1", "action": action}
+    processor.script["POST /payments"] = [answers["reply"](200, asked)]
+    page = await open_payment()
+    await page.evaluate(EXPRESS, {})
+    await page.get_by_role("button", name="Pay with Sandbox Wallet").click()
+    wallet = page.locator("dialog iframe").content_frame
+    await wallet.locator("#address").select_option(index=1)
+    await wallet.get_by_label("By ship").check()
+    await wallet.get_by_role("button", name="Pay").click()
+    challenge = page.get_by_role("dialog", name="Confirm your payment")
+    await challenge.get_by_role("button", name="Close").click()
+    await page.get_by_role("button", name="Stop the payment").click()
+    assert [(one["code"], one["paymentReference"]) for one in await errors(page)] == [("abandoned", "payment-9")]
 
 
 async def test_a_psp_without_wallets_has_no_express_checkout(open_payment, processor):

@@ -74,18 +74,19 @@ async def test_what_is_still_under_way_is_followed_to_its_end(open_payment, proc
     assert len(processor.paid()) == 1
 
 
-@pytest.mark.parametrize("ended", [DECLINED, ASKED])
+@pytest.mark.parametrize(("ended", "told"), [(DECLINED, ["rejected"]), (ASKED, [])])
 async def test_what_was_declined_or_given_up_meanwhile_makes_room_for_a_new_attempt(
-    *, open_payment, processor, card, answers, ended
+    *, open_payment, processor, card, answers, ended, told
 ):
     page = await open_payment()
     back = await left(page, processor, card, answers)
     processor.script["GET /payments/{operation}"] = [answers["reply"](200, ended)]
     await back()
     await expect(pay_button(page)).to_be_enabled()
+    assert [one["outcome"] for one in await results(page, len(told))] == told
     await card(page, APPROVED)
     await pay_button(page).click()
-    assert [one["outcome"] for one in await results(page)] == ["approved"]
+    assert [one["outcome"] for one in await results(page, len(told) + 1)] == [*told, "approved"]
     assert len({one.headers["idempotency-key"] for one in processor.paid()}) == 2
 
 
@@ -248,3 +249,69 @@ async def test_a_component_that_is_mounted_again_after_success_says_that_it_is_p
     await expect(pay_button(page)).to_be_hidden()
     assert len(await results(page)) == 1
     assert len(processor.paid()) == 1
+
+
+async def unanswered(page, processor, card):
+    """Pay, and leave the page before any answer. Gives the way back, and the key."""
+    keys = []
+
+    async def swallow(route):
+        keys.append(route.request.headers["idempotency-key"])
+        await route.abort("connectionreset")
+
+    await page.route("**/payments", swallow)
+    await card(page, APPROVED)
+    await pay_button(page).click()
+
+    async def sent():
+        return bool(keys)
+
+    await eventually(sent, within_s=30)
+    return await away(page), keys[0]
+
+
+async def test_what_was_approved_without_any_answer_is_found_by_its_key_and_not_paid_again(
+    open_payment, processor, card, answers
+):
+    page = await open_payment()
+    back, key = await unanswered(page, processor, card)
+    processor.script["GET /payments"] = [answers["reply"](200, DONE)]
+    await back()
+    assert [one["paymentReference"] for one in await results(page)] == ["payment-9"]
+    await expect(page.get_by_text("The payment is approved.")).to_be_visible()
+    (asked,) = processor.of("GET", "/payments")
+    assert asked.headers["idempotency-key"] == key
+    assert processor.paid() == []
+
+
+async def test_what_was_declined_without_any_answer_is_told_and_the_next_card_is_a_new_attempt(
+    open_payment, processor, card, answers
+):
+    page = await open_payment()
+    back, key = await unanswered(page, processor, card)
+    processor.script["GET /payments"] = [answers["reply"](200, DECLINED)]
+    await back()
+    assert [one["outcome"] for one in await results(page)] == ["rejected"]
+    await expect(pay_button(page)).to_be_enabled()
+    await card(page, APPROVED)
+    await pay_button(page).click()
+    assert [one["outcome"] for one in await results(page, 2)] == ["rejected", "approved"]
+    (paid,) = processor.paid()
+    assert paid.headers["idempotency-key"] != key
+
+
+async def test_another_component_of_a_page_that_has_paid_says_so_and_pays_no_more(open_payment, processor, card):
+    page = await open_payment()
+    await card(page, APPROVED)
+    await pay_button(page).click()
+    await results(page)
+    await page.evaluate("""(async () => {
+      document.body.append(Object.assign(document.createElement("div"), { id: "second" }));
+      window.second = (await enabler.createDropinBuilder("embedded")).build({ showPayButton: true });
+      await window.second.mount("#second");
+      await window.second.submit();
+    })()""")
+    await expect(page.locator("#second").get_by_text("The payment is approved.")).to_be_visible()
+    assert len(processor.paid()) == 1
+    assert len(await results(page)) == 1
+    assert await page.evaluate("told.errors") == []

@@ -66,7 +66,7 @@ async def test_what_has_no_route_is_answered_in_the_contracts_shape(ingress):
     response, body = await ingress.ask("PUT", "/payments")
     assert (response.status, body["statusCode"], body["errors"][0]["code"]) == (405, 405, "MethodNotAllowed")
     assert body["message"].startswith("This address does not take this method.")
-    assert response.headers["Allow"] == "POST"
+    assert response.headers["Allow"] == "GET,HEAD,POST"
 
 
 async def test_every_reply_has_the_security_headers(ingress, world):
@@ -113,7 +113,7 @@ async def test_a_page_of_an_allowed_origin_may_call(serve):
     response, _ = await ingress.ask("OPTIONS", "/payments", headers=PREFLIGHT)
     assert response.status == 204
     assert response.headers["Access-Control-Allow-Origin"] == "https://shop.example"
-    assert response.headers["Access-Control-Allow-Methods"] == "POST"
+    assert response.headers["Access-Control-Allow-Methods"] == "GET, HEAD, POST"
     allowed = response.headers["Access-Control-Allow-Headers"].lower().split(", ")
     contract = {"content-type", "authorization", "x-correlation-id", "x-request-id", "x-session-id"}
     assert contract | {"idempotency-key", "prefer"} <= set(allowed)
