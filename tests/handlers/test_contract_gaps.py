@@ -68,6 +68,19 @@ async def test_gap_1_the_same_key_is_one_payment_and_its_answer_is_repeated(whol
     assert len(whole.payments()) == 1
 
 
+@pytest.mark.parametrize("times", [2, 4])
+async def test_gap_1_a_key_that_is_used_for_something_else_never_gets_the_answer_of_the_first(whole, times):
+    """However many repetitions of the first are still being answered."""
+    for number in range(6):
+        payment = await whole.paid()
+        await whole.modify(payment, "capturePayment", 3000)
+        headers = {"Idempotency-Key": f"key-{number}"}
+        await asyncio.gather(*(whole.modify(payment, "refundPayment", 400, headers=headers) for _ in range(times)))
+        response, body = await whole.modify(payment, "refundPayment", 300, headers=headers)
+        assert (response.status, body["errors"][0]["code"]) == (422, "IdempotencyKeyReused")
+        assert ("Refund", "Success", 300) not in whole.rows(payment)
+
+
 async def test_gap_3_two_equal_partial_captures_are_two_and_so_are_two_refunds(whole):
     payment = await whole.paid(4200)
     for action in ("capturePayment", "capturePayment", "refundPayment", "refundPayment"):
@@ -357,6 +370,16 @@ async def test_gap_14_the_status_code_is_as_true_as_the_body_and_no_token_is_fet
     assert "sandbox API" in downs
     assert "commercetools types" in downs
     assert body["status"] != "OK"
+
+
+async def test_gap_14_where_everything_outside_is_away_the_status_says_so_in_its_code(whole):
+    """Also where a token is known from before: what it permits, nobody is there to allow."""
+    person = await whole.person()
+    await whole.ask("GET", "/operations/status", headers=person)
+    await whole.psp.close()
+    await whole.fault(kind="error_before", on=f"GET /{PROJECT}/*", times=99)
+    response, body = await whole.ask("GET", "/operations/status", headers=person)
+    assert (response.status, {one["status"] for one in body["checks"]}) == (503, {"DOWN"})
 
 
 async def test_gap_14_there_are_probes_of_life_and_of_readiness(whole):

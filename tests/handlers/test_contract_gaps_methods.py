@@ -123,6 +123,26 @@ async def test_gap_2_without_a_key_two_equal_transactions_at_once_are_one_charge
     assert whole.rows(replies[0][1]["paymentId"]) == [("Authorization", "Success", 500)]
 
 
+async def test_gap_3_without_a_key_an_equal_part_that_is_asked_for_after_the_first_is_another_part(whole):
+    method = await _store(whole)
+    cart, _ = await _customer(whole, 1500)
+    part = {"centAmount": 500, "currencyCode": "EUR"}
+    replies = [await _transact(whole, cart, method, amount=part) for _ in range(3)]
+    assert [_stated(body) for _, body in replies] == [("Completed", [])] * 3
+    assert len({body["paymentId"] for _, body in replies}) == 3
+    _, body = await _transact(whole, cart, method, amount=part)
+    assert _stated(body) == ("Failed", ["PaymentRejected"])
+
+
+@pytest.mark.parametrize("key", ["order 1", "Bestellung-ä"])
+async def test_gap_2_a_key_may_be_any_words(whole, key):
+    method = await _store(whole)
+    cart, _ = await _customer(whole, 1500)
+    replies = [await _transact(whole, cart, method, idempotencyKey=key) for _ in range(2)]
+    assert [(response.status, _stated(body)) for response, body in replies] == [(201, ("Completed", []))] * 2
+    assert len({body["paymentId"] for _, body in replies}) == 1
+
+
 async def test_gap_2_the_future_order_number_is_stored_and_sent(whole):
     method = await _store(whole)
     cart, _ = await _customer(whole, 1500)

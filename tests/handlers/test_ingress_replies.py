@@ -15,8 +15,14 @@ APPROVED = Standing(outcome=Outcome.APPROVED, payment_reference="p-1")
 
 @pytest.fixture
 def result(dependencies):
-    def make(command_id="c-1", reply_to="ingress-1", attribute=None) -> Delivery:
-        message = OperationResult(correlation_id="x", command_id=command_id, reply_to=reply_to, standing=APPROVED)
+    def make(command_id="c-1", reply_to="ingress-1", attribute=None, request_hash=None) -> Delivery:
+        message = OperationResult(
+            correlation_id="x",
+            command_id=command_id,
+            request_hash=request_hash,
+            reply_to=reply_to,
+            standing=APPROVED,
+        )
         told = dict(attributes(message))
         if attribute is not None:
             told["reply_to"] = attribute
@@ -35,6 +41,22 @@ async def test_everybody_who_waits_for_a_command_gets_its_result_once(result):
         assert await other.within(0) is None
         repeated = await replies.handle(result())
         assert (repeated.verdict, repeated.reason) == (Verdict.IGNORED, "nobody waits for the result any more")
+
+
+async def test_a_result_is_told_only_to_the_request_that_it_is_of(result):
+    """Two requests under one idempotency key have one command id; the second must not hear of the first one's money."""
+    replies = Replies(instance="ingress-1")
+    with replies.expect("c-1", request_hash="a") as first, replies.expect("c-1", request_hash="b") as other:
+        assert (await replies.handle(result(request_hash="a"))).verdict is Verdict.DONE
+        assert await first.within(30) == APPROVED
+        assert await other.within(0) is None
+
+
+async def test_a_result_of_an_older_worker_which_tells_no_hash_reaches_all_of_its_command(result):
+    replies = Replies(instance="ingress-1")
+    with replies.expect("c-1", request_hash="a") as one:
+        await replies.handle(result())
+        assert await one.within(30) == APPROVED
 
 
 async def test_one_who_leaves_does_not_take_the_others_place(result):
