@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -46,20 +47,35 @@ _state: Final = TypeAdapter(State)
 
 #: For shops that name no page of their own. Nothing in it comes from the request.
 _PAGE: Final = """<!doctype html>
-<html lang="en">
+<html lang="{language}">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Payment</title>
+<title>{title}</title>
+<main>
 <h1>{text}</h1>
-<p>You can close this page and go back to the shop.</p>
+<p>{back}</p>
+</main>
 </html>
 """
 _PAGE_HEADERS: Final = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"}
-_TEXTS: Final = {
-    "approved": "The payment is approved.",
-    "rejected": "The payment was not accepted.",
-    "action": "The payment needs one more step in the shop.",
-    "pending": "The payment is under way.",
+#: Language -> what the page says. The first is for everybody else.
+_TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "en": {
+        "title": "Payment",
+        "back": "You can close this page and go back to the shop.",
+        "approved": "The payment is approved.",
+        "rejected": "The payment was not accepted.",
+        "action": "The payment needs one more step in the shop.",
+        "pending": "The payment is under way.",
+    },
+    "de": {
+        "title": "Zahlung",
+        "back": "Sie können diese Seite schließen und zum Shop zurückkehren.",
+        "approved": "Die Zahlung ist bestätigt.",
+        "rejected": "Die Zahlung wurde nicht angenommen.",
+        "action": "Für die Zahlung fehlt noch ein Schritt im Shop.",
+        "pending": "Die Zahlung wird bearbeitet.",
+    },
 }
 
 
@@ -142,7 +158,7 @@ async def _finish(dependencies: Dependencies, request: web.Request, form: list[t
     standing = await dispatch.carry_out(dependencies, command, wait_s=dependencies.limits.return_wait_s)
     outcome = return_outcome(standing)
     if state.merchant_return_url is None:
-        return web.Response(text=_PAGE.format(text=_TEXTS[outcome]), content_type="text/html", headers=_PAGE_HEADERS)
+        return _page(request, outcome)
     reference = None if standing is None else standing.payment_reference
     location = with_result(state.merchant_return_url, payment_reference=reference, outcome=outcome)
     return web.Response(status=303, headers={"Location": location})
@@ -157,6 +173,18 @@ def _read_query(dependencies: Dependencies, request: web.Request) -> tuple[State
     if state.operation != request.match_info["operation"]:
         raise _not_ours()
     return state, [(name, value) for name, value in request.query.items() if name != "state"]
+
+
+def _page(request: web.Request, outcome: str) -> web.Response:
+    """What the shopper reads where the merchant has no page for it, in the first of their languages that we speak."""
+    wanted = (
+        one.partition(";")[0].strip()[:2].lower() for one in request.headers.get("Accept-Language", "").split(",")
+    )
+    language = next((one for one in wanted if one in _TEXTS), next(iter(_TEXTS)))
+    texts = _TEXTS[language]
+    text = _PAGE.format(language=language, title=texts["title"], text=texts[outcome], back=texts["back"])
+    headers_ = {**_PAGE_HEADERS, "Content-Language": language, "Vary": "Accept-Language"}
+    return web.Response(text=text, content_type="text/html", headers=headers_)
 
 
 def _name(pair: str) -> str:

@@ -148,3 +148,13 @@ async def test_the_token_goes_into_the_message_and_into_no_log(ingress, world, l
     await ingress.pay({"paymentMethod": {"type": "card", "token": "tok_canary"}}, {"Idempotency-Key": "key_canary"})
     assert world.message.token.get_secret_value() == "tok_canary"
     assert "canary" not in str(logs) + caplog.text
+
+
+@pytest.mark.parametrize("number", ["1732371234565", "1732371234573", "ORD-1732371234565", "2024-1732371234565"])
+def test_an_order_number_made_of_milliseconds_is_no_card_number(number):
+    assert not has_card_number(number)
+
+
+@pytest.mark.parametrize("between", ["_", ":", "+", "·", "•", "*", ";", "~", "'", "\\", "     ", ")(", " - "])
+def test_a_card_number_is_found_whatever_stands_between_its_groups(between):
+    assert has_card_number(between.join(("4111", "1111", "1111", "1111")))

@@ -110,6 +110,24 @@ async def test_a_shop_without_a_page_gets_ours_which_runs_nothing(ingress, world
     assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
+@pytest.mark.parametrize(
+    ("wanted", "language", "text"),
+    [
+        ("de-AT,de;q=0.9,en;q=0.8", "de", "Die Zahlung ist bestätigt."),
+        ("fr-FR, de;q=0.5", "de", "Die Zahlung ist bestätigt."),
+        ("fr", "en", "The payment is approved."),
+        ("", "en", "The payment is approved."),
+    ],
+)
+async def test_our_page_speaks_the_shoppers_language_and_says_which(ingress, world, wanted, language, text):
+    world.standing = Standing(outcome=Outcome.APPROVED, payment_reference="p-1")
+    state = State(operation="op-1", cart_id="c", merchant_return_url=None)
+    response, _ = await _back(ingress, state, headers={"Accept-Language": wanted})
+    page = await response.text()
+    assert f'<html lang="{language}">' in page
+    assert f"<main>\n<h1>{text}</h1>" in page
+
+
 async def test_the_configured_page_serves_sessions_that_name_none(serve, world):
     world.session = replace(world.session, merchant_return_url=None)
     ingress = await serve(merchant_return_url="https://shop.example/fallback")
