@@ -10,7 +10,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from ct.actions import add_payment
+from ct.actions import add_payment, timestamp
 from ct.cart import Cart, parse_cart
 from ct.client import Commercetools, quoted, segment
 from ct.errors import ConflictError
@@ -20,6 +20,7 @@ from ct.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from ct.actions import UpdateAction
     from psp.seams import Draw
@@ -70,12 +71,15 @@ class Ledger:
         """One call. Raises NotFoundError."""
         return parse_payment(await self.client.get(f"/payments/key={segment(key)}"))
 
-    async def find_by_command(self, command_id: str) -> Payment | None:
-        """Our Payment on which the command has reserved something. One call."""
-        name = f"{TransactionField.COMMAND_ID.value} = {quoted(command_id)}"
-        where = (
-            f"transactions(custom(fields({name}))) and paymentMethodInfo(paymentInterface = {quoted(self.interface)})"
-        )
+    async def find_by_command(self, command_id: str, *, since: datetime) -> Payment | None:
+        """Our Payment on which the command has reserved something, made since then. One call.
+
+        The span keeps it quick: commercetools has no index of custom fields.
+        """
+        reserved = f"{TransactionField.COMMAND_ID.value} = {quoted(command_id)}"
+        ours = f"paymentMethodInfo(paymentInterface = {quoted(self.interface)})"
+        made = f"createdAt >= {quoted(timestamp(since))}"
+        where = f"{made} and {ours} and transactions(custom(fields({reserved})))"
         page = await self.client.get("/payments", params={"where": where, "limit": "1", "withTotal": "false"})
         results = page["results"]
         found = results[0] if isinstance(results, list) and results else None

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 #: A message of this age may be a repetition whose attempt somebody has taken off the cart since.
 _REPEATED_AFTER: Final = timedelta(seconds=10)
+#: commercetools' clock may be behind the ingress's by so much.
+_CLOCKS_DIFFER: Final = timedelta(minutes=10)
 #: Joined requests that one Payment's log keeps: enough for any shopper, and a bound for anybody else.
 _JOINED_MAX: Final = 20
 #: A cart with so many payments takes no more that only record a refusal: whoever goes on clicking gets the reply alone.
@@ -74,7 +76,7 @@ async def authorize(work: Work, command: AuthorizePayment) -> Ending:
 
 async def _without_cart(work: Work, command: AuthorizePayment) -> Ending:
     """The cart was deleted. An earlier run may have asked the PSP before that: then its answer is the truth."""
-    payment = await work.ledger.find_by_command(command.command_id)
+    payment = await work.ledger.find_by_command(command.command_id, since=command.accepted_at - _CLOCKS_DIFFER)
     attempt = payment.authorization if payment else None
     if payment is None or attempt is None:
         return await _refuse(work, command, "no-such-cart", "There is no such cart.")
@@ -127,7 +129,7 @@ async def _find_own(work: Work, command: AuthorizePayment, cart: Cart, met: _Met
     known = (one.by_command(command.command_id) for one in (*cart.payments, *met.payments.values()))
     if command.attempt_key is not None or not is_repeated or any(known):
         return
-    if found := await work.ledger.find_by_command(command.command_id):
+    if found := await work.ledger.find_by_command(command.command_id, since=command.accepted_at - _CLOCKS_DIFFER):
         met.payments[found.id] = found
 
 
