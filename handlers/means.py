@@ -86,11 +86,12 @@ async def means_of(
 
 
 def _on_account(asked: PaymentMethod) -> Means:
-    if asked.type == _PURCHASE_ORDER and not (asked.po_number or "").strip():
+    number = (asked.po_number or "").strip() or None
+    if asked.type == _PURCHASE_ORDER and number is None:
         raise RequestError(required(f"{_FIELD}.poNumber"))
     if asked.store_payment_method is True:
         raise invalid(f"{_FIELD}.storePaymentMethod", "This payment method cannot be stored.")
-    return Means(po_number=asked.po_number or None, invoice_memo=asked.invoice_memo or None)
+    return Means(po_number=number, invoice_memo=asked.invoice_memo or None)
 
 
 async def _check_storable(dependencies: Dependencies, session: Session, method: str, correlation_id: str) -> None:
