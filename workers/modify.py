@@ -13,7 +13,7 @@ from ct.states import RELEASED_OTHERWISE
 from psp.facts import Kind, State
 from psp.outcome import Outcome, Reason, Standing
 from psp.port import CancelRequest, CaptureRequest, RefundRequest
-from workers.perform import perform, reference_to
+from workers.perform import is_over, look_up, may_be_sent, perform, reference_to, settle
 
 if TYPE_CHECKING:
     from bus.messages import CancelPayment, CapturePayment, RefundPayment
@@ -90,11 +90,19 @@ def _request(work: Work, command: Modification, kind: Kind | None) -> Request:
 
 
 async def _carry_out(work: Work, command: Modification, payment: Payment, admitted: Admitted) -> Ending:
+    hidden = False
     for reserved in admitted.transactions(payment):
-        if reserved.state is State.INITIAL:
+        if reserved.state is not State.INITIAL:
+            continue
+        if may_be_sent(reserved) or is_over(work, payment, reserved):
             payment = await _carry_out_one(work, command, payment, reserved)
+        elif (known := await look_up(work, payment, reserved)) is not None:
+            payment = await settle(work, payment, known, cause=command.command_id)
+        else:
+            hidden = True
     await work.reply(command, _worst([_standing(command, payment, one) for one in admitted.transactions(payment)]))
-    return DONE
+    # A day of redeliveries would find nothing else: reconcile asks until it can be closed.
+    return ignored("left to reconcile: other software has replaced our fields") if hidden else DONE
 
 
 def _standing(command: Modification, payment: Payment, transaction: Transaction) -> Standing:

@@ -94,7 +94,7 @@ def send_by(work: Work, payment: Payment, transaction: Transaction) -> datetime:
 
 
 async def _answer(work: Work, payment: Payment, transaction: Transaction, call: Call) -> Answer:
-    if _may_be_sent(transaction) and work.clock() < send_by(work, payment, transaction):
+    if may_be_sent(transaction) and work.clock() < send_by(work, payment, transaction):
         try:
             return await call()
         except RefusedError as refused:
@@ -113,7 +113,7 @@ async def _answer(work: Work, payment: Payment, transaction: Transaction, call: 
     raise OutcomeUnknownError("The PSP may still be at it. The message comes again and asks again.")
 
 
-def _may_be_sent(transaction: Transaction) -> bool:
+def may_be_sent(transaction: Transaction) -> bool:
     """Whether the PSP would hear the same as before.
 
     Not where other software has replaced our fields since it was reserved: what they said of the request is gone.

@@ -20,7 +20,7 @@ from ct.plan import Cause, target_of
 from ct.resolution import mark_unknown
 from psp.errors import RefusedError, RetryableError
 from psp.facts import State
-from workers.perform import is_over, look_up, never_sent, settle
+from workers.perform import is_over, look_up, may_be_sent, never_sent, settle
 from workers.resume import command_for
 from workers.superseded import CartMovedError, abandon, give_back_if_superseded, weigh_if_risen
 
@@ -251,7 +251,8 @@ def _without_evidence(
     """What to do where the PSP has nothing to say, and why."""
     over = transaction.taken and is_over(work, payment, transaction)
     is_heard = transaction.interaction_id is not None
-    if resumable is not None and not (told.silence and over):
+    is_hidden = transaction.taken and not may_be_sent(transaction)
+    if resumable is not None and not is_hidden and not (told.silence and over):
         # Its worker knows whether it may still be sent, and closes it if not.
         return Step.RESUMED, ""
     if told.silence:

@@ -99,6 +99,8 @@ def _missing_work(reading: Reading, message: Message, n: int) -> str | None:
         state = trail.best(n)
         if state in (None, "Initial") and _is_orphan(reading, trail, message, n):
             continue
+        if state == "Initial" and _is_left_to_reconcile(reading, message, trail, n):
+            continue
         if state in (None, "Initial"):
             return f"{trail} is still {state or 'not there'}"
         if trail.id in reading.misled:
@@ -115,6 +117,16 @@ def _missing_work(reading: Reading, message: Message, n: int) -> str | None:
     if reading.recorded.get(str(message.body.get("operation")), END) < n:
         return None
     return "nothing of it is on any Payment, and no reason is given"
+
+
+def _is_left_to_reconcile(reading: Reading, message: Message, trail: Trail, n: int) -> bool:
+    """Whether it cannot be sent any more, since other software has hidden what was reserved, and the log says so."""
+    document = reading.payment_at(trail.payment_id, n) or {"transactions": ()}
+    is_hidden = any(
+        one["id"] == trail.id and "ctpayCommandId" not in fields_of(one) for one in document["transactions"]
+    )
+    lines = reading.outcomes.get(message.id, ())
+    return is_hidden and any(str(one.fields.get("reason", "")).startswith("left to reconcile: ") for one in lines)
 
 
 def _is_answer_to(reading: Reading, message: Message, told: Told, trail: Trail) -> bool:

@@ -21,6 +21,7 @@ from simulation.logs import History, LogLine, Peer, Rules
 from simulation.loop import PROCESS, SimulatedLoop
 from simulation.outside import PROJECT, SECRET_KEY, CommercetoolsServer, PspServer
 from simulation.processes import CLIENT_SECRET, WEBHOOK_SECRETS, Machine, Site, machines, settings
+from simulation.projection import fields_of, log_of
 from simulation.record import START, Recorder
 from simulation.street import Street
 from simulation.travel import Travel
@@ -45,6 +46,8 @@ _STILL_S: Final = 90.0
 _LOOK_S: Final = 45.0
 #: Longer than a dead letter ever waits for its next replay.
 _NEXT_REPLAY_S: Final = 4.5 * 3600
+#: Longer than any idempotency key lives.
+_KEYS_LIFE_S: Final = 25 * 3600.0
 #: Rounds of reconciliation, after which there must be nothing left to do.
 _ROUNDS_MAX: Final = 12
 
@@ -231,6 +234,25 @@ class _World:
             if not await rest():
                 return False
             if len(self.recorder.payments) == before:
+                if not self._hides_a_reservation():
+                    return True
+                # It is asked about until no request under its key can be under way any more.
+                await asyncio.sleep(_KEYS_LIFE_S)
+        return False
+
+    def _hides_a_reservation(self) -> bool:
+        """Whether something that was reserved is still Initial, and other software has replaced its fields."""
+        last = {version.id: version.document for version in self.recorder.payments}
+        for document in last.values():
+            borne = {fields_of(one).get("ctpayCommandId") for one in document["transactions"]}
+            reserved = [one for one in log_of(document) if one.get("ctpayKind") == "reserved"]
+            lost = {one.get("ctpayCode") for one in reserved if one.get("ctpayMessage") not in borne}
+            if any(
+                one["type"] in lost
+                and one.get("state", "Initial") == "Initial"
+                and "ctpayCommandId" not in fields_of(one)
+                for one in document["transactions"]
+            ):
                 return True
         return False
 
