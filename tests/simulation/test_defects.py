@@ -24,7 +24,7 @@ SEEDS = {
     "webhook-unsigned": (10,),
     "blind-write": (1,),
     "stale-plan": (8,),
-    "outage-taken-for-absence": (432, 442),
+    "outage-taken-for-absence": (442,),
 }
 #: Seeds that are tried where those that are known have failed.
 TRIED = 150
