@@ -172,18 +172,20 @@ async def test_two_tabs_on_one_cart_pay_once(checkout, card):
 
 async def test_a_server_that_takes_longer_than_anybody_waits_is_asked_until_it_knows(checkout, card):
     one = await checkout()
-    statuses = []
+    asked = []
+    one.page.on("request", lambda request: asked.append(request.url) if "/payments/" in request.url else None)
 
     async def impatient(route):
+        # Whatever the server knows by now, the page is told what it is told where nothing is known yet.
         reply = await route.fetch(headers={**route.request.headers, "prefer": "wait=0"})
-        statuses.append(reply.status)
-        await route.fulfill(response=reply)
+        accepted = {"paymentReference": None, "outcome": "pending", "operation": (await reply.json())["operation"]}
+        await route.fulfill(status=202, json=accepted, headers={"Access-Control-Allow-Origin": "*"})
 
     await one.page.route("**/payments", impatient)
     await card(one.page, APPROVED)
     await pay_button(one.page).click()
     await expect(approved(one.page)).to_be_visible()
-    assert statuses == [202]
+    assert asked
     assert await one.authorizations() == ["Success"]
 
 
