@@ -235,9 +235,20 @@ def _admission(name: str, trail: Trail, why: str) -> Violation:
 def _authorized(document: Mapping[str, Any]) -> int:
     """What the PSP holds as far as we know; beside an authorization of ours no other counts."""
     log = log_of(document)
+    return _sum(one for one in _asked_for(document) if state_of(one, log) == "Success")
+
+
+def _asked_for(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The Authorization that we reserved, where there is one: one of another amount that the PSP told of holds nothing.
+
+    Whoever replaces its fields leaves the log, and the log says that there was one: the first.
+    """
     found = [one for one in document["transactions"] if one["type"] == "Authorization"]
     ours = [one for one in found if "ctpayCommandId" in fields_of(one)]
-    return _sum(one for one in (ours[:1] or found) if state_of(one, log) == "Success")
+    reserved = any(
+        one.get("ctpayKind") == "reserved" and one.get("ctpayCode") == "Authorization" for one in log_of(document)
+    )
+    return ours[:1] or (found[:1] if reserved else found)
 
 
 def _used(document: Mapping[str, Any], kind: str) -> int:
@@ -260,13 +271,10 @@ def _covers(document: Mapping[str, Any] | None) -> int:
     if document is None:
         return 0
     log = log_of(document)
-    found = [one for one in document["transactions"] if one["type"] == "Authorization"]
-    # Beside our own, one of another amount that the PSP told of holds nothing.
-    ours = [one for one in found if "ctpayCommandId" in fields_of(one)][:1] or found
     given_up = {one.get("ctpayTransactionId") for one in log if one.get("ctpayKind") == "superseded"}
     held = _sum(
         one
-        for one in ours
+        for one in _asked_for(document)
         if fields_of(one).get("ctpaySuperseded") is not True
         and one["id"] not in given_up
         and (state_of(one, log) in ("Pending", "Success") or ("ctpayCommandId" in fields_of(one) and _is_initial(one)))

@@ -73,6 +73,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         super().__init__(_NoSelector())
         self._now = 0.0
         self._steps = 0
+        self._timers = 0
         #: Handles and tasks of the dead: kept, so that their frames are not closed.
         self.graveyard: list[object] = []
         self.complaints: list[str] = []
@@ -80,6 +81,14 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._now
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+        """What is due at the same time happens in the order in which it was asked for."""
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        self._timers += 1
+        heapq.heappush(self._scheduled, (when, self._timers, timer))  # type: ignore[attr-defined]
+        timer._scheduled = True  # type: ignore[attr-defined]
+        return timer
 
     def create_task(self, coro: Any, *, name: Any = None, context: Any = None) -> Any:
         task = super().create_task(coro, name=name, context=context)
@@ -130,13 +139,14 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def _run_once(self) -> None:
         ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]
         if not ready:
-            while scheduled and scheduled[0]._cancelled:
+            while scheduled and scheduled[0][2]._cancelled:
                 heapq.heappop(scheduled)
             if not scheduled:
                 raise StalledError("Nothing is left to happen. Whoever still waits waits for ever.")
-            self._now = max(self._now, scheduled[0]._when)
-        while scheduled and scheduled[0]._when <= self._now:
-            handle = heapq.heappop(scheduled)
+            self._now = max(self._now, scheduled[0][0])
+        now = self._now
+        while scheduled and scheduled[0][0] <= now:
+            handle = heapq.heappop(scheduled)[2]
             handle._scheduled = False
             ready.append(handle)
         process = PROCESS

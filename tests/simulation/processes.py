@@ -29,11 +29,12 @@ from handlers import openapi
 from handlers.serving import make_runner
 from psp.sandbox.settings import SandboxSettings
 from sandbox.commercetools import documents
+from workers.reconcile import Pass, take_up
 from workers.reconcile_lists import Job, Place, Repair, compare
 from workers.runtime import WORKERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from simulation.faults import Bad
     from simulation.loop import SimulatedLoop
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from simulation.street import Street
     from simulation.travel import Travel
     from simulation.wire import Wire
+
+    from workers.work import Work
 
 #: The PSP signs with the first at first, and with the second after a rotation. Ours know both.
 WEBHOOK_SECRETS: Final = (
@@ -72,14 +75,18 @@ def settings() -> IngressSettings:
             webhook_secrets=tuple(map(SecretStr, WEBHOOK_SECRETS)),
         ),
         # An event waits an hour for its Payment, and not a day: what follows is the same.
-        # Reconciliation passes about once an hour.
-        limits=Limits(event_patience_s=3600, drain_s=25, reconcile_every_s=3000),
+        # Where reconciliation passes beside the workers, then every two hours or so.
+        limits=Limits(event_patience_s=3600, drain_s=25, reconcile_every_s=6000),
         logs=Logs(),
         health=Health(),
     )
     return IngressSettings(
         common=common, web=Web(public_url="https://pay.example", allowed_origins=(SHOP,), merchant_return_url=SHOP)
     )
+
+
+def _rested() -> timedelta:
+    return timedelta(seconds=settings().common.limits.reconcile_rested_s)
 
 
 def share() -> None:
@@ -134,29 +141,46 @@ class Machine:
 
     async def compare(self) -> None:
         """One comparison of the PSP's list with commercetools, as an operator runs it; what is evident is repaired."""
+        await self._by_hand(self._compare)
+
+    async def take_up(self) -> None:
+        """One pass over what is stuck, as an operator runs it."""
+        await self._by_hand(self._take_up)
+
+    async def _by_hand(self, job: Callable[[Work], Awaitable[None]]) -> None:
         site = self._site
         life = self.life = Life(id=f"{self.name}#0")
         context = site.loop.outside()
         context.run(PROCESS.set, life)
-        await site.loop.create_task(self._compare(life), context=context)
+
+        async def run() -> None:
+            async with open_work(settings().common, self._seams(life)) as work:
+                await job(work)
+
+        await site.loop.create_task(run(), context=context)
         life.alive = False
         site.wire.died(life)
 
-    async def _compare(self, life: Life) -> None:
-        site, now = self._site, self._site.recorder.now()
+    async def _compare(self, work: Work) -> None:
+        site = self._site
         job = Job(
             cause=f"reconcile-{site.new_id()}",
             since=START,
-            until=now,
-            rested=timedelta(seconds=settings().common.limits.reconcile_rested_s),
+            until=site.recorder.now(),
+            rested=_rested(),
             repair=Repair.EVIDENT,
         )
-        async with open_work(settings().common, self._seams(life)) as work:
-            async for leaf in compare(work, job, Place()):
-                for row in leaf.rows:
-                    site.recorder.say(f"reconcile finds {row}")
-                for failure in leaf.failures:
-                    site.recorder.say(f"reconcile cannot compare: {failure}")
+        async for leaf in compare(work, job, Place()):
+            for row in leaf.rows:
+                site.recorder.say(f"reconcile finds {row}")
+            for failure in leaf.failures:
+                site.recorder.say(f"reconcile cannot compare: {failure}")
+
+    async def _take_up(self, work: Work) -> None:
+        site = self._site
+        this = Pass(cause=f"reconcile-{site.new_id()}", rested=_rested(), since_last=None)
+        async for taken in take_up(work, this):
+            site.recorder.say(f"reconcile: {taken.step} {taken.reason}")
 
     def start(self) -> None:
         """Begin an incarnation."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from simulation.logs import BusEntry, Call, Crash, Effect, Exchange, Fate, Fault, LogLine, Version, Wrote
+from simulation.logs import BusEntry, Call, Crash, Effect, Exchange, Fate, Fault, LogLine, Peer, Version, Wrote
 
 if TYPE_CHECKING:
-    from simulation.logs import Document, Peer
+    from simulation.logs import Document
     from simulation.loop import SimulatedLoop
 
 #: When every seed begins.
@@ -49,12 +49,12 @@ class Draft:
             path=self.path,
             key=self.key,
             body=self.body,
-            document=_parsed(self.body),
+            document=_parsed(self.body) if self.peer is Peer.PSP else None,
             body_hash=self.body_hash,
             performed_n=self.performed_n,
             performed_at=self.performed_at,
             status=self.status,
-            reply=_parsed(self.reply),
+            reply=_parsed(self.reply) if self.peer is Peer.PSP else None,
             fate=self.fate or Fate.GONE,
             done_n=self.done_n,
             done_at=self.done_at,

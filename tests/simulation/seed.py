@@ -48,6 +48,8 @@ _LOOK_S: Final = 45.0
 _NEXT_REPLAY_S: Final = 4.5 * 3600
 #: Longer than any idempotency key lives.
 _KEYS_LIFE_S: Final = 25 * 3600.0
+#: What is to be taken up has rested by then, and the last time to send an authorization has gone by.
+_BETWEEN_PASSES_S: Final = 2 * 3600.0
 #: Rounds of reconciliation, after which there must be nothing left to do.
 _ROUNDS_MAX: Final = 12
 
@@ -121,11 +123,9 @@ class _World:
         wire.kill = _killer(found)
         for machine in found:
             machine.start()
-        reconciler = Machine(site, name="reconcile", workers=[RECONCILE])
         # In some seeds it passes beside the workers, in all of them when everything rests.
-        beside = site.dice.random() < 0.3
-        if beside:
-            reconciler.start()
+        if site.dice.random() < 0.3:
+            Machine(site, name="reconcile", workers=[RECONCILE]).start()
         courting = loop.create_task(courier.run())
         await asyncio.sleep(1.0)
         stage = Stage(
@@ -143,14 +143,13 @@ class _World:
         for task in acting:
             task.result()
         settled = await self._rest(travel, courier, wire, found, psp)
-        if not beside:
-            reconciler.start()
+        by_hand = Machine(site, name="reconcile-by-hand", workers=[RECONCILE])
 
         async def rest() -> bool:
             return await self._rest(travel, courier, wire, found, psp)
 
-        settled = settled and await self._reconciled(rest)
-        await Machine(site, name="reconcile-lists", workers=[RECONCILE]).compare()
+        settled = settled and await self._reconciled(by_hand, rest)
+        await by_hand.compare()
         settled = settled and await rest()
         if travel.waiting:
             # Letters that only wait for their next replay get it: everything is well now, so that has to heal them.
@@ -226,11 +225,12 @@ class _World:
             still_s = 0.0 if moves else still_s + _LOOK_S
         return True
 
-    async def _reconciled(self, rest: Callable[[], Awaitable[bool]]) -> bool:
+    async def _reconciled(self, by_hand: Machine, rest: Callable[[], Awaitable[bool]]) -> bool:
         """Let reconciliation pass until it finds nothing to do any more. Whether that came to be."""
         for _ in range(_ROUNDS_MAX):
             before = len(self.recorder.payments)
-            await asyncio.sleep(2.4 * settings().common.limits.reconcile_every_s)
+            await asyncio.sleep(_BETWEEN_PASSES_S)
+            await by_hand.take_up()
             if not await rest():
                 return False
             if len(self.recorder.payments) == before:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from ctpay.settings import Settings
 
 _HOUR_S: Final = 3600.0
+#: Mishaps of one message: where each delivery leaves copies, a message that waits would soon be thousands.
+_MISHAPS_MAX: Final = 3
+_MISHAPS: Final = {FaultKind.BUS_ACK_LOST: Mishap.ACK_LOST, FaultKind.BUS_DUPLICATE: Mishap.DUPLICATE}
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -55,6 +59,7 @@ class Travel(MemoryBus):
         #: Everything that is held back for a time.
         self.waiting: dict[int, Waiting] = {}
         self._waits = 0
+        self._mishaps: Counter[tuple[Topic, str]] = Counter()
         #: Seconds after which what a dying process had in hand comes again, on top of the deadline.
         self.returns_late_s = 0.0
         self._readers: dict[Life, list[MemoryReader]] = {}
@@ -138,14 +143,16 @@ class Travel(MemoryBus):
     def delivered(self, subscription: Subscription, held: Held) -> Mishap | None:
         super().delivered(subscription, held)
         bad, topic = self._bad, subscription.topic
-        if topic is Topic.RESULTS:
+        name = topic, held.message_id
+        if topic is Topic.RESULTS or self._mishaps[name] >= _MISHAPS_MAX:
             return None
         if bad.strikes(FaultKind.BUS_LEASE_EXPIRES, topic):
+            self._mishaps[name] += 1
             self._offer(subscription, replace(held), self._dice.uniform(0.001, 0.5))
-        if bad.strikes(FaultKind.BUS_ACK_LOST, topic):
-            return Mishap.ACK_LOST
-        if bad.strikes(FaultKind.BUS_DUPLICATE, topic):
-            return Mishap.DUPLICATE
+        for kind, mishap in _MISHAPS.items():
+            if bad.strikes(kind, topic):
+                self._mishaps[name] += 1
+                return mishap
         return None
 
     def missed(self, subscription: Subscription, held: Held) -> None:
