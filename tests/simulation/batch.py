@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 #: So many seeds are one piece of work; each leaves about a megabyte behind.
-_BATCH: Final = 50
+_BATCH: Final = 100
 
 
 @dataclass(kw_only=True, slots=True)

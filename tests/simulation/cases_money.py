@@ -257,6 +257,12 @@ def paid_again_after_the_cancel():
     return second_payment(cancelled())
 
 
+def paid_again_because_a_merchant_said_it_was_cancelled():
+    """By hand, in commercetools; the PSP knows of no cancel."""
+    book = authorized(Book()).put("P", row("X", "CancelAuthorization"), author="merchant")
+    return second_payment(book.put("P", {"id": "X", "state": "Success"}, author="merchant"))
+
+
 def paid_again_before_the_refund_failed_late():
     """A bank undoes a refund after the shopper has paid again: nobody's fault here."""
     return refund_failed_late(second_payment(refund(usual(), 4200)))
@@ -402,7 +408,13 @@ CASES = {
     ),
     "S17": ((refused_for_its_amount,), (refused_although_allowed, refused_with_something_to_pay)),
     "M1": (
-        (usual, paid_in_two_parts, paid_again_after_the_cancel, paid_again_before_the_refund_failed_late),
+        (
+            usual,
+            paid_in_two_parts,
+            paid_again_after_the_cancel,
+            paid_again_because_a_merchant_said_it_was_cancelled,
+            paid_again_before_the_refund_failed_late,
+        ),
         (paid_twice, held_for_no_cart),
     ),
     "M2": (

@@ -122,12 +122,13 @@ def s14_one_amount_everywhere(reading: Reading) -> Iterator[Violation]:
 def m1_paid_once(reading: Reading) -> Iterator[Violation]:
     """When all is at rest, the payments of one cart hold and have taken no more than the cart ever cost.
 
-    The promise itself. Payments that a merchant took off their cart while they held money, or might, are the merchant's.
+    The promise itself. Payments that a merchant took off their cart while they held money, or might, are the merchant's,
+    and so are those of which a merchant said that the money is free when it is not.
     Attempts that the PSP refuses to give back, and of which the logs tell a person, are left out;
     and what was given back once stays so here, even if a bank undid it, or the capture that it came out of, after the
     shopper had paid again.
     """
-    taken_off = _taken_off(reading)
+    left_to_merchants = _taken_off(reading) | _said_to_be_free(reading)
     given_to_people = {
         str(one.fields.get("payment_id"))
         for one in reading.history.lines
@@ -144,7 +145,7 @@ def m1_paid_once(reading: Reading) -> Iterator[Violation]:
     for name, payment in reading.history.psp_payments.items():
         ours = payment["metadata"].get("payment_id", "")
         money = payment["amount_captured"] + payment["amount_capturable"] - _once_given_back(payment)
-        if money <= 0 or name in reading.history.strangers or ours in given_to_people | taken_off:
+        if money <= 0 or name in reading.history.strangers or ours in given_to_people | left_to_merchants:
             continue
         cart = cart_of.get(ours)
         if cart is None:
@@ -171,6 +172,22 @@ def _taken_off(reading: Reading) -> set[str]:
                 found.add(payment_id)
         before[version.id] = now
     return found
+
+
+def _said_to_be_free(reading: Reading) -> set[str]:
+    """Payments of which a merchant has said, by a transaction's state, that less is held than before."""
+    return {
+        version.id
+        for version, before in reading.changes
+        if before is not None
+        and not is_ours(version)
+        and _states(version.document) != _states(before.document)
+        and _covers(version.document) < _covers(before.document)
+    }
+
+
+def _states(document: Mapping[str, Any]) -> list[str]:
+    return [one.get("state", "Initial") for one in document["transactions"]]
 
 
 def _once_given_back(payment: Mapping[str, Any]) -> int:

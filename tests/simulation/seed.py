@@ -151,8 +151,11 @@ class _World:
         settled = settled and await self._reconciled(by_hand, rest)
         await by_hand.compare()
         settled = settled and await rest()
-        if travel.waiting:
+        for _ in range(_ROUNDS_MAX):
+            if not travel.waiting:
+                break
             # Letters that only wait for their next replay get it: everything is well now, so that has to heal them.
+            # One that is buried again meanwhile is as good as new.
             await asyncio.sleep(_NEXT_REPLAY_S)
             settled = settled and await rest()
         courting.cancel()

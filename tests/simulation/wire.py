@@ -91,7 +91,7 @@ class Wire:
         if now < self._outage_until[peer]:
             return True
         if self.bad.strikes(FaultKind.WIRE_OUTAGE, peer):
-            lasts_s = self.dice.choice((30.0, 300.0, 900.0, 4000.0))
+            lasts_s = self.dice.choice((30.0, 300.0, 300.0, 900.0, 900.0, 4000.0))
             self._outage_until[peer] = now + lasts_s
             self.bad.lasts(lasts_s)
             return True
