@@ -11,8 +11,9 @@ import structlog
 from aiohttp import web
 
 from handlers.attempts import is_idempotency_key
-from handlers.cards import has_card_number, refuse_card_data
+from handlers.cards import refuse_card_data
 from handlers.errors import invalid
+from psp.card_numbers import has_card_number
 
 CORRELATION: Final = "X-Correlation-ID"
 SESSION: Final = "X-Session-Id"

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -20,7 +19,7 @@ from aiohttp import web
 from pydantic import SecretStr, TypeAdapter
 
 from bus.messages import CompleteAuthorization
-from handlers import body, dispatch, headers, requests
+from handlers import body, dispatch, headers, pages, requests
 from handlers.answers import return_outcome
 from handlers.dependencies import Dependencies, Session
 from handlers.errors import RequestError, invalid
@@ -44,39 +43,6 @@ class State:
 
 
 _state: Final = TypeAdapter(State)
-
-#: For shops that name no page of their own. Nothing in it comes from the request.
-_PAGE: Final = """<!doctype html>
-<html lang="{language}">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<main>
-<h1>{text}</h1>
-<p>{back}</p>
-</main>
-</html>
-"""
-_PAGE_HEADERS: Final = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"}
-#: Language -> what the page says. The first is for everybody else.
-_TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
-    "en": {
-        "title": "Payment",
-        "back": "You can close this page and go back to the shop.",
-        "approved": "The payment is approved.",
-        "rejected": "The payment was not accepted.",
-        "action": "The payment needs one more step in the shop.",
-        "pending": "The payment is under way.",
-    },
-    "de": {
-        "title": "Zahlung",
-        "back": "Sie können diese Seite schließen und zum Shop zurückkehren.",
-        "approved": "Die Zahlung ist bestätigt.",
-        "rejected": "Die Zahlung wurde nicht angenommen.",
-        "action": "Für die Zahlung fehlt noch ein Schritt im Shop.",
-        "pending": "Die Zahlung wird bearbeitet.",
-    },
-}
 
 
 def sign_state(state: State, secret: SecretStr) -> str:
@@ -158,7 +124,7 @@ async def _finish(dependencies: Dependencies, request: web.Request, form: list[t
     standing = await dispatch.carry_out(dependencies, command, wait_s=dependencies.limits.return_wait_s)
     outcome = return_outcome(standing)
     if state.merchant_return_url is None:
-        return _page(request, outcome)
+        return pages.outcome_page(outcome, languages=request.headers.get("Accept-Language", ""))
     reference = None if standing is None else standing.payment_reference
     location = with_result(state.merchant_return_url, payment_reference=reference, outcome=outcome)
     return web.Response(status=303, headers={"Location": location})
@@ -173,18 +139,6 @@ def _read_query(dependencies: Dependencies, request: web.Request) -> tuple[State
     if state.operation != request.match_info["operation"]:
         raise _not_ours()
     return state, [(name, value) for name, value in request.query.items() if name != "state"]
-
-
-def _page(request: web.Request, outcome: str) -> web.Response:
-    """What the shopper reads where the merchant has no page for it, in the first of their languages that we speak."""
-    wanted = (
-        one.partition(";")[0].strip()[:2].lower() for one in request.headers.get("Accept-Language", "").split(",")
-    )
-    language = next((one for one in wanted if one in _TEXTS), next(iter(_TEXTS)))
-    texts = _TEXTS[language]
-    text = _PAGE.format(language=language, title=texts["title"], text=texts[outcome], back=texts["back"])
-    headers_ = {**_PAGE_HEADERS, "Content-Language": language, "Vary": "Accept-Language"}
-    return web.Response(text=text, content_type="text/html", headers=headers_)
 
 
 def _name(pair: str) -> str:

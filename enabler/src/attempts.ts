@@ -24,6 +24,8 @@ interface Attempt {
   arrived: boolean;
   operation?: string | undefined;
   completion: { operation: string; parameters: object; key: string; url: string } | null;
+  /** The bank's address from which the shopper has come back to a page that is new. */
+  visited?: string | undefined;
 }
 
 // Seconds for which the status may show an action that was done already.
@@ -62,7 +64,7 @@ export class Attempts {
     const note = this.#open === null ? this.#memory.read() : null;
     if (note === null) return null;
     this.#open = { key: note.key, method: null, arrived: true, completion: null };
-    const { key, operation } = note;
+    const { key, operation, left } = note;
     const standing = await (operation === undefined ? this.#processor.find(key) : this.#processor.status(operation)).catch(
       (error: unknown) => {
         // The server has nothing of it to go on with; that we could not ask proves nothing.
@@ -74,6 +76,11 @@ export class Attempts {
     if (standing.outcome === "pending") {
       // Where nobody has taken it up it may never have arrived: then it is sent again, under its key.
       if (operation !== undefined || standing.paymentReference !== undefined) this.#open.operation = standing.operation;
+      return null;
+    }
+    if (standing.action !== undefined && left === true && operation !== undefined) {
+      // Back from the bank: what the shopper answered there may still be on its way to the status.
+      Object.assign(this.#open, { operation, visited: standing.action.url });
       return null;
     }
     this.#close();
@@ -119,6 +126,11 @@ export class Attempts {
     let standing = await this.#next(attempt);
     while (standing.action !== undefined) {
       const { operation, action, paymentReference } = standing;
+      if (action.url === attempt.visited) {
+        const why = "The shopper came back without an answer.";
+        throw new EnablerError("abandoned", why, { paymentReference });
+      }
+      if (action.type === "redirect") this.#memory.write({ ...attempt, left: true });
       const parameters = await perform(action, paymentReference);
       attempt.completion = { operation, parameters, key: newKey(), url: action.url };
       standing = await this.#next(attempt);
@@ -127,12 +139,12 @@ export class Attempts {
   }
 
   async #next(attempt: Attempt): Promise<Standing> {
-    const { completion } = attempt;
+    const done = attempt.completion?.url ?? attempt.visited;
     // Right after a completion, the status may still show the action that was just done. Not for long, and not the
     // completion's own answer: then the bank asks once more.
     const isNews = (standing: Standing, afterS: number) =>
       isEnd(standing) ||
-      (standing.action !== undefined && (standing.action.url !== completion?.url || afterS > SHOWN_AFTERWARDS_S));
+      (standing.action !== undefined && (standing.action.url !== done || afterS > SHOWN_AFTERWARDS_S));
     const standing = await this.#ask(attempt);
     attempt.operation = standing.operation;
     this.#memory.write(attempt);
@@ -149,7 +161,8 @@ export class Attempts {
     }
     // Begun by a page that is gone. What the server accepted, it finishes; we only have to hear how.
     const standing = await this.#processor.status(String(operation));
-    return isEnd(standing) || standing.action !== undefined ? standing : { ...standing, paymentReference: undefined };
+    const isNew = standing.action !== undefined && standing.action.url !== attempt.visited;
+    return isEnd(standing) || isNew ? standing : { ...standing, action: undefined, paymentReference: undefined };
   }
 }
 

@@ -66,6 +66,7 @@ export class Component implements PaymentComponent {
       heading,
       button: options.showPayButton === true,
       onPay: () => void this.#pressed(),
+      onGone: () => this.unmount(),
     });
     this.#panel = panel;
     try {

@@ -100,6 +100,7 @@ export function inDialog<Result extends object>(
     );
     stop.addEventListener("click", () => leave("The shopper stopped the payment."));
     signal.addEventListener("abort", () => leave("The component was removed."), { signal: ended });
+    if (signal.aborted) return leave("The component was removed.");
     root.append(dialog);
     question.hidden = true;
     dialog.showModal();

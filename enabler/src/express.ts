@@ -32,6 +32,8 @@ export class Express implements ExpressComponent {
   #paying: Promise<void> | null = null;
   /** The last one, where its end is not known. */
   #open: Attempts | null = null;
+  /** What was said of a payment that succeeded: nothing more can be done here. */
+  #over: string | null = null;
 
   constructor(setup: ExpressSetup, shop: ExpressOptions) {
     this.#setup = setup;
@@ -54,8 +56,11 @@ export class Express implements ExpressComponent {
       heading: false,
       button: true,
       onPay: () => void this.#once(),
+      onGone: () => this.unmount(),
     });
-    this.#panel.enable({ unresolved: this.#open !== null });
+    if (this.#over !== null) this.#sayOver(this.#over);
+    else if (this.#paying !== null) this.#panel.busy();
+    else this.#panel.enable({ unresolved: this.#open !== null });
   }
 
   unmount(): void {
@@ -63,7 +68,13 @@ export class Express implements ExpressComponent {
     this.#panel = null;
   }
 
+  #sayOver(text: string): void {
+    this.#panel?.over();
+    this.#panel?.say("good", text);
+  }
+
   #once(): Promise<void> {
+    if (this.#over !== null) return Promise.resolve();
     this.#paying ??= this.#pay().finally(() => {
       this.#paying = null;
     });
@@ -90,7 +101,9 @@ export class Express implements ExpressComponent {
         perform: async (action, reference) => {
           try {
             await on.onActionRequired?.({ type: action.type });
-            return await perform(action, { panel, psp: this.#setup.psp, texts });
+            // Where the shop has mounted it again meanwhile, that is where the shopper looks.
+            if (this.#panel === null) throw new EnablerError("abandoned", "The component was removed.");
+            return await perform(action, { panel: this.#panel, psp: this.#setup.psp, texts });
           } catch (error) {
             if (error instanceof EnablerError) error.paymentReference ??= reference;
             throw error;
@@ -100,15 +113,20 @@ export class Express implements ExpressComponent {
       this.#open = null;
       const { outcome, paymentReference } = standing;
       const isSuccess = outcome !== "rejected";
-      if (isSuccess) panel.over();
-      else panel.enable({ unresolved: false });
-      panel.say(isSuccess ? "good" : "error", outcome === "approved" ? texts.paid : isSuccess ? texts.pending : texts.declined);
+      if (isSuccess) {
+        this.#over = outcome === "approved" ? texts.paid : texts.pending;
+        this.#sayOver(this.#over);
+      } else {
+        this.#panel?.say("error", texts.declined);
+        this.#panel?.enable({ unresolved: false });
+      }
       await told(this.#shop.onComplete, { isSuccess, ...(paymentReference && { paymentReference }), method: { type } });
     } catch (error) {
       const known = error instanceof EnablerError ? error : new EnablerError("shop", String(error));
       if (!known.uncertain) this.#open = null;
-      panel.say("error", known.code === "abandoned" ? texts.abandoned : known.uncertain ? texts.unknown : texts.failed);
-      panel.enable({ unresolved: known.uncertain });
+      const text = known.code === "abandoned" ? texts.abandoned : known.uncertain ? texts.unknown : texts.failed;
+      this.#panel?.say("error", text);
+      this.#panel?.enable({ unresolved: known.uncertain });
       await told(on.onError, known, contextOf(known));
     }
   }

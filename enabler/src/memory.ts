@@ -1,38 +1,41 @@
 // What a page that is loaded again must know: that there is a payment whose end it has not heard. Neither token nor
 // session is kept, only the attempt's key and its operation, for as long as the tab lives.
 
-const NAME = "ctpay-attempt";
-// Enough of the session's id to tell it from the tab's next session, and too little to use it.
+const NAME = "ctpay-attempt-";
+// Enough of the session's id to tell it from the tab's other sessions, and too little to use it.
 const TAIL = 8;
 
 export interface Note {
   key: string;
   operation?: string | undefined;
+  /** Whether the page was left for the bank's. */
+  left?: boolean | undefined;
 }
 
 export class Memory {
-  readonly #session: string;
+  /** One for each session, so that an express checkout beside a card's does not make it forget. */
+  readonly #name: string;
 
   constructor(sessionId: string) {
-    this.#session = sessionId.slice(-TAIL);
+    this.#name = NAME + sessionId.slice(-TAIL);
   }
 
   read(): Note | null {
     try {
-      const { session, key, operation } = JSON.parse(sessionStorage.getItem(NAME) ?? "{}") as Record<string, unknown>;
-      if (session !== this.#session || typeof key !== "string") return null;
-      return { key, operation: typeof operation === "string" ? operation : undefined };
+      const { key, operation, left } = JSON.parse(sessionStorage.getItem(this.#name) ?? "{}") as Record<string, unknown>;
+      if (typeof key !== "string") return null;
+      return { key, operation: typeof operation === "string" ? operation : undefined, left: left === true };
     } catch {
       return null; // No storage for us, or somebody else's words in it.
     }
   }
 
-  write({ key, operation }: Note): void {
-    this.#try(() => sessionStorage.setItem(NAME, JSON.stringify({ session: this.#session, key, operation })));
+  write({ key, operation, left }: Note): void {
+    this.#try(() => sessionStorage.setItem(this.#name, JSON.stringify({ key, operation, left })));
   }
 
   clear(): void {
-    this.#try(() => sessionStorage.removeItem(NAME));
+    this.#try(() => sessionStorage.removeItem(this.#name));
   }
 
   #try(step: () => void): void {

@@ -12,6 +12,8 @@ export interface Look {
   heading: boolean;
   button: boolean;
   onPay: () => void;
+  /** The page has taken us out without asking us to go. */
+  onGone: () => void;
 }
 
 /** `quiet`: only for those who hear the page, where the pay button says it to all others. */
@@ -39,7 +41,7 @@ export class Panel {
   readonly #status = element("p", { class: "message", attributes: { role: "status" } });
   readonly #button: HTMLButtonElement | null;
 
-  constructor(place: Element, { texts, make, heading, button, onPay }: Look) {
+  constructor(place: Element, { texts, make, heading, button, onPay, onGone }: Look) {
     this.#texts = texts;
     this.#host = element("div", { class: "ctpay", attributes: { lang: texts.language } });
     place.append(this.#host);
@@ -61,6 +63,19 @@ export class Panel {
     this.root.append(this.source.element, this.#alert, this.#status);
     if (this.#button) this.root.append(this.#button);
     if (heading) this.root.append(element("p", { class: "safe", text: texts.safe }));
+    this.#watch(onGone);
+  }
+
+  /** Storefronts that were written for others' components drop the place, and know of no `unmount`. */
+  #watch(onGone: () => void): void {
+    let wasThere = this.#host.isConnected;
+    const observer = new MutationObserver(() => {
+      if (wasThere && !this.#host.isConnected) onGone();
+      wasThere = this.#host.isConnected;
+    });
+    const roots = new Set<Node>([document, this.#host.getRootNode()]);
+    for (const root of roots) observer.observe(root, { childList: true, subtree: true });
+    this.signal.addEventListener("abort", () => observer.disconnect());
   }
 
   /** Aborted when the component leaves the page. */

@@ -258,6 +258,24 @@ async def test_no_result_in_time_is_asked_after_to_its_end(open_payment, process
     assert {one.headers["x-session-id"] for one in asked} == {processor.session}
 
 
+async def test_what_is_under_way_and_then_rejected_is_told_once_and_the_next_try_is_another_payment(
+    open_payment, processor, card, answers
+):
+    reply = answers["reply"]
+    rejected = DONE | {"outcome": "rejected", "reason": {"code": "declined", "message": "No."}}
+    processor.script["POST /payments"] = [reply(202, UNDER_WAY, Location="/payments/operation-1")]
+    processor.script["GET /payments/{operation}"] = [reply(200, UNDER_WAY), reply(200, rejected)]
+    page = await open_payment()
+    await card(page, APPROVED)
+    await pay_button(page).click()
+    assert [(one["outcome"], one["paymentReference"]) for one in await results(page)] == [("rejected", "payment-9")]
+    processor.script.clear()
+    await card(page, APPROVED)
+    await pay_button(page).click()
+    assert [one["outcome"] for one in await results(page, 2)] == ["rejected", "approved"]
+    assert len({one.headers["idempotency-key"] for one in processor.paid()}) == 2
+
+
 async def test_an_action_that_comes_after_the_server_stopped_waiting_still_reaches_the_shopper(
     open_payment, processor, card, answers
 ):

@@ -209,6 +209,40 @@ async def test_a_forged_state_is_a_400_and_publishes_nothing(ingress, world):
     assert world.published == []
 
 
+#: What Chromium sends when somebody goes to an address.
+_BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"), [("en", "This link does not lead anywhere."), ("de-AT", "Dieser Link führt nirgendwohin.")]
+)
+async def test_a_shopper_with_a_cut_link_reads_a_page_that_says_where_to_look(ingress, world, wanted, text):
+    cut = sign_state(STATE, SECRET)[:-1]
+    headers = {**_BROWSER, "Accept-Language": wanted, "X-Correlation-ID": "the-visit"}
+    response, _ = await ingress.ask("GET", f"/payments/op-1/return?state={cut}", headers=headers)
+    assert (response.status, response.content_type) == (400, "text/html")
+    page = await response.text()
+    assert text in page
+    assert "<code>the-visit</code>" in page
+    assert cut not in page
+    assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert world.published == []
+
+
+async def test_a_shopper_whose_return_was_not_taken_up_reads_that_loading_again_is_safe(ingress, world, logs):
+    world.publishing_fails = True
+    response, _ = await _back(ingress, headers=_BROWSER)
+    assert (response.status, response.content_type, response.headers["Retry-After"]) == (503, "text/html", "1")
+    assert "You will not pay twice." in await response.text()
+    assert [one["type"] for one in logs if one["event"] == "request.failed"] == ["PublishError"]
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "text/html, application/json", "text/plain", ""])
+async def test_programs_get_json_for_what_is_wrong(ingress, accept):
+    response, body = await ingress.ask("GET", "/payments/op-1/return?state=cut", headers={"Accept": accept})
+    assert (response.status, response.content_type, body["statusCode"]) == (400, "application/json", 400)
+
+
 async def test_a_state_is_good_for_its_own_operation_alone(ingress, world):
     response, _ = await _back(ingress, operation="op-2")
     assert response.status == 400
@@ -230,7 +264,7 @@ async def test_nothing_in_the_request_moves_the_redirect(ingress):
     "query",
     [
         "&" + "&".join(f"p{number}=v" for number in range(33)),
-        "&a=" + "v" * 2049,
+        "&a=" + "v" * 8193,
         "&" + "n" * 129 + "=v",
         "&=v",
         "&a=1&a=2",
