@@ -16,7 +16,7 @@ import structlog
 from pydantic import SecretStr
 
 from ctpay.settings import LogFormat, Logs
-from handlers.cards import mask_card_numbers
+from psp.card_numbers import mask_card_numbers
 
 _Line: TypeAlias = MutableMapping[str, object]
 

@@ -12,8 +12,9 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from handlers.cards import has_card_number, is_card_field, refusal
+from handlers.cards import is_card_field, refusal
 from handlers.errors import Fault, RequestError, malformed, too_large
+from psp.card_numbers import has_card_number
 
 #: Objects and lists within each other. The contract needs four.
 _DEPTH_MAX: Final = 16

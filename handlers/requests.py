@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
-from handlers.cards import has_card_number, is_card_field, refusal
+from handlers.cards import is_card_field, refusal
 from handlers.errors import Fault, RequestError, invalid, required
+from psp.card_numbers import has_card_number
 from psp.money import FRACTION_DIGITS, Money
 
 #: The largest integer that every JSON reader has exactly (RFC 8259, section 6).
@@ -25,7 +26,10 @@ _FAULTS_MAX: Final = 10
 PARAMETERS_MAX: Final = 32
 #: Characters.
 PARAMETER_NAME_MAX: Final = 128
-PARAMETER_VALUE_MAX: Final = 2048
+#: Banks of the first 3-D Secure send thousands.
+PARAMETER_VALUE_MAX: Final = 8192
+#: Half of a character, which JSON can write and nothing else can carry.
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 #: Ids of operations and of commercetools resources in a path. Nothing that changes the meaning of a URL.
 ID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,128}$"
@@ -192,6 +196,8 @@ def parameters(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
         if not name or len(name) > PARAMETER_NAME_MAX or len(value) > PARAMETER_VALUE_MAX:
             sizes = f"1 to {PARAMETER_NAME_MAX} characters, its value at most {PARAMETER_VALUE_MAX}"
             raise invalid(field, f"A parameter's name has {sizes}.")
+        if not (name + value).isascii() and _SURROGATE.search(name + value):
+            raise invalid(field, "A parameter has half a character. Send Unicode text.")
     found = dict(pairs)
     if len(found) != len(pairs):
         raise invalid(field, "A parameter's name is repeated. Send each name once.")

@@ -14,7 +14,8 @@ ROOMS = ("bus", "ct", "ctpay", "enabler", "handlers", "psp", "sandbox", "workers
 #: Modules that contracts and the table below name.
 NAMED = (
     "bus.port", "ct.callers", "ct.errors", "ct.introspection", "ct.ledger", "ct.sessions", "ct.status",
-    "psp.capabilities", "psp.errors", "psp.facts", "psp.money", "psp.outcome", "psp.port", "psp.registry", "psp.seams",
+    "psp.capabilities", "psp.card_numbers", "psp.errors", "psp.facts", "psp.money", "psp.outcome", "psp.port",
+    "psp.registry", "psp.seams",
     "psp.example.adapter",
 )  # fmt: skip
 
@@ -50,6 +51,7 @@ ALLOWED = {
     "enabler": ("bus.port", "psp.money", "psp.port", "aiohttp"),
     "handlers": (
         "bus.port",
+        "psp.card_numbers",
         "psp.money",
         "psp.port",
         "ct.callers",

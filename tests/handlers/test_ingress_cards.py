@@ -8,7 +8,8 @@ import uuid
 
 import pytest
 
-from handlers.cards import has_card_number, is_card_field
+from handlers.cards import is_card_field
+from psp.card_numbers import has_card_number
 
 PAN = "4111111111111111"
 CANARIES = [

@@ -98,8 +98,10 @@ COMPLETION_FAULTS = [
     ({"parameters": {"a": 1}}, [("InvalidField", "parameters.a")]),
     ({"parameters": {"a": {"b": "c"}}}, [("InvalidField", "parameters.a")]),
     ({"parameters": {"": "a"}}, [("InvalidField", "parameters")]),
+    ({"parameters": {"a": "\ud800"}}, [("InvalidField", "parameters")]),
+    ({"parameters": {"\udfff": "a"}}, [("InvalidField", "parameters")]),
     ({"parameters": {"n" * 129: "a"}}, [("InvalidField", "parameters")]),
-    ({"parameters": {"a": "v" * 2049}}, [("InvalidField", "parameters")]),
+    ({"parameters": {"a": "v" * 8193}}, [("InvalidField", "parameters")]),
     ({"parameters": {f"p{number}": "v" for number in range(33)}}, [("InvalidField", "parameters")]),
 ]
 #: Not JSON, or not JSON that two readers read alike.

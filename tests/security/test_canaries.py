@@ -149,10 +149,13 @@ async def test_what_the_psp_quotes_goes_no_further(product, answer):
     assert product.found(canaries(product, session=session)) == {}
 
 
-async def test_what_the_psp_quotes_about_a_decline_goes_no_further(product):
+@pytest.mark.parametrize(
+    "spelling", [PAN, "4242  4242  4242  4242", "4242.4242.4242.4242", f"card{PAN}", f"pan_{PAN}exp0130"]
+)
+async def test_what_the_psp_quotes_about_a_decline_goes_no_further(product, spelling):
     _, reply = await product.pay("tok_approved")
     # Whatever it has ever been told.
-    quoted = f"{TOKEN} {PAN} {CVC} " + " ".join(
+    quoted = f"{TOKEN} {spelling} {CVC} " + " ".join(
         product.environment[name] for name in ("SANDBOX_PSP_SECRET_KEY", "SANDBOX_PSP_WEBHOOK_SECRETS")
     )
 
@@ -165,7 +168,7 @@ async def test_what_the_psp_quotes_about_a_decline_goes_no_further(product):
     session = await everything(product, reply["paymentReference"])
     # The event of a type that nobody knows is one.
     assert any(where.startswith("dead letters") for where, _ in product.traces())
-    assert product.found(canaries(product, session=session)) == {}
+    assert product.found({**canaries(product, session=session), "spelling": spelling}) == {}
 
 
 @pytest.mark.parametrize("answer", COMMERCETOOLS_ANSWERS)
