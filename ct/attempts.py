@@ -14,7 +14,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ct.fields import InteractionKind
-from ct.folds import covers
+from ct.folds import covers, freed
 from ct.judge import Refusal
 from psp.facts import Kind, State
 from psp.money import Money
@@ -127,7 +127,7 @@ def decide(wish: Wish, cart: Cart, found_by_key: Iterable[Payment] = ()) -> Deci
     if wish.attempt_key is None and (joined := _sibling_to_join(wish, cart, payments)):
         return joined
     abandoned = _abandoned(wish, payments)
-    left = _left(wish, cart, payments) + sum(covers(one) for one in abandoned)
+    left = _left(wish, cart, payments) + sum(freed(one) for one in abandoned)
     amount = Money(amount=_wanted(wish, left), currency=cart.total.currency)
     refusal = _refusal(cart, left, payments) or _wrong_wish(wish, cart, left)
     planned = cart.total if refusal else amount
@@ -158,7 +158,7 @@ def _resume(wish: Wish, cart: Cart, payment: Payment, mine: Transaction) -> Resu
         return Resume(payment=payment, transaction=mine, supersede=(), refusal=None)
     others = tuple(one for one in cart.payments if one.id != payment.id)
     abandoned = _abandoned(wish, others)
-    left = _left(wish, cart, others) + sum(covers(one) for one in abandoned)
+    left = _left(wish, cart, others) + sum(freed(one) for one in abandoned)
     attached = len(others) < len(cart.payments)
     refusal = None
     if not attached and (not cart.active or left < mine.amount.amount or _wanted(wish, left) != mine.amount.amount):

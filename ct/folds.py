@@ -6,6 +6,7 @@ nothing until we take it on, so that two of them cannot block each other.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from psp.facts import Kind, State
@@ -74,6 +75,13 @@ def covers(payment: Payment) -> int:
     rest = 0 if released else max(held - taken, 0)
     given_back = _sum(one for one in payment.of_kind(Kind.REFUND) if one.state is State.SUCCESS)
     return max(taken + rest - given_back - charged_back(payment), 0)
+
+
+def freed(payment: Payment) -> int:
+    """Minor units that the Payment covers no more when its attempt is given up: not what was captured on it."""
+    ours = payment.authorization
+    given_up = tuple(replace(one, superseded=True) if one is ours else one for one in payment.transactions)
+    return covers(payment) - covers(replace(payment, transactions=given_up))
 
 
 def _may_hold(payment: Payment, authorization: Transaction) -> bool:

@@ -26,6 +26,8 @@ _ASKED: Final = "GET /sessions/…"
 #: The session service refuses an old token with either.
 _REFUSED: Final = frozenset({401, 403})
 
+_NOT_FOUND: Final = 404
+
 
 class Sessions:
     """Checks the sessions of shoppers. Our API client needs the scope `view_sessions`."""
@@ -61,7 +63,8 @@ class Sessions:
             ),
             refused=_REFUSED,
         )
-        if reply.status == 404:  # noqa: PLR2004 - the caller's fault here, and nowhere else
+        if reply.status == _NOT_FOUND and reply.document.get("statusCode") == _NOT_FOUND:
+            # In commercetools' own shape: a gateway's 404 would blame the caller for what is an outage.
             raise UnknownCallerError("There is no such session. Start a new checkout session.")
         if not reply.good:
             raise refusal(reply, asked=_ASKED)

@@ -61,7 +61,7 @@ def operation_on(cart: Cart, operation: str) -> tuple[Payment, Transaction] | No
     return None
 
 
-def is_owner(*, project_key: str, owner: str, cart: Cart, payment: Payment, transaction: Transaction) -> bool:
+def is_owner(*, project_key: str, owner: str, cart_id: str, payment: Payment, transaction: Transaction) -> bool:
     """Whether this caller's session started the attempt.
 
     One that was refused from the start has no reservation, and tells by its slot, which nobody else can compute.
@@ -71,7 +71,7 @@ def is_owner(*, project_key: str, owner: str, cart: Cart, payment: Payment, tran
     name = slot_name(
         project_key=project_key,
         owner=owner,
-        cart_id=cart.id,
+        cart_id=cart_id,
         method=payment.method or "",
         amount=transaction.amount,
     )

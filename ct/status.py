@@ -33,5 +33,7 @@ class StatusReader:
         if found is None:
             return None
         payment, transaction = found
-        owned = is_owner(project_key=self.project_key, owner=owner, cart=cart, payment=payment, transaction=transaction)
+        owned = is_owner(
+            project_key=self.project_key, owner=owner, cart_id=cart.id, payment=payment, transaction=transaction
+        )
         return standing_of(payment, transaction) if owned else None

@@ -38,11 +38,18 @@ JsonObject: TypeAlias = "dict[str, Json]"
 Params: TypeAlias = "Mapping[str, str | Sequence[str]]"
 
 #: Statuses after which the same request may succeed.
-RETRIED: Final = frozenset({429, 500, 502, 503, 504})
+RETRIED: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
-#: Error codes that commercetools wants retried, whatever status they come with.
-_RETRIED_CODES: Final = frozenset({"OverCapacity", "PendingOperation"})
+#: Error codes of what passes, whatever status they come with. The two of extensions mean that a merchant's own software
+#: gave no answer, or none that can be read, while commercetools asked it about our request.
+_RETRIED_CODES: Final = frozenset(
+    {"ExtensionBadResponse", "ExtensionNoResponse", "OverCapacity", "PendingOperation", "QueryTimedOut"}
+)
 
+#: Statuses that blame the request whoever answers: what is too large for a proxy stays too large.
+_TOO_LARGE: Final = frozenset({413, 414, 431})
+
+_NOT_FOUND_CODE: Final = "ResourceNotFound"
 _DUPLICATE_CODES: Final = frozenset({"DuplicateField", "DuplicateFieldWithConflictingResource"})
 
 #: How much of commercetools' own words is repeated in an error.
@@ -190,13 +197,20 @@ def describe(reply: Reply) -> str:
     return f"{reply.status} {code}".strip()[:100] + f": {str(message)[:_LONGEST_MESSAGE]}"
 
 
+def _is_refusal(status: int) -> bool:
+    return status // 100 == 4 and status != 404  # noqa: PLR2004 - the class of statuses that blame the request
+
+
 def refusal(reply: Reply, *, asked: str) -> CommercetoolsError:
-    """The error that an answer other than success means; `asked` is the method and path, for people."""
+    """The error that an answer other than success means; `asked` is the method and path, for people.
+
+    A status alone proves nothing of a resource: a gateway on the way has a 404 of its own, for what it cannot route.
+    """
     error = first_error(reply.document)
     code = str(error.get("code", ""))
     said = f"commercetools answered {describe(reply)} to {asked}."
     match reply.status:
-        case 404:
+        case 404 if code == _NOT_FOUND_CODE:
             return NotFoundError(f"{said} Check the id, and that it belongs to this project.")
         case 409:
             return ConflictError(f"{said} Read it again and decide again.")
@@ -204,7 +218,7 @@ def refusal(reply: Reply, *, asked: str) -> CommercetoolsError:
             return ForbiddenError(f"{said} Give the API client the scope it lacks (CTP_CLIENT_ID, CTP_CLIENT_SECRET).")
         case 400 if code in _DUPLICATE_CODES:
             return DuplicateError(f"{said} Read the resource that has it.", field=str(error.get("field", "")))
-        case status if 400 <= status < 500:  # noqa: PLR2004 - the class of statuses that blame the request
+        case status if (_is_refusal(status) and reply.document) or status in _TOO_LARGE:
             return InvalidRequestError(f"{said} Repeating it will not help.", code=code)
         case _:
             return UnavailableError(f"{said} Is that address really commercetools?")

@@ -126,12 +126,12 @@ class SandboxAdapter:
         if request.payment_reference is not None:
             if not _ID.fullmatch(request.payment_reference):
                 return Answer(facts=())
-            found = await self._api.get(_path(request.payment_reference), PaymentJson, asked="/v1/payments/{id}")
+            found = await self._api.find(_path(request.payment_reference), PaymentJson, asked="/v1/payments/{id}")
         else:
             query = urlencode({"merchant_reference": _name(request.authorization)})
             asked = "/v1/payments?merchant_reference="
             several = await self._api.get(f"/v1/payments?{query}", PaymentListJson, asked=asked)
-            found = several.data[-1] if several is not None and several.data else None
+            found = several.data[-1] if several.data else None
         return Answer(facts=()) if found is None else _readable(found)
 
     async def page(self, request: ListRequest) -> Page:
@@ -139,8 +139,6 @@ class SandboxAdapter:
         span = {"from": request.since.isoformat(), "to": request.until.isoformat(), "limit": str(_PAGE_SIZE)}
         query = urlencode(span if request.cursor is None else {**span, "cursor": request.cursor})
         found = await self._api.get(f"/v1/ledger?{query}", LedgerJson, asked="/v1/ledger")
-        if found is None:
-            raise RefusedError(code="no_ledger", message="There is no ledger at this address. Check SANDBOX_PSP_URL.")
         facts: list[Fact] = []
         unreadable: list[str] = []
         for entry in found.data:

@@ -16,12 +16,12 @@ from psp.seams import Draw
 
 Answered = TypeVar("Answered", bound=Wire)
 
-_NOT_FOUND: Final = 404
 _CONFLICT: Final = 409
 
 #: The key was used for another request, which may well have had its effect.
 _KEY_REUSED: Final = "idempotency_key_reused"
 _KEY_IN_PROGRESS: Final = "idempotency_key_in_progress"
+_NO_PAYMENT: Final = "payment_not_found"
 
 
 class DeclinedError(RefusedError):
@@ -63,11 +63,22 @@ class SandboxApi:
         request = self._request("POST", path, asked=asked, headers=headers, body=json.dumps(body).encode())
         return self._read(await self._http.send(request), model, asked=request.asked)
 
-    async def get(self, path: str, model: type[Answered], *, asked: str) -> Answered | None:
-        """Read; None: there is no such thing. Raises the three kinds of `PspError`."""
+    async def get(self, path: str, model: type[Answered], *, asked: str) -> Answered:
+        """Read what is always there, a list for instance. Raises the three kinds of `PspError`."""
         request = self._request("GET", path, asked=asked)
-        reply = await self._http.send(request)
-        return None if reply.status == _NOT_FOUND else self._read(reply, model, asked=request.asked)
+        return self._read(await self._http.send(request), model, asked=request.asked)
+
+    async def find(self, path: str, model: type[Answered], *, asked: str) -> Answered | None:
+        """Read; None: the PSP itself says that there is no such payment. Raises the three kinds of `PspError`.
+
+        The status alone proves nothing: a gateway on the way has a 404 of its own, for what it cannot route.
+        """
+        try:
+            return await self.get(path, model, asked=asked)
+        except RefusedError as refused:
+            if refused.code != _NO_PAYMENT:
+                raise
+        return None
 
     def _request(
         self, method: str, path: str, *, asked: str, headers: Mapping[str, str] | None = None, body: bytes | None = None

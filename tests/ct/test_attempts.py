@@ -135,6 +135,15 @@ def test_a_challenge_left_open_is_given_up_by_the_next_try_and_not_by_a_double_c
     assert [one.id for one in decide(another_card, cart(left_open)).supersede] == ["a"]
 
 
+def test_giving_an_attempt_up_frees_what_it_holds_and_not_what_was_captured_on_it():
+    """A merchant has put a Charge on it by hand, and set it to Pending."""
+    left_open = attempt("a", "Pending", ctpayAction=OPEN_ACTION, ctpayActionAt="2026-03-01T12:00:10.000Z")
+    left_open["transactions"].append(transaction("by-hand", "Charge", "Pending", 1000))
+    decision = decide(WISH, cart(left_open))
+    assert isinstance(decision, Begin)
+    assert ([one.id for one in decision.supersede], decision.amount) == (["a"], eur(3200))
+
+
 def test_a_superseded_attempt_counts_no_more():
     given_up = attempt("a", "Pending", ctpaySuperseded=True, ctpayActionAt="2026-03-01T12:00:10.000Z")
     decision = decide(WISH, cart(given_up))

@@ -175,7 +175,9 @@ async def test_a_missing_scope_of_ours_is_not_blamed_on_the_shopper(server: Scri
     assert SESSION_ID not in str(caught.value)
 
 
-@pytest.mark.parametrize("fault", [text("", status=500), text("", status=503), hanging_up(), text("not json")])
+@pytest.mark.parametrize(
+    "fault", [text("", status=500), text("", status=503), text("<html>", status=404), hanging_up(), text("not json")]
+)
 async def test_an_outage_of_the_session_service_is_not_blamed_on_the_shopper(
     server: Scripted, sessions: Sessions, fault: Answer
 ) -> None:

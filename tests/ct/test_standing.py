@@ -97,7 +97,9 @@ def test_only_the_session_that_started_an_attempt_owns_it():
     payment = cart.payments[0]
     for owner, owned in (("me", True), ("you", False)):
         assert (
-            is_owner(project_key="demo", owner=owner, cart=cart, payment=payment, transaction=payment.authorization)
+            is_owner(
+                project_key="demo", owner=owner, cart_id=cart.id, payment=payment, transaction=payment.authorization
+            )
             is owned
         )
 

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from pydantic import SecretStr, ValidationError
-from support.adapter_suite import PROJECT, AdapterSuite, Order, Webhook, Wish, euros, only
+from support.adapter_suite import PROJECT, AdapterSuite, Order, Webhook, Wish, euros, only, stranger
 from support.psp_servers import PUBLISHABLE_KEY, SECRET_KEY, WEBHOOK_SECRET, running_psp, wall_clock
 from support.scripted_server import hanging, scripted
 
@@ -62,6 +62,9 @@ class SandboxRig:
             patience=patience,
         )
         return SandboxAdapter(api)
+
+    def reached_at(self, url: str) -> SandboxAdapter:
+        return self.adapter_with(SECRET_KEY, url=url)
 
     def token(self, wish: Wish) -> SecretStr:
         return SecretStr(TOKENS[wish])
@@ -339,22 +342,20 @@ async def test_a_wrong_key_of_ours_is_retryable_and_told_without_the_key(rig):
     assert await rig.effects() == []
 
 
-@pytest.mark.parametrize(("status", "body"), [(200, "<html>"), (200, "{}"), (404, "<html>"), (400, '{"error": "?"}')])
-async def test_an_answer_that_is_not_the_psps_proves_nothing(rig, status, body):
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(status=status, text=body)
+@pytest.mark.parametrize(("status", "body"), [(200, "{}"), (400, '{"error": "?"}'), (404, "{}")])
+async def test_json_that_is_not_the_psps_proves_nothing(rig, status, body):
+    async with stranger(status, body) as url:
+        order = Order(rig.reached_at(url))
+        for ask in (order.authorize(rig.token(Wish.APPROVED), euros(1000)), order.lookup(None), order.lookup("pay_1")):
+            with pytest.raises(OutcomeUnknownError, match="not the PSP's"):
+                await ask
 
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    stranger = rig.adapter_with(SECRET_KEY, url=f"http://127.0.0.1:{runner.addresses[0][1]}")
-    try:
-        with pytest.raises(OutcomeUnknownError, match="not the PSP's"):
-            await Order(stranger).authorize(rig.token(Wish.APPROVED), euros(1000))
-    finally:
-        await runner.cleanup()
+
+async def test_a_route_that_the_psp_does_not_know_is_no_missing_payment(rig):
+    async with stranger(404, '{"error": {"code": "not_found", "message": "There is no such route."}}') as url:
+        for reference in (None, "pay_1"):
+            with pytest.raises(RefusedError):
+                await Order(rig.reached_at(url)).lookup(reference)
 
 
 async def test_an_answer_in_words_we_do_not_know_leaves_the_outcome_open(rig, monkeypatch):

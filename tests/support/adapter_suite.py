@@ -5,11 +5,13 @@ from __future__ import annotations
 import enum
 import itertools
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import pytest
+from aiohttp import web
 from pydantic import SecretStr
 
 from psp.capabilities import Listing, LookupBy
@@ -60,6 +62,10 @@ class Rig(Protocol):
     verifier: WebhookVerifier
 
     def token(self, wish: Wish) -> SecretStr: ...
+
+    def reached_at(self, url: str) -> PspAdapter:
+        """The same adapter, whose PSP is said to be at this address."""
+        ...
 
     async def answer_action(self, payment_reference: str, *, approve: bool) -> Mapping[str, str]:
         """Act as the shopper; gives what the browser brings back."""
@@ -169,6 +175,24 @@ def essence(fact: Fact) -> tuple[object, ...]:
     return (fact.kind, fact.state, fact.amount, fact.psp_reference, fact.payment_reference, fact.reference, fact.at)
 
 
+@asynccontextmanager
+async def stranger(status: int, body: str) -> AsyncIterator[str]:
+    """Something on the way to the PSP that answers everything in its place; its address."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status, text=body)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
 class AdapterSuite:
     """Subclass it as `Test…` and give the `rig` fixture."""
 
@@ -186,6 +210,45 @@ class AdapterSuite:
             for event in rig.adapter.parse_webhook(webhook.body):
                 found += [fact for fact in event.facts if fact.kind is kind]
         return found
+
+    @pytest.mark.parametrize(
+        "ask", ["authorize", "capture", "refund", "cancel", "complete", "lookup_ours", "lookup_theirs", "page"]
+    )
+    @pytest.mark.parametrize(
+        ("status", "body"),
+        [
+            (200, "<html>"),
+            (200, ""),
+            (404, "<html>default backend - 404</html>"),
+            (404, ""),
+            (408, ""),
+            (502, "<html>"),
+        ],
+    )
+    async def test_what_a_stranger_answers_in_the_psps_place_proves_nothing(
+        self, rig: Rig, status: int, body: str, ask: str
+    ):
+        """Above all a gateway's 404: "I have no such route" must not be taken for "no such payment was ever made"."""
+        order = Order(rig.adapter)
+        await order.authorize(rig.token(Wish.APPROVED), euros(1000))
+        before = await rig.effects()
+        async with stranger(status, body) as url:
+            order.adapter = rig.reached_at(url)
+            calls = {
+                "authorize": lambda: order.authorize(rig.token(Wish.APPROVED), euros(1000)),
+                "capture": lambda: order.capture(euros(1)),
+                "refund": lambda: order.refund(euros(1)),
+                "cancel": lambda: order.adapter.cancel(
+                    order.cancel_request(euros(1000), payment_reference=order.payment_reference)
+                ),
+                "complete": lambda: order.complete({"result": "ok"}),
+                "lookup_ours": lambda: order.lookup(None),
+                "lookup_theirs": lambda: order.lookup(order.payment_reference),
+                "page": lambda: order.adapter.page(ListRequest(since=_PAST, until=_FUTURE)),
+            }
+            with pytest.raises(OutcomeUnknownError):
+                await calls[ask]()
+        assert await rig.effects() == before
 
     # Authorizing.
 

@@ -229,7 +229,7 @@ class House:
 
     # Delivering.
 
-    async def deliver(self, message, topic=None, work=None):
+    async def deliver(self, message, topic=None, work=None, attempt=1):
         """One delivery to the worker of the message's topic; how it ended."""
         data = message if isinstance(message, bytes) else encode(message)
         topic = topic or TOPICS[type(message)]
@@ -244,7 +244,7 @@ class House:
             data=data,
             attributes={} if isinstance(message, bytes) else attributes(message),
             published_at=self.clock(),
-            attempt=1,
+            attempt=attempt,
         )
         return await handle(delivery)
 

@@ -52,7 +52,8 @@ class Scripted:
         self.asked.append(asked)
         answers = self.script.get(request.raw_path.partition("?")[0])
         if not answers:
-            return web.json_response({"statusCode": 404, "message": "not scripted"}, status=404)
+            absent = {"code": "ResourceNotFound", "message": "not scripted"}
+            return web.json_response({"statusCode": 404, "message": "not scripted", "errors": [absent]}, status=404)
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         return await answer(asked)
 
