@@ -36,6 +36,10 @@ class Topic(enum.StrEnum):
     DEAD_LETTERS = "dead-letters"
 
 
+#: 31 days, the most that Pub/Sub keeps anything.
+_KEPT_S: Final = 31 * 24 * 3600
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
     """How a topic's subscription delivers."""
@@ -50,12 +54,12 @@ class Policy:
     #: Pub/Sub's own backstop, for messages whose readers die: it moves them without a reason. Approximate by nature, so
     #: it stands well above ours; 100 is the most that Pub/Sub takes.
     attempts_max: int | None = 100
-    #: Seconds an undelivered message is kept.
-    retention_s: int = 7 * 24 * 3600
+    #: Seconds an undelivered message is kept, where nobody reads it for so long: nothing would tell of it any more.
+    retention_s: int = _KEPT_S
 
 
-#: Seconds that dead letters are kept: 31 days, the most that Pub/Sub does.
-LETTERS_KEPT_S: Final = 31 * 24 * 3600
+#: Seconds that dead letters are kept.
+LETTERS_KEPT_S: Final = _KEPT_S
 
 #: Every topic has a row; provisioning and the suite go through it.
 POLICIES: Final[Mapping[Topic, Policy]] = {

@@ -253,10 +253,15 @@ def resolve(
     from ctpay.logs import Masker
     from ctpay.resolve import end
     from ctpay.wiring import open_work
+    from psp.card_numbers import has_card_number
     from psp.facts import State
 
     if not evidence.strip():
         raise typer.BadParameter("say how you know.", param_hint="--evidence")
+    if has_card_number(psp_reference or ""):
+        raise typer.BadParameter(
+            "this looks like a card number; give the PSP's reference.", param_hint="--psp-reference"
+        )
     settings = load()
     logs.configure(settings.logs, secrets=settings.secrets())
     mask = Masker(settings.secrets()).text

@@ -92,8 +92,9 @@ async def _take_up(work: Work, wanted: Wanted, run_id: str) -> int:
         if wanted.as_json:
             _lines([*map(taken_json, steps), json.dumps({"steps": len(steps)})])
         else:
-            _show(steps_table(steps) if steps else None, f"Stuck: {counted([one.step for one in steps])}.")
-    if any(one.step in (Step.AWAY, Step.FAILED) for one in steps):
+            told = [one for one in steps if one.step is not Step.SKIPPED]
+            _show(steps_table(told) if told else None, f"Stuck: {counted([one.step for one in steps])}.")
+    if any(one.step in (Step.AWAY, Step.SKIPPED, Step.FAILED) for one in steps):
         return _FAILED
     return _DIFFERS if any(one.step is Step.UNKNOWN for one in steps) else 0
 

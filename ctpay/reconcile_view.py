@@ -27,6 +27,7 @@ _COLOURS: Final = {
     Step.UNKNOWN: "red",
     Step.FAILED: "red",
     Step.AWAY: "yellow",
+    Step.SKIPPED: "yellow",
     Step.WAITING: "dim",
 }
 

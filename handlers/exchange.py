@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from handlers import cors, headers
+from handlers import cors, headers, pages
 from handlers.answers import Answer
 from handlers.dependencies import Dependencies
 from handlers.errors import Fault, Problem, body_of, is_known, problem_of
@@ -92,12 +92,14 @@ async def _reply(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPError as error:
         code, message = _ROUTER.get(error.status, ("General", error.reason))
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-        return _problem(Problem(status=error.status, faults=(Fault(code=code, message=message),), headers=allow))
+        return _problem(
+            request, Problem(status=error.status, faults=(Fault(code=code, message=message),), headers=allow)
+        )
     except Exception as error:  # noqa: BLE001 - the outermost place of a request; what is unknown becomes a 500
         problem = problem_of(error)
         if problem.status >= _SERVER_FAULT:
             _log_fault(error)
-        return _problem(problem)
+        return _problem(request, problem)
 
 
 def _is_preflight(request: web.Request) -> bool:
@@ -116,7 +118,10 @@ def _log_fault(error: Exception) -> None:
     _log.error("request.failed", type=type(error).__name__, **told)
 
 
-def _problem(problem: Problem) -> web.Response:
+def _problem(request: web.Request, problem: Problem) -> web.Response:
+    if pages.is_wanted(request.headers.get("Accept", "")):
+        languages = request.headers.get("Accept-Language", "")
+        return pages.problem_page(problem, languages=languages, correlation_id=headers.correlation_id(request))
     return _response(Answer(status=problem.status, body=body_of(problem), headers=problem.headers))
 
 

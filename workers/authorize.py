@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from bus.port import DONE, Ending, again, ignored
 from ct.actions import (
     UpdateAction,
@@ -23,7 +25,7 @@ from ct.actions import (
     transaction_draft,
 )
 from ct.attempts import EXPIRED, Begin, Join, KeyReused, Reject, Resume, Wish, decide
-from ct.errors import ConflictError, DuplicateError, NotFoundError
+from ct.errors import ConflictError, DuplicateError, InvalidRequestError, NotFoundError
 from ct.fields import InteractionKind, PurchaseOrderField, TransactionField
 from ct.judge import Refusal
 from ct.ledger import Actions
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from psp.facts import Action
     from psp.port import Answer
     from workers.work import Work
+
+_log = structlog.get_logger(__name__)
 
 #: A message of this age may be a repetition whose attempt somebody has taken off the cart since.
 _REPEATED_AFTER: Final = timedelta(seconds=10)
@@ -169,7 +173,9 @@ async def _begin(work: Work, command: AuthorizePayment, cart: Cart, begin: Begin
     payment = await _create(work, draft, begin.key, met)
     # Should the cart have moved, the next look finds it here and not on the cart.
     met.payments[payment.id] = payment
-    await work.ledger.attach(cart, payment)
+    refusal = await _attach(work, cart, payment)
+    if refusal is not None:
+        return await _fail(work, command, cart, (payment, refusal), met)
     transaction = payment.authorization
     assert transaction is not None, "the draft has an Authorization"
     return await _ask(work, command, payment, transaction, means)
@@ -185,21 +191,61 @@ async def _resume(work: Work, command: AuthorizePayment, cart: Cart, resume: Res
         await work.reply(command, standing_of(payment, payment.transaction(transaction.id) or transaction))
         return DONE
     if resume.refusal is not None:
-        if payment.id not in met.made:
-            # Perhaps it was taken off its cart after the PSP was asked: then only the PSP knows what became of it.
-            known = await look_up(work, payment, transaction)
-            if known is None and not is_over(work, payment, transaction):
-                raise OutcomeUnknownError("The PSP may still be at it. The message comes again and asks again.")
-            answer = known or never_sent(work, payment, transaction)
-            met.payments[payment.id] = await settle(work, payment, answer, cause=command.command_id)
-            raise CartMovedError
-        return await _fail(work, command, cart, (payment, resume.refusal), met)
+        return await _stop(work, command, cart, (payment, resume.refusal), met)
     means = await means_of(work, command, cart)
     await give_up(work, cart, resume.supersede, cause=command.command_id)
     if all(one.id != payment.id for one in cart.payments):
+        refusal = await _attach(work, cart, payment)
+        if refusal is not None:
+            return await _stop(work, command, cart, (payment, refusal), met)
+    payment = await _weighed(work, cart, payment, transaction)
+    return await _ask(work, command, payment, transaction, means)
+
+
+async def _weighed(work: Work, cart: Cart, payment: Payment, transaction: Transaction) -> Payment:
+    """The Payment with the version of the cart it was weighed on: a write, since what was read may be older than it.
+
+    An attempt that was closed meanwhile must not be asked for. Raises CartMovedError where it is not as it was read.
+    """
+
+    def weigh(current: Payment) -> Actions:
+        mine = current.transaction(transaction.id)
+        if mine is None or mine.state is not transaction.state or mine.superseded or mine.action is not None:
+            raise CartMovedError
+        field = set_transaction_custom_field(mine.id, TransactionField.CART_VERSION, value=cart.version)
+        return Actions(actions=[field] if mine.writable else [])
+
+    weighed, _ = await work.ledger.change(payment, weigh)
+    return weighed
+
+
+async def _stop(work: Work, command: AuthorizePayment, cart: Cart, found: tuple[Payment, Refusal], met: _Met) -> Ending:
+    """My Payment was reserved before, and the cart takes it no more; an earlier run may have asked the PSP."""
+    payment, _ = found
+    transaction = payment.authorization
+    assert transaction is not None, "our Payments have an Authorization"
+    if payment.id in met.made:
+        return await _fail(work, command, cart, found, met)
+    # Perhaps it was taken off its cart after the PSP was asked: then only the PSP knows what became of it.
+    known = await look_up(work, payment, transaction)
+    if known is None and not is_over(work, payment, transaction):
+        raise OutcomeUnknownError("The PSP may still be at it. The message comes again and asks again.")
+    answer = known or never_sent(work, payment, transaction)
+    met.payments[payment.id] = await settle(work, payment, answer, cause=command.command_id)
+    raise CartMovedError
+
+
+async def _attach(work: Work, cart: Cart, payment: Payment) -> Refusal | None:
+    """Put the attempt on its cart; a refusal where commercetools, or an extension of the merchant's, will not have it.
+
+    Raises ConflictError where the cart has changed.
+    """
+    try:
         await work.ledger.attach(cart, payment)
-    weighed = set_transaction_custom_field(transaction.id, TransactionField.CART_VERSION, value=cart.version)
-    return await _ask(work, command, payment, transaction, means, also=(weighed,) if transaction.writable else ())
+    except InvalidRequestError as refused:
+        _log.warning("cart.refused", code=refused.code, reason=str(refused))
+        return Refusal(code="cart-refused", message="The cart takes no payment. Change it, or ask the shop.")
+    return None
 
 
 async def _ask(
@@ -208,8 +254,6 @@ async def _ask(
     payment: Payment,
     transaction: Transaction,
     means: Means | Refusal,
-    *,
-    also: tuple[UpdateAction, ...] = (),
 ) -> Ending:
     asked: list[Action] = []
 
@@ -234,7 +278,7 @@ async def _ask(
         asked.extend([answer.action] if answer.action is not None else [])
         return answer
 
-    settled = await perform(work, payment, transaction, call, cause=command.command_id, also=also)
+    settled = await perform(work, payment, transaction, call, cause=command.command_id)
     standing = standing_of(settled, settled.transaction(transaction.id) or transaction)
     if asked and standing.outcome is Outcome.PENDING:
         # Other software has put its type in the place of ours meanwhile: the question stands nowhere but here.
@@ -260,7 +304,7 @@ async def _reject(work: Work, command: AuthorizePayment, cart: Cart, reject: Rej
 async def _put_back(work: Work, command: AuthorizePayment, cart: Cart, payment: Payment) -> Payment:
     """The Payment of which the shopper is to be told, on its cart again where somebody has taken it off.
 
-    Where the cart is paid for otherwise by now, it is given up instead.
+    Where the cart is paid for otherwise by now, or refuses it, it is given up instead.
     """
     attempt = payment.authorization
     is_on = any(one.id == payment.id for one in cart.payments)
@@ -270,19 +314,22 @@ async def _put_back(work: Work, command: AuthorizePayment, cart: Cart, payment: 
     holds = attempt.open or attempt.state is State.SUCCESS
     if not refused and not holds:
         return payment
-    if refused or room_on(cart, payment) >= attempt.amount.amount:
+    if refused:
         await _show_on(work, cart, payment)
+        return payment
+    if room_on(cart, payment) >= attempt.amount.amount and await _show_on(work, cart, payment) is None:
         return payment
     return await give_up_one(work, payment, cause=command.command_id)
 
 
-async def _show_on(work: Work, cart: Cart, payment: Payment) -> None:
-    """Put a refused attempt on its cart before it is answered: there the status, and this command again, will find it.
+async def _show_on(work: Work, cart: Cart, payment: Payment) -> Refusal | None:
+    """Put an attempt on its cart before it is answered: there the status, and this command again, will find it.
 
-    Raises ConflictError where the cart has changed.
+    As `_attach`; nothing is tried where the cart can take no more.
     """
     if cart.active and len(cart.payments) < _CART_PAYMENTS_MAX and all(one.id != payment.id for one in cart.payments):
-        await work.ledger.attach(cart, payment)
+        return await _attach(work, cart, payment)
+    return None
 
 
 async def _fail(work: Work, command: AuthorizePayment, cart: Cart, found: tuple[Payment, Refusal], met: _Met) -> Ending:

@@ -6,9 +6,9 @@ find it settled. A superseded attempt is not completed: the shopper has paid oth
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from bus.port import DONE, Ending, ignored
+from bus.port import DONE, Cause, Ending, again, ignored
 from ct.actions import set_transaction_custom_field
 from ct.errors import NotFoundError
 from ct.fields import TransactionField
@@ -27,15 +27,26 @@ if TYPE_CHECKING:
     from workers.work import Work
 
 
+#: Deliveries after which nothing that was read too early can be what hides the payment.
+_LOOKS: Final = 3
+
+
 async def complete(work: Work, command: CompleteAuthorization) -> Ending:
     """Ask the PSP to finish, and settle. Two calls; one where it is settled already."""
     found = await _find(work, command)
     if found is None:
+        if work.delivery < _LOOKS:
+            # What was read may be older than the payment, and nobody but this message can tell the PSP.
+            return again("no such operation yet", Cause.MISSING_PAYMENT)
         gone = Reason(code="no-such-operation", message="There is no such payment to complete.")
         await work.reply(command, Standing(outcome=Outcome.NOT_FOUND, reason=gone))
         return ignored("no such operation")
     payment, transaction = found
-    if transaction.open and payment.interface_id is not None:
+    if transaction.open and payment.interface_id is None:
+        payment, transaction = await _as_it_is(work, payment, transaction)
+    if transaction.open:
+        if payment.interface_id is None:
+            return again("it is not known yet what the PSP calls the payment")
         if transaction.superseded:
             # Not completed any more. But an earlier run of this may have done it, and died before it was written.
             answer = await _look_up(work, payment, transaction, payment.interface_id)
@@ -52,18 +63,35 @@ async def complete(work: Work, command: CompleteAuthorization) -> Ending:
 
 
 async def _find(work: Work, command: CompleteAuthorization) -> tuple[Payment, Transaction] | None:
+    """The attempt on its cart; where somebody has taken it off, or the cart is gone, by what began it."""
     try:
         cart = await work.ledger.load_cart(command.cart_id)
     except NotFoundError:
-        return None
-    found = operation_on(cart, command.operation)
+        cart = None
+    found = operation_on(cart, command.operation) if cart else None
+    if found is None:
+        since = command.accepted_at - 2 * work.limits.action_within
+        payment = await work.ledger.find_by_command(command.operation, since=since)
+        attempt = payment.authorization if payment else None
+        if payment is not None and attempt is not None and attempt.command_id == command.operation:
+            found = payment, attempt
     if found is None or command.owner is None:
         return found
     payment, transaction = found
     owned = is_owner(
-        project_key=work.project_key, owner=command.owner, cart=cart, payment=payment, transaction=transaction
+        project_key=work.project_key,
+        owner=command.owner,
+        cart_id=command.cart_id,
+        payment=payment,
+        transaction=transaction,
     )
     return found if owned else None
+
+
+async def _as_it_is(work: Work, payment: Payment, transaction: Transaction) -> tuple[Payment, Transaction]:
+    """Read by itself: a cart may show its payments as they were."""
+    fresh = await work.ledger.load(payment.id)
+    return fresh, fresh.transaction(transaction.id) or transaction
 
 
 async def _answer(

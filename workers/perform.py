@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
-    from ct.actions import UpdateAction
     from ct.payment import Payment, Transaction
     from workers.work import Work
 
@@ -39,20 +38,17 @@ async def perform(
     call: Call,
     *,
     cause: str,
-    also: tuple[UpdateAction, ...] = (),
 ) -> Payment:
-    """The Payment after the PSP was asked for `transaction`; `also` is written together with its answer.
+    """The Payment after the PSP was asked for `transaction`.
 
     Raises RetryableError (not sent), OutcomeUnknownError (perhaps done, and a look-up could not tell) and the errors
     of `ct.errors`: in every case the same message again goes on from the reservation.
     """
     answer = await _answer(work, payment, transaction, call)
-    return await settle(work, payment, answer, cause=cause, also=also)
+    return await settle(work, payment, answer, cause=cause)
 
 
-async def settle(
-    work: Work, payment: Payment, answer: Answer, *, cause: str, also: tuple[UpdateAction, ...] = ()
-) -> Payment:
+async def settle(work: Work, payment: Payment, answer: Answer, *, cause: str) -> Payment:
     """Write an answer down. Money that moved on a superseded attempt is sent back by a command of its own.
 
     So is what the PSP stored put on the customer's list: before the write, after which the PSP is not asked again.
@@ -62,8 +58,7 @@ async def settle(
     facts = tuple(_scrubbed(work, fact) for fact in answer.facts)
 
     def decide(current: Payment) -> Actions:
-        planned = plan(current, facts, origin, action=answer.action, instrument=answer.instrument)
-        return Actions(actions=[*planned, *also] if planned else [])
+        return Actions(actions=plan(current, facts, origin, action=answer.action, instrument=answer.instrument))
 
     changed, _ = await work.ledger.change(payment, decide)
     # Not after a cancel or refund that the PSP has just refused, which is for a person and not for a loop. One that was

@@ -22,7 +22,7 @@ from psp.errors import RefusedError, RetryableError
 from psp.facts import State
 from workers.perform import is_over, look_up, may_be_sent, never_sent, settle
 from workers.resume import command_for
-from workers.superseded import CartMovedError, abandon, give_back_if_superseded, weigh_if_risen
+from workers.superseded import CartMovedError, abandon, give_back_if_superseded, is_kept, weigh_if_risen
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,6 +37,7 @@ _LOOK_BACK: Final = timedelta(days=31)
 #: A Payment that rests is taken up when its rest has lasted once, twice, four times as long as it must, and then each
 #: hour: a refund that a bank takes days for is not asked about every few minutes.
 _ASKED_EVERY: Final = timedelta(hours=1)
+_KEPT: Final = "The shopper has paid otherwise, and the PSP will not give this back. Cancel or refund it there."
 #: After so many in a row there is no use in asking on.
 AWAY_MAX: Final = 5
 
@@ -67,6 +68,8 @@ class Step(enum.StrEnum):
     UNKNOWN = "unknown"
     #: Who must be asked is away, or others kept changing it: the next pass will tell.
     AWAY = "away"
+    #: It was not looked at, since too many before it were away: the next pass begins with it.
+    SKIPPED = "skipped"
     #: It could not be looked at, for a reason that a person must see to.
     FAILED = "failed"
 
@@ -93,6 +96,10 @@ class Pass:
     rested: timedelta
     #: How long ago the pass before began, so that each Payment is taken up as often as it should be; None: take up all.
     since_last: timedelta | None
+    #: Ids of the Payments that the pass before did not get to, which are due and come first; and of those that it asked
+    #: about in vain, which are due and come last. A few that nobody can be asked about must not hide all others.
+    skipped: frozenset[str] = frozenset()
+    in_vain: frozenset[str] = frozenset()
 
 
 class AwayError(Exception):
@@ -105,33 +112,42 @@ def is_away(error: Exception) -> bool:
 
 
 async def take_up(work: Work, this: Pass) -> AsyncGenerator[Taken, None]:
-    """Go through everything that is unfinished.
+    """Go through everything that is unfinished, in no order that would be the same each time.
 
-    Raises the errors of `ct.errors` where no list can be had, and AwayError where too many in a row are away.
+    Raises the errors of `ct.errors` where no list can be had; and AwayError, in the end, where so many in a row were
+    away that the rest was skipped.
     """
     now = work.clock()
     condition = unfinished(untouched_since=now - this.rested, superseded_since=now - _LOOK_BACK)
     after: str | None = None
     in_a_row = 0
+    reason = ""
     while True:
         found = await page(work.ledger, condition, after=after)
-        for payment_id, reason in found.unreadable.items():
-            yield Taken(step=Step.FAILED, payment_id=payment_id, transaction=None, reason=reason)
-        for payment in found.payments:
-            if not _is_due(payment, now, this):
+        for payment_id, why in found.unreadable.items():
+            yield Taken(step=Step.FAILED, payment_id=payment_id, transaction=None, reason=why)
+        due = [payment for payment in found.payments if _is_due(payment, now, this)]
+        for payment in sorted(due, key=lambda one: (_turn(one, this), work.ledger.draw())):
+            if in_a_row >= AWAY_MAX:
+                yield Taken(step=Step.SKIPPED, payment_id=payment.id, transaction=None)
                 continue
             for taken in await mend(work, payment, this.cause):
                 yield taken
                 in_a_row = in_a_row + 1 if taken.step is Step.AWAY else 0
-                if in_a_row >= AWAY_MAX:
-                    raise AwayError(f"{in_a_row} in a row could not be asked about, the last: {taken.reason}")
+                reason = taken.reason
         after = found.after
         if after is None:
-            return
+            break
+    if in_a_row >= AWAY_MAX:
+        raise AwayError(f"{in_a_row} in a row could not be asked about, the last: {reason}")
+
+
+def _turn(payment: Payment, this: Pass) -> int:
+    return -1 if payment.id in this.skipped else int(payment.id in this.in_vain)
 
 
 def _is_due(payment: Payment, now: datetime, this: Pass) -> bool:
-    if payment.modified_at is None or this.since_last is None:
+    if payment.modified_at is None or this.since_last is None or payment.id in this.skipped | this.in_vain:
         return True
     return is_due(now - payment.modified_at, rested=this.rested, since_last=this.since_last)
 
@@ -167,6 +183,8 @@ async def mend(work: Work, payment: Payment, cause: str) -> list[Taken]:
         await give_back_if_superseded(request, payment, cause=cause)
     except Exception as error:  # noqa: BLE001 - see above
         steps.append(_failed(work, payment, None, error))
+    if is_kept(payment):
+        steps.append(Taken(step=Step.UNKNOWN, payment_id=payment.id, transaction=payment.authorization, reason=_KEPT))
     return steps
 
 

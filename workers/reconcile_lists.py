@@ -23,8 +23,10 @@ from ct.compare import (
     needs_asking,
     without_payment,
 )
-from ct.listing import alive_in, by_id, by_psp_reference, page
+from ct.errors import CommercetoolsError
+from ct.listing import alive_in, by_id, by_psp_reference, count, page
 from psp.capabilities import Listing
+from psp.errors import PspError
 from psp.facts import Reference
 from psp.port import Answer, ListRequest, LookupRequest
 from workers.perform import settle
@@ -237,16 +239,24 @@ class _Run:
             facts = await self._facts(payment, listed)
             found = hold(payment, facts, self._deadlines())
             rest = await self._mended(payment, facts, found, failures)
-        except Exception as error:
-            # Whatever it is: what is wrong with one Payment must hide no other.
+        except Exception as error:  # noqa: BLE001 - what is wrong with one Payment must hide no other
             failures.append(self._work.psp.scrub(f"{payment.id}: {type(error).__name__}: {error}"))
             self._away_in_a_row = self._away_in_a_row + 1 if is_away(error) else 0
             if self._away_in_a_row >= AWAY_MAX:
-                why = f"{self._away_in_a_row} in a row could not be asked about, the last: {failures[-1]}"
-                raise AwayError(why) from error
+                await self._knock(failures[-1])
+                self._away_in_a_row = 0
             return []
         self._away_in_a_row = 0
         return [Row(disagreement=one, repaired=_identity(one) not in rest) for one in found]
+
+    async def _knock(self, last: str) -> None:
+        """Whether both still answer at all: then it was those Payments, and the page is turned. Raises AwayError."""
+        try:
+            await self._work.psp.page(ListRequest(since=self._job.since, until=self._job.until, cursor=None))
+            await count(self._work.ledger, alive_in(since=self._job.since, until=self._job.until))
+        except (PspError, CommercetoolsError) as error:
+            why = f"{self._away_in_a_row} in a row could not be asked about, the last: {last}"
+            raise AwayError(why) from error
 
     async def _facts(self, payment: Payment, listed: list[Fact]) -> list[Fact]:
         """Everything that the PSP knows of the Payment: by its name for it, and by every other that it listed."""

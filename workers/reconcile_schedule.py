@@ -42,6 +42,9 @@ class Schedule:
         self._every_s = every_s
         self._rested = timedelta(seconds=rested_s)
         self._drain_within_s = drain_within_s
+        #: Of the pass before: see `Pass`.
+        self._skipped: frozenset[str] = frozenset()
+        self._in_vain: frozenset[str] = frozenset()
         self._stopping = asyncio.Event()
         self._task = asyncio.create_task(self._run())
 
@@ -66,9 +69,14 @@ class Schedule:
         while not await self._stopped_within(pause):
             began = loop.time()
             since_last = None if before is None else timedelta(seconds=began - before)
-            this = Pass(cause=f"reconcile-{self._new_id()}", rested=self._rested, since_last=since_last)
+            this = Pass(
+                cause=f"reconcile-{self._new_id()}",
+                rested=self._rested,
+                since_last=since_last,
+                skipped=self._skipped,
+                in_vain=self._in_vain,
+            )
             if await self._pass(this):
-                # What a pass did not get to is due in the next one.
                 before = began
             pause = self._every_s * (1 - _JITTER / 2 + _JITTER * self._draw())
 
@@ -78,23 +86,30 @@ class Schedule:
         return self._stopping.is_set()
 
     async def _pass(self, this: Pass) -> bool:
-        """One pass and its one outcome line, whatever happens; whether it got to everything."""
+        """One pass and its one outcome line, whatever happens; whether it saw the end of the list."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         steps: Counter[Step] = Counter()
+        missed: dict[Step, set[str]] = {Step.SKIPPED: set(), Step.AWAY: set()}
         reason = ""
+        is_whole = False
         try:
             with structlog.contextvars.bound_contextvars(correlation_id=this.cause):
                 # Closed by us, so that nothing of it runs on when it is left early.
                 async with contextlib.aclosing(take_up(self._work, this)) as found:
                     async for taken in found:
                         steps[taken.step] += 1
+                        if taken.step in missed:
+                            missed[taken.step].add(taken.payment_id)
                         tell(taken)
                         if self._stopping.is_set():
                             reason = "told to stop"
                             break
+                    else:
+                        is_whole = True
         except AwayError as away:
             reason = str(away)
+            is_whole = True
         except Exception as error:  # noqa: BLE001 - whatever it is, there must be another pass
             reason = self._work.psp.scrub(f"{type(error).__name__}: {error}")
         log = _log.info if not reason or self._stopping.is_set() else _log.warning
@@ -105,7 +120,9 @@ class Schedule:
             duration_ms=round((loop.time() - began) * 1000),
             **{step.value: steps[step] for step in Step},
         )
-        return not reason and not steps[Step.AWAY]
+        self._skipped = frozenset(missed[Step.SKIPPED])
+        self._in_vain = frozenset(missed[Step.AWAY])
+        return is_whole
 
 
 def tell(taken: Taken) -> None:

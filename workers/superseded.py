@@ -20,16 +20,22 @@ from ct.states import OPEN
 from psp.facts import Kind, State
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ct.cart import Cart
     from ct.payment import Payment, Transaction
     from workers.work import Work
 
 _log = structlog.get_logger(__name__)
 
-_GIVES_BACK = frozenset({Kind.CANCEL_AUTHORIZATION, Kind.REFUND})
+_GIVES_BACK: Final = frozenset({Kind.CANCEL_AUTHORIZATION, Kind.REFUND})
+_TAKES: Final = frozenset({Kind.AUTHORIZATION, Kind.CHARGE})
+#: The log's word that a command of ours was tried.
+_TRIED: Final = frozenset({InteractionKind.RESERVED, InteractionKind.REFUSAL})
+#: The log's words that money came, or came back to us.
+_CAME: Final = frozenset({InteractionKind.FACT, InteractionKind.LATE, InteractionKind.REVERSED})
 
-
-#: What the PSP or the law has refused so often is for a person.
+#: What was tried so often in vain since money came last is for a person.
 _TRIES_MAX: Final = 5
 
 
@@ -72,18 +78,31 @@ async def give_back_if_superseded(work: Work, payment: Payment, *, cause: str) -
         attempt = payment.authorization or attempt
     if not attempt.superseded or not _holds(payment, attempt) or _giving_back(payment):
         return
-    tries = _tries(payment, attempt)
-    if tries >= _TRIES_MAX:
+    if is_kept(payment):
         _log.error("superseded.kept", payment_id=payment.id, transaction_id=attempt.id)
         return
     await work.publish(
         ReversePayment(
             correlation_id=cause,
-            command_id=f"superseded-{attempt.id}-{tries}",
+            command_id=f"{_prefix(attempt)}{len(_tries(payment, attempt))}",
             accepted_at=work.clock(),
             payment_id=payment.id,
         )
     )
+
+
+def is_kept(payment: Payment) -> bool:
+    """Whether money is held that nobody wants, and giving it back was tried in vain so often that a person has to look.
+
+    Only tries of ours count, and only those since money came last: what could not be cancelled while the shopper's bank
+    was at it may well be cancelled now.
+    """
+    attempt = payment.authorization
+    if attempt is None or not attempt.superseded or not _holds(payment, attempt) or _giving_back(payment):
+        return False
+    came_at = _came_at(payment)
+    tries = _tries(payment, attempt).values()
+    return sum(came_at is None or tried_at >= came_at for tried_at in tries) >= _TRIES_MAX
 
 
 async def weigh_if_risen(work: Work, before: Payment, after: Payment, *, cause: str) -> None:
@@ -118,11 +137,31 @@ def _giving_back(payment: Payment) -> bool:
     return capturing or any(one.kind in _GIVES_BACK and one.open and one.taken for one in payment.transactions)
 
 
-def _tries(payment: Payment, attempt: Transaction) -> int:
-    """How often it was tried in vain, so that the next try has an id of its own."""
-    failed = sum(one.kind in _GIVES_BACK and one.state is not State.SUCCESS for one in payment.transactions)
-    refusals = (one for one in payment.interactions if one.kind is InteractionKind.REFUSAL)
-    return failed + sum(one.cause.startswith(f"superseded-{attempt.id}") for one in refusals)
+def _prefix(attempt: Transaction) -> str:
+    return f"superseded-{attempt.id}-"
+
+
+def _tries(payment: Payment, attempt: Transaction) -> dict[str, datetime]:
+    """When each of our commands to give it back was first heard: so many, and the next try has an id of its own."""
+    ours = (one for one in payment.interactions if one.kind in _TRIED and one.cause.startswith(_prefix(attempt)))
+    found: dict[str, datetime] = {}
+    for one in ours:
+        found.setdefault(one.cause, one.at)
+    return found
+
+
+def _came_at(payment: Payment) -> datetime | None:
+    """When money came to the Payment last, as far as the log tells."""
+    takes = {one.id for one in payment.transactions if one.kind in _TAKES}
+    return max(
+        (
+            one.at
+            for one in payment.interactions
+            if one.kind is InteractionKind.REVERSED
+            or (one.kind in _CAME and one.state is State.SUCCESS and one.transaction_id in {None, *takes})
+        ),
+        default=None,
+    )
 
 
 async def _weigh_again(work: Work, payment: Payment, attempt: Transaction, *, cause: str) -> Payment:

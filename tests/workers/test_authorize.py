@@ -7,6 +7,7 @@ from support.house import PASS, Fault, open_house, with_psp
 from support.psp_servers import SECRET_KEY
 
 from bus.port import Verdict
+from ct.actions import change_transaction_state
 from ct.errors import UnavailableError
 from ct.fields import InteractionKind
 from psp.errors import OutcomeUnknownError, RetryableError
@@ -330,11 +331,89 @@ async def test_types_that_are_missing_hold_payments_back_and_lose_none():
 async def test_completing_what_nobody_began_is_told_so(house):
     command = house.pay(await house.cart())
     nobody = house.come_back(command, "x")
-    await house.deliver(nobody)
+    await house.deliver(nobody, attempt=3)
     assert house.standing(nobody).outcome is Outcome.NOT_FOUND
     no_cart = house.come_back(command, "x", cart_id="00000000-0000-4000-8000-999999999999")
-    await house.deliver(no_cart)
+    endings = [(await house.deliver(no_cart, attempt=number)).verdict for number in (1, 2)]
+    # Nothing is said before it is sure: a no would make the browser forget its payment.
+    assert no_cart.command_id not in house.queue.results
+    endings.append((await house.deliver(no_cart, attempt=3)).verdict)
     assert house.standing(no_cart).outcome is Outcome.NOT_FOUND
+    assert endings == [Verdict.AGAIN, Verdict.AGAIN, Verdict.IGNORED]
+
+
+async def passed(house, cart):
+    """A challenge that the shopper has passed: the command, the Payment, and what the browser brings back."""
+    command = house.pay(cart, "tok_3ds")
+    await house.deliver(command)
+    payment = await house.payment(house.standing(command).payment_reference)
+    result = (await house.control(f"/payments/{payment.interface_id}/challenge", decision="approve"))["result"]
+    return command, payment, result
+
+
+@pytest.mark.parametrize("owner", ["theirs", None])
+async def test_a_passed_challenge_is_completed_although_the_payment_was_taken_off_its_cart(house, owner):
+    cart = await house.cart()
+    command, payment, result = await passed(house, cart)
+    current = await house.client.get(f"/carts/{cart}")
+    off = {"action": "removePayment", "payment": {"typeId": "payment", "id": payment.id}}
+    await house.client.post(f"/carts/{cart}", {"version": current["version"], "actions": [off]})
+    back = house.come_back(command, result, **({} if owner else {"owner": None}))
+    assert (await house.deliver(back)).verdict is Verdict.DONE
+    assert house.standing(back).outcome is Outcome.APPROVED
+    stranger = house.come_back(command, result, owner="somebody-else")
+    await house.deliver(stranger, attempt=3)
+    assert house.standing(stranger).outcome is Outcome.NOT_FOUND
+
+
+async def test_a_passed_challenge_is_completed_although_the_cart_shows_the_payment_as_it_was_before(house):
+    cart = await house.cart()
+    command = house.pay(cart, "tok_3ds")
+    house.fault(PASS, PASS, PASS, Fault(error=UnavailableError("killed before it could settle")))
+    await house.deliver(command)
+    before = await house.client.get(f"/carts/{cart}", params={"expand": "paymentInfo.payments[*]"})
+    await house.deliver(command)
+    payment = await house.payment(house.standing(command).payment_reference)
+    result = (await house.control(f"/payments/{payment.interface_id}/challenge", decision="approve"))["result"]
+    get = house.client.get
+
+    async def stale(path, *, params=None):
+        return before if path == f"/carts/{cart}" else await get(path, params=params)
+
+    house.client.get = stale
+    back = house.come_back(command, result)
+    assert (await house.deliver(back)).verdict is Verdict.DONE
+    assert house.standing(back).outcome is Outcome.APPROVED
+
+
+async def test_an_attempt_that_was_closed_is_not_asked_for_although_the_cart_shows_it_open(house):
+    async def away(_request):
+        raise RetryableError("not there")
+
+    cart = await house.cart()
+    command = house.pay(cart)
+    await house.deliver(command, work=with_psp(house, authorize=away))
+    before = await house.client.get(f"/carts/{cart}", params={"expand": "paymentInfo.payments[*]"})
+    (payment,) = house.payments()
+    failed = change_transaction_state(payment.authorization.id, State.FAILURE)
+    await house.client.post(f"/payments/{payment.id}", {"version": payment.version, "actions": [failed]})
+    get, shown = house.client.get, [before]
+
+    async def stale_once(path, *, params=None):
+        return shown.pop() if shown and path == f"/carts/{cart}" else await get(path, params=params)
+
+    house.client.get = stale_once
+    assert (await house.deliver(command)).verdict is Verdict.DONE
+    assert house.standing(command).outcome is Outcome.REJECTED
+    assert (house.effects(), shown) == ([], [])
+
+
+async def test_what_the_shopper_brings_waits_for_the_psps_name_of_the_payment(house):
+    command = house.pay(await house.cart(), "tok_3ds")
+    house.fault(PASS, PASS, PASS, Fault(error=UnavailableError("killed before it could settle")))
+    await house.deliver(command)
+    back = house.come_back(command, "too early")
+    assert (await house.deliver(back)).verdict is Verdict.AGAIN
 
 
 async def test_a_challenge_is_completed_once_in_two_calls_by_its_owner_alone(house):
@@ -343,7 +422,7 @@ async def test_a_challenge_is_completed_once_in_two_calls_by_its_owner_alone(hou
     payment = await house.payment(house.standing(command).payment_reference)
     result = (await house.control(f"/payments/{payment.interface_id}/challenge", decision="approve"))["result"]
     stranger = house.come_back(command, result, owner="somebody-else")
-    await house.deliver(stranger)
+    await house.deliver(stranger, attempt=3)
     assert house.standing(stranger).outcome is Outcome.NOT_FOUND
     back = house.come_back(command, result)
     async with house.counting() as calls:

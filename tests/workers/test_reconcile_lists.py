@@ -19,7 +19,7 @@ from psp.capabilities import Capabilities, Listing
 from psp.errors import OutcomeUnknownError, RefusedError, RetryableError
 from psp.facts import Kind, State
 from psp.money import Money
-from psp.port import Page
+from psp.port import ListRequest, Page
 from sandbox.commercetools.core import Call
 from workers.reconcile import AwayError
 from workers.reconcile_lists import Job, Leaf, Phase, Place, Repair, compare, is_comparable
@@ -466,8 +466,28 @@ async def test_it_ends_when_everything_fails(house, begun):
     async def away(_request):
         raise RetryableError("not there")
 
-    with pytest.raises(AwayError):
-        await leaves(house, begun, work=with_psp(house, lookup=away))
+    pages = iter([await house.work.psp.page(ListRequest(since=begun, until=house.clock()))])
+
+    async def then_away(_request):
+        for found in pages:
+            return found
+        raise RetryableError("not there")
+
+    with pytest.raises(AwayError, match="5 in a row"):
+        await leaves(house, begun, work=with_psp(house, lookup=away, page=then_away))
+
+
+async def test_a_page_is_turned_when_only_its_own_entries_cannot_be_asked_about(house, begun):
+    """The PSP still lists: then it is not away, and to come back to the same page would never end."""
+    barred = {await invent_a_capture(house) for _ in range(6)}
+    house.clock.pass_(minutes=6)
+
+    async def lookup(_request):
+        raise RetryableError("The PSP does not accept our key (403).")
+
+    found = await leaves(house, begun, work=with_psp(house, lookup=lookup))
+    assert sum(len(leaf.failures) for leaf in found) == len(barred) == 6
+    assert found[-1].cursor is None
 
 
 async def test_an_entry_that_nobody_can_read_is_told_and_hides_no_other(house, begun):

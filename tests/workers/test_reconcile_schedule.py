@@ -71,6 +71,7 @@ async def test_it_goes_again_and_again_and_tells_each_pass_in_one_line(house):
         "waiting": 0,
         "unknown": 0,
         "away": 0,
+        "skipped": 0,
         "failed": 0,
     }
     # The first pass took it up; until it has rested twice as long there is nothing to say.
