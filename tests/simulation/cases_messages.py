@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from simulation.book import (
     Book,
@@ -132,6 +133,22 @@ def letter_never_read():
     """A dead letter is acknowledged, and neither replayed nor given to a person."""
     book = letter(authorized(Book()).webhook("w1", AUTHORIZED).deliver("w1"), "d1", "w1")
     return book.ack("w1", "message.dead").deliver("d1", "d").ack("d1", process="d")
+
+
+def handed_over(days):
+    """A person gets a letter that time may heal, so many days after its first death."""
+    book = authorized(Book()).webhook("w1", AUTHORIZED).deliver("w1")
+    died = (book.now - timedelta(days=days)).isoformat()
+    letter(book, "d1", "w1", person=True, ctpay_first_dead_at=died).ack("w1", "message.dead")
+    return book.deliver("d1", "d").ack("d1", "message.ignored", process="d", reason="for a person")
+
+
+def handed_over_in_time():
+    return handed_over(31)
+
+
+def handed_over_too_early():
+    return handed_over(1)
 
 
 def letter_without_a_reason():
@@ -356,7 +373,7 @@ CASES = {
         (promised_and_left, charge_by_hand_not_commanded, charge_by_hand_overlooked_by_reconcile),
     ),
     "L3": ((told_twice, replayed), (webhook_lost_after_its_answer, unknown_webhook_dropped)),
-    "L4": ((replayed,), (letter_never_read, letter_without_a_reason)),
+    "L4": ((replayed, handed_over_in_time), (letter_never_read, letter_without_a_reason, handed_over_too_early)),
     "L5": ((reconciled,), (reconciled_and_different,)),
     "X2": ((forged_and_refused, told_twice), (forged_and_taken, genuine_and_turned_away, effective_twice)),
     "X3": (

@@ -301,6 +301,7 @@ def challenge(book):
 
 def completion(book):
     body = {"type": "CompleteAuthorization", "command_id": "back", "operation": "pay-1", "cart_id": "cart"}
+    body |= {"parameters": {"result": "res"}}
     return book.publish("m9", "authorize", body)
 
 
@@ -325,6 +326,27 @@ def given_up_while_it_is_completed():
 
 def completed_although_given_up():
     return complete_call(completion(given_up(challenge(reserved(Book())))).deliver("m9"))
+
+
+def given_up_and_let_go():
+    return completion(given_up(challenge(reserved(Book())))).deliver("m9").ack("m9")
+
+
+def decided_and_let_go():
+    """The webhook was faster."""
+    book = challenge(reserved(Book()))
+    book.psp["pay"] = payment_json()
+    book.webhook("w1", {"id": "evt", "type": "payment.authorized", "data": payment_json()}).deliver("w1")
+    return completion(settle(book, cause="evt").ack("w1")).deliver("m9").ack("m9")
+
+
+def let_go_unheard():
+    """The shopper has passed the challenge, and the PSP waits for ever."""
+    return completion(challenge(reserved(Book()))).deliver("m9").ack("m9")
+
+
+def decided_too_late_to_be_let_go():
+    return settle(let_go_unheard(), cause="evt")
 
 
 def told(book, word, path="/payments/pay-1"):
@@ -422,4 +444,5 @@ CASES = {
         (asked_before_it_was_on_the_cart, paid_twice),
     ),
     "M3": ((completed, given_up_while_it_is_completed), (completed_although_given_up,)),
+    "M4": ((completed, given_up_and_let_go, decided_and_let_go), (let_go_unheard, decided_too_late_to_be_let_go)),
 }

@@ -22,8 +22,9 @@ from unittest.mock import patch
 
 from simulation import processes, seed
 from simulation.actors import Merchant, Shopper
-from simulation.faults import Bad, Budget
+from simulation.faults import Bad, Budget, FaultKind
 from simulation.invariants import check
+from simulation.logs import Peer
 from simulation.loop import PROCESS, Life, SimulatedLoop, collect
 from simulation.record import Recorder
 
@@ -35,6 +36,7 @@ from sandbox.psp.world import Decision
 if TYPE_CHECKING:
     from simulation.actors import Stage
     from simulation.logs import History
+    from simulation.wire import Wire
 
 #: Virtual seconds after which everything that follows from an act has happened.
 _AFTERWARDS_S: Final = 60.0
@@ -42,6 +44,8 @@ _AFTERWARDS_S: Final = 60.0
 _MEANWHILE_S: Final = 0.3
 #: Virtual seconds after which a capture is done, or waits for its message to come back from a crash.
 _REPLACED_AFTER_S: Final = 2.0
+#: Virtual seconds after which no request under way can be what the PSP has not heard of.
+_TOO_LATE_S: Final = 30 * 60.0
 
 
 @dataclass(kw_only=True, slots=True)
@@ -78,17 +82,24 @@ class Drill(seed._World):  # the same world with another cast
         self.bad = Bad(rates={}, dice=dice, budget=self.bad.budget, recorder=recorder)
 
     def _terms(self) -> Terms:
-        return Terms(settles_after_s=None, fails_late_after_s=None, authorization_lifetime_s=None)
+        return Terms(
+            settles_after_s=None,
+            fails_late_after_s=None,
+            authorization_lifetime_s=None,
+            auto_complete_after_s=None,
+            action_expires_after_s=None,
+        )
 
     def _cast(self, stage: Stage, found: Any, travel: Any) -> list[Any]:
-        return [self._act(Scene(stage, self._fuse))]
+        return [self._act(Scene(stage, self._fuse, self.wire))]
 
 
 class Scene:
     """What an act is made of."""
 
-    def __init__(self, stage: Stage, fuse: Fuse) -> None:
+    def __init__(self, stage: Stage, fuse: Fuse, wire: Wire) -> None:
         self.stage = stage
+        self.wire = wire
         self._fuse = fuse
         self.shopper = Shopper(stage, number=1)
         self.merchant = Merchant(stage, cart=self.shopper.cart, acts=0)
@@ -278,6 +289,16 @@ async def _server_error(scene: Scene) -> None:
     await scene.pay("tok_error_after")
 
 
+async def _gateway(scene: Scene) -> None:
+    """The money is held, nobody has heard of it, and until it is too late a gateway says 404 to all who ask."""
+    scene.stage.bad.rates[FaultKind.WEBHOOK_NEVER] = 1.0
+    scene.wire.gateway = frozenset({(Peer.PSP, "GET")})
+    await scene.pay("tok_error_after", _TOO_LATE_S)
+    scene.crash_from_now_on()
+    scene.wire.gateway = frozenset()
+    await asyncio.sleep(_AFTERWARDS_S)
+
+
 async def _unknown_event(scene: Scene) -> None:
     await scene.pay("tok_approved")
     scene.crash_from_now_on()
@@ -317,6 +338,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "authorize": _authorize,
     "authorize, declined": _declined,
     "authorize, a server error after the effect": _server_error,
+    "authorize, and a gateway knows nothing of it": _gateway,
     "pay for what is paid": _paid_already,
     "complete": _complete,
     "give up": _give_up,

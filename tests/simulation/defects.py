@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Any, Final, TypeAlias
 from unittest.mock import patch
 
-from bus import consumer
+from bus import consumer, letters
 from bus.consumer import Consumer, Fate
 from bus.port import DONE, PublishError, ignored
 from ct import admission, attempts, folds, judge, ledger, messages, payment, plan, states
@@ -24,10 +24,11 @@ from ct.errors import ConflictError, NotFoundError, UnavailableError
 from ct.judge import Refusal
 from ct.payment import parse_payment
 from handlers import dispatch
-from psp.errors import UnknownVocabularyError
+from psp.errors import OutcomeUnknownError, UnknownVocabularyError
 from psp.facts import Kind, Reference, State
 from psp.outcome import Outcome
 from psp.port import Answer, CaptureRequest
+from psp.sandbox.adapter import SandboxAdapter
 from psp.sandbox.api import SandboxApi
 from psp.signature import StandardWebhookVerifier
 from workers import authorize, capture, complete, modify, perform, reconcile, runtime, superseded
@@ -400,6 +401,31 @@ def _refused_for_nothing() -> list[Change]:
     return [(admission, "judge_refund", judge_refund)]
 
 
+def _completion_forgotten() -> list[Change]:
+    async def answer(work: Any, _command: Any, payment_: Any, transaction: Any, psp_reference: str) -> Answer:
+        return await complete._look_up(work, payment_, transaction, psp_reference)
+
+    return [(complete, "_answer", answer)]
+
+
+def _gateway_believed() -> list[Change]:
+    original = SandboxAdapter.lookup
+
+    async def lookup(self: SandboxAdapter, request: Any) -> Answer:
+        try:
+            return await original(self, request)
+        except OutcomeUnknownError as unknown:
+            if "(404)" in str(unknown):
+                return Answer(facts=())
+            raise
+
+    return [(SandboxAdapter, "lookup", lookup)]
+
+
+def _letters_for_people() -> list[Change]:
+    return [(letters, "REPLAYS", dict.fromkeys(letters.REPLAYS, 0))]
+
+
 def _outage_ignored() -> list[Change]:
     original = ledger.Ledger.load
 
@@ -520,6 +546,17 @@ _ALL: Final = (
     Defect(name="refusal-not-noted", what="a refusal stands nowhere but in its answer", changes=_refusal_not_noted),
     Defect(name="refused-for-nothing", what="a second refund is refused", changes=_refused_for_nothing),
     Defect(
+        name="completion-forgotten",
+        what="what the shopper brings back from a challenge is not told to the PSP",
+        changes=_completion_forgotten,
+    ),
+    Defect(
+        name="gateway-believed",
+        what="a gateway's own 404 is taken for the PSP's word that there is no such payment",
+        changes=_gateway_believed,
+    ),
+    Defect(name="letters-for-people", what="no dead letter replays by itself", changes=_letters_for_people),
+    Defect(
         name="outage-taken-for-absence",
         what="commercetools away is taken for a Payment that is not there",
         changes=_outage_ignored,
@@ -542,7 +579,7 @@ BY_ACT: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "secret-written-down": ("authorize", ()),
     "ack-first": ("authorize", ()),
     "superseded-completed": ("come back to what was given up", ()),
-    "superseded-kept": ("come back to what was given up", ()),
+    "superseded-kept": ("a late success after another card", ()),
     "last-write-wins": ("an old failure", ()),
     "failure-overwrites-success": ("an old failure", ()),
     "late-success-ignored": ("a late success", ()),
@@ -557,4 +594,6 @@ BY_ACT: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "approved-told-declined": ("authorize", ()),
     "refusal-not-noted": ("capture after the cancel", ()),
     "refused-for-nothing": ("refund after a refund", ()),
+    "completion-forgotten": ("complete", ()),
+    "gateway-believed": ("authorize, and a gateway knows nothing of it", ()),
 }

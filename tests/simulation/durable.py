@@ -97,8 +97,8 @@ def _missing_work(reading: Reading, message: Message, n: int) -> str | None:
         found = trails_of_command(reading, message)
     for trail in found:
         state = trail.best(n)
-        if state is None and _is_recorded(reading, message, n):
-            # Another delivery of the same message has made it since, and by then the answer was written down.
+        if state in (None, "Initial") and _is_recorded(reading, message, min(n, trail.born.n)):
+            # Another delivery of the same message has made it, or is at it, and by then the answer was written down.
             continue
         if state in (None, "Initial") and _is_orphan(reading, trail, message, n):
             continue

@@ -82,6 +82,8 @@ class FaultKind(enum.StrEnum):
     WIRE_REPLY_LATE = "wire-reply-late"
     #: Nobody there can be reached for minutes or hours.
     WIRE_OUTAGE = "wire-outage"
+    #: A gateway on the way answers in its place, and has no such route: 404, in words of its own.
+    WIRE_STRANGER = "wire-stranger"
 
     # The PSP.
 

@@ -42,6 +42,7 @@ from simulation.invariants_money import (
 )
 from simulation.invariants_sending import (
     m3_given_up_is_not_completed,
+    m4_what_a_shopper_answered_the_psp_hears,
     s4_reserved_before_it_is_asked,
     s12_one_key_for_one_request,
     s13_not_sent_too_late,
@@ -86,6 +87,7 @@ INVARIANTS: Final[Mapping[str, Predicate]] = {
     "M1": m1_paid_once,
     "M2": m2_weighed_before_it_is_asked,
     "M3": m3_given_up_is_not_completed,
+    "M4": m4_what_a_shopper_answered_the_psp_hears,
     "X2": x2_only_the_psp_is_believed,
     "X3": x3_secrets_stay_secret,
     "A1": a1_every_change_has_its_cause,

@@ -29,6 +29,8 @@ _MODIFIES: Final = {"CapturePayment": "Charge", "RefundPayment": "Refund", "Canc
 #: Refusals of a shopper's wish that say that the cart is covered.
 _COVERED: Final = frozenset({"nothing-to-pay", "payment-under-way"})
 _UP: Final = frozenset({"Pending", "Success"})
+#: The fault by which a read gives what was there before.
+_STALE: Final = "ct-stale-read"
 
 
 def s16_an_answer_says_what_stands_on_the_payment(reading: Reading) -> Iterator[Violation]:
@@ -180,12 +182,18 @@ def _left_at_least(reading: Reading, command: Message, version: Version) -> int:
     for cart in seen:
         payments = meant | {one["id"] for one in cart.document.get("paymentInfo", {}).get("payments", ())}
         covered = sum(
-            max(map(_covers_at_most, reading.payment_between(one, min(began), version.n)), default=0)
-            for one in payments
+            max(map(_covers_at_most, _seen(reading, one, min(began), version.n)), default=0) for one in payments
         )
         total = cart.document.get("taxedPrice", {}).get("totalGross") or cart.document["totalPrice"]
         least.append(total["centAmount"] - covered)
     return min(least, default=0)
+
+
+def _seen(reading: Reading, payment_id: str, first: int, last: int) -> list[Mapping[str, Any]]:
+    """What of a Payment may have been read in this span. What was read too early was once true, and is told as it was."""
+    stale = any(one.fault == _STALE and first < one.n < last for one in reading.history.calls)
+    earlier = [one.n for one in reading.versions.get(payment_id, ()) if one.n < first] if stale else []
+    return reading.payment_between(payment_id, earlier[-1] if earlier else first, last)
 
 
 def _covers_at_most(document: Mapping[str, Any]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from simulation.durable import ASKABLE, missing, missing_news
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 #: Causes of death that time may heal; the rest is for a person at once.
 _HEALS: Final = frozenset({"outage", "missing-payment", "fault", "untold"})
+
+#: Letters replay by themselves for as long as they are kept, less what clocks may be wrong by.
+_REPLAYED_FOR: Final = timedelta(days=30)
 
 
 def l1_both_sides_agree(reading: Reading) -> Iterator[Violation]:
@@ -66,19 +70,28 @@ def l3_every_webhook_is_accounted_for(reading: Reading) -> Iterator[Violation]:
 
 
 def l4_replayed_letters_are_made_good(reading: Reading) -> Iterator[Violation]:
-    """A letter that time may heal went to its topic again; a letter says why it lies there."""
+    """A letter that time may heal went to its topic again, and is no person's before its time; it says why it lies there."""
     for letter in reading.letters:
         found = letter.published.attributes
         by_us = "ctpay_cause" in found
         if by_us and not found.get("ctpay_reason"):
             yield Violation(name="L4", text=f"letter {letter.id} gives no reason", n=letter.published.n)
         cause = found.get("ctpay_cause", "untold")
+        if reading.is_for_person(letter) and cause in _HEALS - {"untold"} and _died_within(letter) < _REPLAYED_FOR:
+            text = f"letter {letter.id} ({cause}) was given to a person after {_died_within(letter)}"
+            yield Violation(name="L4", text=text, n=letter.published.n)
         if reading.is_for_person(letter) or cause not in _HEALS:
             continue
         later = [one for one in reading.copies[letter.published.data] if one.published.n > letter.published.n]
         if not any(one.confirmed_n is not None for one in later):
             text = f"letter {letter.id} ({cause}) was neither replayed nor given to a person"
             yield Violation(name="L4", text=text, n=letter.published.n)
+
+
+def _died_within(letter: Message) -> timedelta:
+    """From its first death to this one."""
+    first = letter.published.attributes.get("ctpay_first_dead_at")
+    return letter.published.at - datetime.fromisoformat(first) if first else timedelta(0)
 
 
 def l5_reconciling_leaves_nothing(reading: Reading) -> Iterator[Violation]:

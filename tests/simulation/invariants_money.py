@@ -119,6 +119,11 @@ def s14_one_amount_everywhere(reading: Reading) -> Iterator[Violation]:
             yield from _unlike(trail, money.get("amount"), money.get("currency"), name, message.published.n)
 
 
+#: Kind -> states by which less is held than before; the other kinds give back.
+_FREES: Final = {"Authorization": frozenset({"Failure"}), "Charge": frozenset({"Failure"})}
+_GIVEN_BACK: Final = frozenset({"Pending", "Success"})
+
+
 def m1_paid_once(reading: Reading) -> Iterator[Violation]:
     """When all is at rest, the payments of one cart hold and have taken no more than the cart ever cost.
 
@@ -179,15 +184,15 @@ def _said_to_be_free(reading: Reading) -> set[str]:
     return {
         version.id
         for version, before in reading.changes
-        if before is not None
-        and not is_ours(version)
-        and _states(version.document) != _states(before.document)
-        and _covers(version.document) < _covers(before.document)
+        if before is not None and not is_ours(version) and _frees(before.document, version.document)
     }
 
 
-def _states(document: Mapping[str, Any]) -> list[str]:
-    return [one.get("state", "Initial") for one in document["transactions"]]
+def _frees(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether a transaction has come to say that money went back, or that none came."""
+    was = {one["id"]: one.get("state", "Initial") for one in before["transactions"]}
+    changed = [one for one in after["transactions"] if was.get(one["id"], one["state"]) != one["state"]]
+    return any(one["state"] in _FREES.get(one["type"], _GIVEN_BACK) for one in changed)
 
 
 def _once_given_back(payment: Mapping[str, Any]) -> int:

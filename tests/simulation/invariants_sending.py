@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulation.invariants_money import KINDS
 from simulation.logs import Happening
+from simulation.projection import fields_of, log_of
 from simulation.reading import Violation, is_completion, named
 from simulation.sending import send_by
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from simulation.logs import Call
-    from simulation.reading import Reading
+    from simulation.reading import Reading, Trail
 
+_DECIDED: Final = frozenset({"Success", "Failure", "Reversed"})
 #: The short retry loop inside one call may outlast send-by by this.
 _ONE_CALL: Final = timedelta(seconds=60)
 
@@ -99,6 +101,58 @@ def m3_given_up_is_not_completed(reading: Reading) -> Iterator[Violation]:
         if began and min(began) > given_up[0]:
             text = f"POST {call.path} completes an attempt that was given up before this run began"
             yield Violation(name="M3", text=text, n=call.n)
+
+
+def m4_what_a_shopper_answered_the_psp_hears(reading: Reading) -> Iterator[Violation]:
+    """A completion is let go when the PSP was told of it, or when its attempt was decided or given up already."""
+    told = {
+        (call.path.split("/")[-2], (call.document or {}).get("result"))
+        for call in reading.asked
+        if is_completion(call) and call.performed_n is not None
+    }
+    given_up = _superseded(reading)
+    for message in reading.messages.values():
+        result = (message.body.get("parameters") or {}).get("result")
+        if message.type != "CompleteAuthorization" or not result or not message.entries:
+            continue
+        last = message.entries[-1]
+        if last.happening is not Happening.ACKED:
+            continue
+        for trail in _attempts_of(reading, str(message.body.get("operation")), last.n):
+            document = reading.payment_at(trail.payment_id, last.n) or {}
+            log = log_of(document)
+            done = trail.best(last.n) in _DECIDED or trail.by_hand
+            dropped = trail.payment_id in given_up or any(one.get("ctpayKind") == "superseded" for one in log)
+            if _is_hidden(reading, trail, last.n):
+                continue
+            if not done and not dropped and (document.get("interfaceId"), result) not in told:
+                text = f"{message} was let go, and the PSP never heard what the shopper answered about {trail}"
+                yield Violation(name="M4", text=text, n=last.n)
+
+
+def _is_hidden(reading: Reading, trail: Trail, n: int) -> bool:
+    """Whether nobody can find the attempt by what began it: it is off its cart, and other software replaced our fields."""
+    document = reading.payment_at(trail.payment_id, n) or {"transactions": ()}
+    bears = any(one["id"] == trail.id and "ctpayCommandId" in fields_of(one) for one in document["transactions"])
+    carts = {one.id: one.document for one in reading.history.carts if one.n < n}
+    shown = (one for cart in carts.values() for one in cart.get("paymentInfo", {}).get("payments", ()))
+    return not bears and all(one["id"] != trail.payment_id for one in shown)
+
+
+def _attempts_of(reading: Reading, operation: str, n: int) -> list[Trail]:
+    """The attempt that the operation began, or joined before `n`."""
+    return [
+        one
+        for one in reading.trails.values()
+        if one.kind == "Authorization"
+        and (
+            one.command_id == operation
+            or any(
+                entry.get("ctpayKind") == "joined" and entry.get("ctpayCause") == operation
+                for entry in log_of(reading.payment_at(one.payment_id, n) or {})
+            )
+        )
+    ]
 
 
 def _superseded(reading: Reading) -> dict[str, tuple[int, str | None]]:

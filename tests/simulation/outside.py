@@ -62,6 +62,7 @@ _CT_FAULTS: Final = (
     FaultKind.MERCHANT_SETS_STATE,
 )
 _PAYMENT: Final = re.compile(rf"/{PROJECT}/payments/([0-9a-z-]+)")
+_CART: Final = re.compile(rf"/{PROJECT}/carts/[0-9a-z-]+")
 #: As `json.dumps` does; made once.
 _WRITE: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
@@ -180,8 +181,11 @@ class CommercetoolsServer:
         if fault is FaultKind.CT_ERROR_AFTER:
             respond(503, b'{"statusCode":503,"message":"away"}', {})
             return
-        if request.method == "GET" and reply.status == 200 and _PAYMENT.fullmatch(request.path):
-            body = self._maybe_stale(reply.body, body, draft, what)
+        if request.method == "GET" and reply.status == 200:
+            if _PAYMENT.fullmatch(request.path):
+                body = self._maybe_stale("payment", reply.body, body, draft, what)
+            elif _CART.fullmatch(request.path):
+                body = self._maybe_stale_within(reply.body, body, draft, what)
         respond(reply.status, body, reply.headers)
 
     def act(self, method: str, path: str, document: Document | None = None, *, author: str = MERCHANT) -> Document:
@@ -263,13 +267,24 @@ class CommercetoolsServer:
             self.act("POST", f"/payments/{payment_id}", {"version": found["version"], "actions": wanted})
         self._recorder.author = author
 
-    def _maybe_stale(self, document: Document, body: bytes, draft: Draft, what: str) -> bytes:
+    def _maybe_stale(self, shelf: str, document: Document, body: bytes, draft: Draft, what: str) -> bytes:
         """What was there before the last change, if that is not long ago."""
-        history = self.core.state.shelves["payment"]._history.get(document["id"], [])
+        history = self.core.state.shelves[shelf]._history.get(document["id"], [])
         if len(history) < 2 or not self._bad.strikes(FaultKind.CT_STALE_READ, what):
             return body
         draft.fault = draft.fault or FaultKind.CT_STALE_READ
         return _WRITE(history[-2]).encode()
+
+    def _maybe_stale_within(self, cart: Document, body: bytes, draft: Draft, what: str) -> bytes:
+        """A cart whose newest Payment is shown as it was before the last change."""
+        shown = cart.get("paymentInfo", {}).get("payments", [])
+        if not shown or "obj" not in shown[-1]:
+            return body
+        stale = self._maybe_stale("payment", shown[-1], b"", draft, what)
+        if not stale:
+            return body
+        payments = [*shown[:-1], {**shown[-1], "obj": json.loads(stale)}]
+        return _WRITE({**cart, "paymentInfo": {**cart["paymentInfo"], "payments": payments}}).encode()
 
     def _tell(self, reply: Reply) -> None:
         """The subscription's messages go out."""

@@ -90,7 +90,7 @@ class _World:
         def new_id() -> str:
             return str(uuid.UUID(int=ids.getrandbits(128), version=4))
 
-        wire = Wire(loop=loop, recorder=recorder, bad=bad, dice=self._dice("wire"))
+        wire = self.wire = Wire(loop=loop, recorder=recorder, bad=bad, dice=self._dice("wire"))
         street = Street(wire)
         travel = Travel(loop=loop, recorder=recorder, bad=bad, dice=self._dice("bus"))
         commercetools = CommercetoolsServer(
@@ -167,10 +167,15 @@ class _World:
         if self.bad.on(FaultKind.PSP_SETTLES_LATE):
             late = dice.choice((1.0, 30.0, 70.0)) * 3600
             self.bad.note(FaultKind.PSP_SETTLES_LATE)
+        fails_late = dice.choice((10.0, 3 * 86400.0))
+        # Some PSPs finish a passed challenge by themselves, and end one that nobody answers. Others wait for us.
+        patient = dice.random() < 0.4
         return Terms(
             settles_after_s=late,
-            fails_late_after_s=dice.choice((10.0, 3 * 86400.0)),
+            fails_late_after_s=fails_late,
             authorization_lifetime_s=None,
+            auto_complete_after_s=None if patient else 20.0,
+            action_expires_after_s=None if patient else 15 * 60.0,
         )
 
     def _merchants_token(self, commercetools: CommercetoolsServer) -> str:

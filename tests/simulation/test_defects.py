@@ -25,6 +25,7 @@ SEEDS = {
     "blind-write": (1,),
     "stale-plan": (8,),
     "outage-taken-for-absence": (442,),
+    "letters-for-people": (152,),
 }
 #: Seeds that are tried where those that are known have failed.
 TRIED = 150

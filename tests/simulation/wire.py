@@ -31,7 +31,16 @@ if TYPE_CHECKING:
 PEERS: Final = {"psp.example": Peer.PSP, "commercetools.example": Peer.COMMERCETOOLS}
 
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
-_BEFORE: Final = (FaultKind.WIRE_REQUEST_LOST, FaultKind.WIRE_RESET_BEFORE, FaultKind.WIRE_REQUEST_LATE)
+_BEFORE: Final = (
+    FaultKind.WIRE_REQUEST_LOST,
+    FaultKind.WIRE_RESET_BEFORE,
+    FaultKind.WIRE_REQUEST_LATE,
+    FaultKind.WIRE_STRANGER,
+)
+#: What Kubernetes' own gateway says, for one.
+_STRANGER: Final = (
+    b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 21\r\n\r\ndefault backend - 404"
+)
 _AFTER: Final = (FaultKind.WIRE_REPLY_LOST, FaultKind.WIRE_RESET_AFTER, FaultKind.WIRE_REPLY_LATE)
 _KILLS: Final = {
     Peer.PSP: FaultKind.PROCESS_KILLED_AFTER_EFFECT,
@@ -74,6 +83,8 @@ class Wire:
         self.kill: Callable[[Life, float], None] = lambda _life, _late_s: None
         self.ends: dict[Life, list[Outgoing]] = {}
         self.under_way = 0
+        #: What a gateway answers in a peer's place, for as long as it stands here: (peer, method).
+        self.gateway: frozenset[tuple[Peer, str]] = frozenset()
         self._outage_until = dict.fromkeys(Peer, -1.0)
 
     def latency(self) -> float:
@@ -128,7 +139,8 @@ class Wire:
         )
         self.recorder.calls.append(draft)
         what = f"{end.peer} {request.method} {request.path}"
-        fault = self.bad.first(_BEFORE, what)
+        is_strange = (end.peer, request.method) in self.gateway
+        fault = FaultKind.WIRE_STRANGER if is_strange else self.bad.first(_BEFORE, what)
         draft.fault = fault
         wait_s = self.latency()
         match fault:
@@ -136,6 +148,9 @@ class Wire:
                 return draft
             case FaultKind.WIRE_RESET_BEFORE:
                 self.later(wait_s, end.reset)
+                return draft
+            case FaultKind.WIRE_STRANGER:
+                self.later(wait_s, end.deliver, _STRANGER)
                 return draft
             case FaultKind.WIRE_REQUEST_LATE:
                 wait_s += self.dice.choice((3.0, 15.0, 60.0, 400.0))
