@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ct.fields import InteractionField, InteractionKind, TransactionField
 from psp.facts import Kind, State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+#: A set of them made for every entry would cost more than the entry.
+_KINDS: Final = frozenset(InteractionKind)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +48,7 @@ def parse_time(text: str) -> datetime:
 def parse_interaction(fields: Mapping[str, Any]) -> Interaction | None:
     """Ours, or None: other software logs on the same Payment."""
     kind = fields.get(InteractionField.KIND)
-    if kind not in set(InteractionKind):
+    if kind not in _KINDS:
         return None
     return Interaction(
         kind=InteractionKind(kind),

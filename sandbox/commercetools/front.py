@@ -137,7 +137,7 @@ class Front:
         call = Call(
             method=request.method,
             path=request.path,
-            query=parse_qs(request.query, keep_blank_values=True),
+            query=parse_qs(request.query, keep_blank_values=True) if request.query else {},
             body=request.body,
             client_id=client_id,
         )

@@ -251,17 +251,19 @@ def _readings(text: str, kind: Scalar, where: str) -> tuple[Any, ...]:
     return (text, value) if isinstance(value, bool | int | float) else (text,)
 
 
+_EXPECTED: Final = {
+    Scalar.TEXT: (str, "a text in double quotes"),
+    Scalar.TIME: (str, "a date and time in double quotes"),
+    Scalar.NUMBER: (int | float, "a number"),
+    Scalar.BOOLEAN: (bool, "true or false"),
+}
+
+
 def _checked(value: Any, kind: Scalar, where: str) -> Any:
-    wrong = isinstance(value, bool) if kind is not Scalar.BOOLEAN else False
-    expected = {
-        Scalar.TEXT: (str, "a text in double quotes"),
-        Scalar.TIME: (str, "a date and time in double quotes"),
-        Scalar.NUMBER: (int | float, "a number"),
-        Scalar.BOOLEAN: (bool, "true or false"),
-    }
     if kind is Scalar.ANY:
         return value
-    wanted, name = expected[kind]
+    wrong = isinstance(value, bool) if kind is not Scalar.BOOLEAN else False
+    wanted, name = _EXPECTED[kind]
     if wrong or not isinstance(value, wanted):
         raise invalid_input(f"Malformed parameter: where: the field '{where}' is compared with {name}.")
     if kind is Scalar.TIME:

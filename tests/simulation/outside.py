@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
+import orjson
 from simulation.faults import FaultKind
 from simulation.logs import MERCHANT, Document, Effect, Version
 from simulation.record import START
@@ -63,8 +64,6 @@ _CT_FAULTS: Final = (
 )
 _PAYMENT: Final = re.compile(rf"/{PROJECT}/payments/([0-9a-z-]+)")
 _CART: Final = re.compile(rf"/{PROJECT}/carts/[0-9a-z-]+")
-#: As `json.dumps` does; made once.
-_WRITE: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 @cache
@@ -176,7 +175,7 @@ class CommercetoolsServer:
         )
         reply = self.front.answer(visit, self._recorder.now())
         assert not isinstance(reply, Probe), "the product makes no subscriptions while it runs"
-        body = _WRITE(reply.body).encode() if reply.body else b""
+        body = orjson.dumps(reply.body) if reply.body else b""
         self._tell(reply)
         if fault is FaultKind.CT_ERROR_AFTER:
             respond(503, b'{"statusCode":503,"message":"away"}', {})
@@ -273,7 +272,7 @@ class CommercetoolsServer:
         if len(history) < 2 or not self._bad.strikes(FaultKind.CT_STALE_READ, what):
             return body
         draft.fault = draft.fault or FaultKind.CT_STALE_READ
-        return _WRITE(history[-2]).encode()
+        return orjson.dumps(history[-2])
 
     def _maybe_stale_within(self, cart: Document, body: bytes, draft: Draft, what: str) -> bytes:
         """A cart whose newest Payment is shown as it was before the last change."""
@@ -284,7 +283,7 @@ class CommercetoolsServer:
         if not stale:
             return body
         payments = [*shown[:-1], {**shown[-1], "obj": json.loads(stale)}]
-        return _WRITE({**cart, "paymentInfo": {**cart["paymentInfo"], "payments": payments}}).encode()
+        return orjson.dumps({**cart, "paymentInfo": {**cart["paymentInfo"], "payments": payments}})
 
     def _tell(self, reply: Reply) -> None:
         """The subscription's messages go out."""

@@ -7,6 +7,7 @@ chosen here by the seed, and whatever is under way when a process dies goes its 
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import random
 from collections.abc import Callable, Mapping
@@ -296,13 +297,20 @@ def message(written: bytearray) -> tuple[str, dict[str, str], bytes] | None:
     if end < 0:
         return None
     first, *lines = written[:end].decode("latin-1").split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    headers = dict(map(_header, lines))
     length = int(headers.get("content-length", "0"))
     if len(written) < end + 4 + length:
         return None
     body = bytes(written[end + 4 : end + 4 + length])
     written.clear()
     return first, headers, body
+
+
+@functools.lru_cache(maxsize=512)
+def _header(line: str) -> tuple[str, str]:
+    """Name and value. Most lines are the same in every request."""
+    name, _, value = line.partition(":")
+    return name.lower(), value.strip()
 
 
 def _request(written: bytearray) -> Request | None:
