@@ -256,3 +256,40 @@ def test_a_redelivered_request_gets_its_failure_also_where_a_later_attempt_was_p
 def test_a_slot_keeps_its_name_from_release_to_release():
     """It is written on transactions: another name would let a second attempt begin beside one that is under way."""
     assert slot() == "a1eaafc5bb668f626c6bec0ddee6a63b5d15c3ecf563ddcdab9f8f1ef69ce5a4"
+
+
+PART = replace(WISH, amount=eur(1000))
+
+
+def part(state="Success", *, at="2026-03-01T12:00:30.000Z", told_at=None, **more):
+    """A part of 10.00 that is paid; `told_at`: when we were told, if that is in the log."""
+    paid = attempt("a", state, amount=1000, wish=PART, at=at, **more)
+    if told_at is not None:
+        fields = {
+            "ctpayKind": "fact",
+            "ctpayCause": "evt-1",
+            "ctpayAt": told_at,
+            "ctpayTransactionId": "auth-a",
+            "ctpayState": "Success",
+            "ctpayCode": "approved",
+        }
+        paid["interfaceInteractions"] = [{"type": {}, "fields": fields}]
+    return cart(paid)
+
+
+def test_an_equal_part_asked_for_when_the_first_was_known_to_be_paid_is_one_more_part():
+    assert isinstance(decide(PART, part()), Begin)
+
+
+def test_an_equal_part_asked_for_before_the_first_was_known_to_be_paid_is_a_double_click():
+    assert isinstance(decide(PART, part(at="2026-03-01T12:01:30.000Z")), Join)
+
+
+@pytest.mark.parametrize("state", ["Initial", "Pending"])
+def test_an_equal_part_asked_for_while_the_first_is_under_way_is_a_double_click(state):
+    assert isinstance(decide(PART, part(state)), Join)
+
+
+def test_when_a_part_was_known_to_be_paid_is_told_by_our_log_and_not_by_the_psps_clock():
+    assert isinstance(decide(PART, part(told_at="2026-03-01T12:02:00.000Z")), Join)
+    assert isinstance(decide(PART, part(at="2026-03-01T12:02:00.000Z", told_at="2026-03-01T12:00:30.000Z")), Begin)
