@@ -7,14 +7,18 @@ digits, in whatever spelling; UUIDs aside, which are full of digits and name our
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import accumulate
 from typing import Final
 
 #: Groups of digits as people and programs write them, with up to four spaces, dashes, dots or slashes between.
 #: Not within a longer word: hashes and opaque tokens are full of digits.
 _CHAIN: Final = re.compile(r"(?<!\w)\d+(?:[\s\-./,|\u2010-\u2015\u2212]{1,4}\d+)*(?!\w)")
 #: The same with whatever stands between: for what comes in, where a mistake costs one clear refusal and no log line.
-_CHAIN_IN: Final = re.compile(r"(?<!\w)\d+(?:[\W_]{1,8}\d+)*(?!\w)")
+#: Possessive, since a text that is made to backtrack holds up everybody: `_chains_in` takes words off the end.
+_CHAIN_IN: Final = re.compile(r"(?<!\w)\d++(?:[\W_]{1,8}\d++)*+")
 _GROUP: Final = re.compile(r"\d+")
+_WORD: Final = re.compile(r"\w")
 #: Characters that nobody sees; a number is one all the same.
 _UNSEEN: Final = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
 #: Digits of a card number (ISO/IEC 7812).
@@ -60,13 +64,15 @@ _LENGTH_MIN: Final = 13
 _LUHN_BASE: Final = 10
 #: Digits by which a scheme is told.
 _PREFIX: Final = 4
+#: Those digits -> how many there may be in all.
+_LENGTHS: Final = {prefix: lengths for first, last, lengths in _SCHEMES for prefix in range(first, last + 1)}
 
 
 def has_card_number(text: str) -> bool:
     """Whether something in the text passes for a card number."""
     if len(text) < _LENGTH_MIN or _UUID.fullmatch(text):
         return False
-    return any(_holds_one(_groups(found.group())) for found in _CHAIN_IN.finditer(_UNSEEN.sub("", text)))
+    return any(map(_holds_one, _chains_in(_UNSEEN.sub("", text))))
 
 
 def mask_card_numbers(text: str, mask: str) -> str:
@@ -87,27 +93,40 @@ def _masked(chain: str, mask: str) -> str:
     return mask if _holds_one(_groups(chain)) else chain
 
 
+def _chains_in(text: str) -> Iterator[list[list[int]]]:
+    """Chains without the groups at their end with which a longer word begins."""
+    for found in _CHAIN_IN.finditer(text):
+        groups = list(_GROUP.finditer(found.group()))
+        while groups and _WORD.match(text, found.start() + groups[-1].end()):
+            groups.pop()
+        yield [_digits(group.group()) for group in groups]
+
+
 def _groups(chain: str) -> list[list[int]]:
+    return [_digits(group) for group in _GROUP.findall(chain)]
+
+
+def _digits(group: str) -> list[int]:
     # Digits of every script count: `int` knows them as well as the pattern does.
-    return [[int(digit) for digit in group] for group in _GROUP.findall(chain)]
+    return [int(digit) for digit in group]
 
 
 def _holds_one(groups: list[list[int]]) -> bool:
     """Whether some groups in a row are one: beside a card number there may be its expiry, its code, or a date."""
-    for start in range(len(groups)):
-        digits: list[int] = []
-        for group in groups[start:]:
-            digits += group
-            if len(digits) >= _DIGITS.stop:
-                break
-            if _is_a_schemes(digits) and _passes_luhn(digits):
-                return True
-    return False
+    digits = [digit for group in groups for digit in group]
+    bounds = {0, *accumulate(map(len, groups))}
+    return any(
+        start + length in bounds and _passes_luhn(digits[start : start + length])
+        for start in bounds
+        for length in _LENGTHS.get(_number(digits[start : start + _PREFIX]), ())
+    )
 
 
-def _is_a_schemes(digits: list[int]) -> bool:
-    prefix = int("".join(map(str, digits[:_PREFIX])))
-    return any(first <= prefix <= last and len(digits) in lengths for first, last, lengths in _SCHEMES)
+def _number(digits: list[int]) -> int:
+    number = 0
+    for digit in digits:
+        number = 10 * number + digit
+    return number
 
 
 def _passes_luhn(digits: list[int]) -> bool:

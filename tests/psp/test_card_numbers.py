@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 import uuid
 
 import pytest
@@ -50,6 +51,22 @@ def test_a_card_number_is_masked_however_it_is_spelt_and_glued(spelling, words):
 def test_what_is_no_card_number_stays(text):
     assert scrub(text) == scrub_card_numbers(text, "*") == mask_card_numbers(text, "*") == text
     assert not has_card_number(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["4111 1111 1111 1111 x1", "4111 1111 1111 1111 - 12x", "x1 4111-1111-1111-1111_9 _", "4111111111111111 1_ 1_ 1a"],
+)
+def test_a_card_number_before_a_word_that_begins_with_digits_is_one(text):
+    assert has_card_number(text)
+
+
+@pytest.mark.parametrize("text", ["1_ " * 21_000 + "1a", "1 " * 32_000, "4" * 64_000, "1_" * 32_000])
+def test_no_text_that_fits_into_a_body_holds_up_everybody_else(text):
+    """A pattern that backtracks took a minute for the first of these, in which nobody else was answered."""
+    begun = time.process_time()
+    assert not has_card_number(text)
+    assert time.process_time() - begun < 2
 
 
 @pytest.mark.parametrize(
