@@ -12,7 +12,7 @@ from handlers.answers import Answer, payment_answer, status_answer
 from handlers.dependencies import Dependencies, Session
 from handlers.errors import RequestError, invalid, required
 from handlers.means import means_of
-from psp.card_numbers import has_card_number
+from psp.card_numbers import hides_card_number
 
 #: Characters of a merchant's reference in a command.
 _REFERENCE_MAX: Final = 256
@@ -117,7 +117,7 @@ def _reference(session: Session) -> str | None:
         field = "session.metadata.futureOrderNumber"
         raise invalid(field, f"Create the session with an order number of at most {_REFERENCE_MAX} characters.")
     # Nothing that a session holds has been looked through, and this goes to commercetools and to the PSP.
-    if has_card_number(number or ""):
+    if hides_card_number(number or ""):
         field = "session.metadata.futureOrderNumber"
         raise invalid(field, "The order number passes for a card number. Create the session with another.")
     return number

@@ -9,13 +9,22 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal, Self, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
 from handlers.cards import is_card_field, refusal
 from handlers.errors import Fault, RequestError, invalid, required
-from psp.card_numbers import has_card_number
+from psp.card_numbers import has_card_number, hides_card_number
 from psp.money import FRACTION_DIGITS, Money
 
 #: The largest integer that every JSON reader has exactly (RFC 8259, section 6).
@@ -36,8 +45,16 @@ ID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,128}$"
 _OPAQUE: Final = r"^[A-Za-z0-9_.-]+$"
 _ID: Final = re.compile(ID_PATTERN, re.ASCII)
 
+
+def _kept(text: str) -> str:
+    """Ids and tokens are full of digits and may hide what they like; this stands in commercetools and at the PSP."""
+    if hides_card_number(text):
+        raise ValueError("The text holds what looks like a card number. Send it without.")
+    return text
+
+
 #: Text for people: everything but control characters.
-_Text: TypeAlias = Annotated[str, Field(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
+_Text: TypeAlias = Annotated[str, Field(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(_kept)]
 _Id: TypeAlias = Annotated[str, Field(pattern=ID_PATTERN)]
 
 
@@ -64,7 +81,10 @@ class PaymentMethod(_Body):
     #: The buyer's number for it: with a purchase order, and perhaps with an invoice.
     po_number: _Text | None = None
     #: What the buyer has to say, kept beside the number.
-    invoice_memo: Annotated[str, Field(max_length=1024, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")] | None = None
+    invoice_memo: (
+        Annotated[str, Field(max_length=1024, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"), AfterValidator(_kept)]
+        | None
+    ) = None
 
     @field_validator("token")
     @classmethod

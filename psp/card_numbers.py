@@ -75,6 +75,12 @@ def has_card_number(text: str) -> bool:
     return any(map(_holds_one, _chains_in(_UNSEEN.sub("", text))))
 
 
+def hides_card_number(text: str) -> bool:
+    """Whether something in the text may be one, glued to letters or not; UUIDs are none. For words that are kept."""
+    chains = (found.group() for part in _UUID.split(text)[::2] for found in _CHAIN_ANYWHERE.finditer(part))
+    return any(_holds_one(_groups(chain)) for chain in chains)
+
+
 def mask_card_numbers(text: str, mask: str) -> str:
     """The text with every chain of digits masked that holds what begins like a scheme's card number."""
     return _CHAIN.sub(lambda found: _masked(found.group(), mask), text)

@@ -405,8 +405,9 @@ async def test_gap_15_settings_that_cannot_work_do_not_start(whole, monkeypatch,
     assert name in caught.value.faults
 
 
-async def test_a_card_number_in_the_sessions_order_number_goes_nowhere(whole):
-    _, session = await whole.checkout(futureOrderNumber="4242 4242 4242 4242 12/28")
+@pytest.mark.parametrize("number", ["4242 4242 4242 4242 12/28", "ORD4242424242424242"])
+async def test_a_card_number_in_the_sessions_order_number_goes_nowhere(whole, number):
+    _, session = await whole.checkout(futureOrderNumber=number)
     response, body = await whole.pay(session)
     (fault,) = body["errors"]
     assert (response.status, fault["field"]) == (400, "session.metadata.futureOrderNumber")

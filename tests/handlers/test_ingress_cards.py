@@ -159,3 +159,25 @@ def test_an_order_number_made_of_milliseconds_is_no_card_number(number):
 @pytest.mark.parametrize("between", ["_", ":", "+", "·", "•", "*", ";", "~", "'", "\\", "     ", ")(", " - "])
 def test_a_card_number_is_found_whatever_stands_between_its_groups(between):
     assert has_card_number(between.join(("4111", "1111", "1111", "1111")))
+
+
+@pytest.mark.parametrize("glued", ["PAN4111111111111111", "4111 1111 1111 1111x", "po_4111111111111111_1"])
+async def test_a_card_number_glued_to_a_word_is_refused_where_words_are_kept(ingress, world, glued):
+    """Ids and tokens are full of digits; what a person wrote stands in commercetools and at the PSP for good."""
+    session, bearer = {"X-Session-Id": "session-1"}, {"Authorization": "Bearer token-1"}
+    amount = {"centAmount": 1, "currencyCode": "EUR"}
+    renewal = {"type": "Recurring", "cartId": "c", "checkoutTransactionItemId": "i", "paymentMethodId": "m"}
+    asked = [
+        ("/payments", session, {"paymentMethod": {"type": "card", "token": "tok_1", "poNumber": glued}}),
+        ("/payments", session, {"paymentMethod": {"type": "card", "token": "tok_1", "invoiceMemo": glued}}),
+        ("/operations/transactions", bearer, renewal | {"futureOrderNumber": glued}),
+    ]
+    for action in ("capturePayment", "refundPayment", "cancelPayment", "reversePayment"):
+        intent = {"action": action, "amount": amount, "merchantReference": glued}
+        asked.append(("/operations/payment-intents/p-1", bearer, {"actions": [intent]}))
+    for path, headers, body in asked:
+        response, told = await ingress.ask("POST", path, headers=headers, json=body)
+        (fault,) = told["errors"]
+        assert (response.status, fault["code"]) == (400, "InvalidField"), body
+        assert glued not in json.dumps(told)
+    assert world.published == []
