@@ -64,6 +64,32 @@ async def test_a_card_number_in_the_body_is_refused_without_a_trace(ingress, wor
         await _refused(ingress, world, logs, *found)
 
 
+def _places(schema, definitions):
+    """Something to put the canary in for every field of the schema, at any depth."""
+    name = schema.get("$ref", "").rpartition("/")[2]
+    for one in schema.get("anyOf", schema.get("oneOf", [definitions[name]] if name else [])):
+        yield from _places(one, definitions)
+    for field, inner in schema.get("properties", {}).items():
+        yield lambda canary, field=field: {field: canary}
+        for place in _places(inner, definitions):
+            yield lambda canary, field=field, place=place: {field: place(canary)}
+    if "items" in schema:
+        for place in _places(schema["items"], definitions):
+            yield lambda canary, place=place: [place(canary)]
+
+
+@pytest.mark.parametrize("route", WITH_BODY, ids=" ".join)
+async def test_a_card_number_in_any_field_is_refused_without_a_trace(ingress, world, logs, route):
+    method, path = route
+    schema = ROUTES[route].body.model_json_schema()
+    places = list(_places(schema, schema.get("$defs", {})))
+    for place in places:
+        for canary in (PAN, f"no. {PAN}", [PAN], {"a": PAN}, {PAN: "a"}, int(PAN)):
+            found = await ingress.ask(method, _path(path), headers=_credentials(route), json=place(canary))
+            await _refused(ingress, world, logs, *found)
+    assert len(places) >= len(schema["properties"])
+
+
 @pytest.mark.parametrize("route", KNOWN, ids=" ".join)
 async def test_a_card_number_in_a_header_is_refused_without_a_trace(ingress, world, logs, route):
     method, path = route

@@ -113,6 +113,17 @@ async def test_card_data_in_a_body_is_refused_without_a_trace(ingress, world, lo
     assert canary not in str(logs) + caplog.text
 
 
+@pytest.mark.parametrize(
+    "number", ["6304000000000000000.0", "4111111111111111.0", "4.111111111111111e15", "-4111111111111111"]
+)
+async def test_a_number_is_looked_at_as_it_was_written(ingress, world, number):
+    """JSON's numbers are exact, what is read of them is not."""
+    headers = {"X-Session-Id": "session-1", "Content-Type": "application/json"}
+    response, told = await ingress.ask("POST", "/payments", headers=headers, data=f'{{"note": {number}}}')
+    assert (response.status, told["message"]) == (400, FIXED)
+    assert world.published == []
+
+
 async def test_card_data_outside_bodies_is_refused_without_a_trace(ingress, world, logs, caplog):
     caplog.set_level(logging.DEBUG)
     session, bearer = {"X-Session-Id": "session-1"}, {"Authorization": "Bearer token-1"}
