@@ -1,7 +1,7 @@
 """Completion, in the authorize worker: finishes an authorization after the shopper's challenge or redirect.
 
 The return page, the enabler and the PSP's webhook race each other here; whoever is first settles it, and the others
-find it settled. A superseded attempt is not completed: the shopper has paid otherwise.
+find it settled. A superseded attempt is not completed: the shopper has paid otherwise, or has gone.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from ct.ledger import Actions
 from ct.standing import is_owner, operation_on, standing_of
 from ct.states import OPEN
 from psp.errors import OutcomeUnknownError, RefusedError
+from psp.facts import State
 from psp.outcome import Outcome, Reason, Standing
 from psp.port import Answer, CompleteRequest, LookupRequest
 from workers.perform import reference_to, settle
-from workers.superseded import give_back_if_superseded
+from workers.superseded import CartMovedError, abandon, give_back_if_superseded
 
 if TYPE_CHECKING:
     from bus.messages import CompleteAuthorization
@@ -47,11 +48,17 @@ async def complete(work: Work, command: CompleteAuthorization) -> Ending:
     if transaction.open:
         if payment.interface_id is None:
             return again("it is not known yet what the PSP calls the payment")
-        if transaction.superseded:
+        is_late = _comes_too_late(work, transaction)
+        if transaction.superseded or is_late:
             # Not completed any more. But an earlier run of this may have done it, and died before it was written.
             answer = await _look_up(work, payment, transaction, payment.interface_id)
         else:
             answer = await _answer(work, command, payment, transaction, payment.interface_id)
+        if is_late and all(fact.state in OPEN for fact in answer.facts):
+            try:
+                payment = await abandon(work, payment, cause=command.command_id)
+            except CartMovedError:
+                return again("the attempt was decided meanwhile")
         payment = await settle(work, payment, answer, cause=command.command_id)
         if answer.action is None:
             payment = await _answered(work, payment, transaction)
@@ -92,6 +99,13 @@ async def _as_it_is(work: Work, payment: Payment, transaction: Transaction) -> t
     """Read by itself: a cart may show its payments as they were."""
     fresh = await work.ledger.load(payment.id)
     return fresh, fresh.transaction(transaction.id) or transaction
+
+
+def _comes_too_late(work: Work, transaction: Transaction) -> bool:
+    """Whether the shopper was asked so long ago that they have gone, and no word that the PSP has heard the answer."""
+    is_untold = transaction.action is not None and transaction.state is State.PENDING
+    asked_at = transaction.action_at
+    return is_untold and asked_at is not None and work.clock() > asked_at + work.limits.action_within
 
 
 async def _answer(

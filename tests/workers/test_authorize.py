@@ -473,6 +473,71 @@ async def test_a_shopper_who_has_answered_is_asked_no_more_while_the_bank_takes_
     assert (await house.payment(payment.id)).authorization.action is None
 
 
+async def test_an_answer_that_comes_a_day_after_the_challenge_is_told_to_nobody_and_holds_no_money(house):
+    """The shopper has gone; a message that is so late must not take their money."""
+    cart = await house.cart()
+    command, payment, result = await passed(house, cart)
+    back = house.come_back(command, result)
+    house.clock.pass_(hours=24, seconds=1)
+    assert (await house.deliver(back)).verdict is Verdict.DONE
+    assert house.standing(back).outcome is Outcome.REFUSED
+    assert house.effects("authorization") == []
+    await house.pump()
+    assert house.psp.house.books.payments[payment.interface_id].status == "canceled"
+    assert (await house.deliver(back)).verdict is Verdict.DONE
+    assert house.effects("authorization") == []
+
+
+async def test_an_answer_within_a_day_is_told_however_late_its_message_is(house):
+    command, _, result = await passed(house, await house.cart())
+    back = house.come_back(command, result)
+    house.clock.pass_(hours=24)
+    await house.deliver(back)
+    assert house.standing(back).outcome is Outcome.APPROVED
+
+
+async def test_an_answer_that_was_told_in_time_and_comes_again_late_gives_nothing_up(house):
+    """The bank may take longer than the shopper."""
+    command, payment, result = await passed(house, await house.cart())
+
+    async def later(request):
+        names = {"reference": request.reference, "authorization": request.reference}
+        told = await house.work.psp.lookup(LookupRequest(**names, payment_reference=request.payment_reference))
+        return Answer(facts=told.facts)
+
+    back = house.come_back(command, result)
+    await house.deliver(back, work=with_psp(house, complete=later))
+    house.clock.pass_(days=3)
+    await house.deliver(back)
+    assert not (await house.payment(payment.id)).authorization.superseded
+
+
+async def test_an_answer_that_was_told_in_time_and_not_written_down_is_still_written_down_late(house):
+    command, _, result = await passed(house, await house.cart())
+    back = house.come_back(command, result)
+    house.fault(PASS, Fault(error=UnavailableError("killed before it could settle")))
+    assert (await house.deliver(back)).verdict is Verdict.AGAIN
+    house.clock.pass_(days=3)
+    await house.deliver(back)
+    assert house.standing(back).outcome is Outcome.APPROVED
+
+
+async def test_an_answer_that_is_late_to_a_challenge_decided_meanwhile_comes_again(house):
+    command, payment, result = await passed(house, await house.cart())
+    back = house.come_back(command, result)
+    house.clock.pass_(days=2)
+
+    async def decided():
+        current = await house.payment(payment.id)
+        failed = change_transaction_state(current.authorization.id, State.FAILURE)
+        await house.client.post(f"/payments/{payment.id}", {"version": current.version, "actions": [failed]})
+
+    house.fault(PASS, Fault(action=decided))
+    assert (await house.deliver(back)).verdict is Verdict.AGAIN
+    await house.deliver(back)
+    assert house.standing(back).outcome is Outcome.REJECTED
+
+
 async def test_a_wrong_result_from_the_browser_proves_nothing(house):
     command = house.pay(await house.cart(), "tok_3ds")
     await house.deliver(command)
