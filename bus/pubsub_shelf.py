@@ -7,6 +7,7 @@ renewed; if the process is killed, what it had in hand lies there again a minute
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -37,11 +38,15 @@ _RENEW_S: Final = FOR_PEOPLE.ack_deadline_s / 3
 
 
 class PubsubShelf:
-    """A Shelf, for the length of the block. `wait_s`: how long none must come for the shelf to count as empty."""
+    """A Shelf, for the length of the block. `wait_s`: how long none must come for the shelf to count as empty.
 
-    def __init__(self, *, names: Names, wait_s: float = 3.0) -> None:
+    `batch`: the most letters at a time; each may have ten megabytes.
+    """
+
+    def __init__(self, *, names: Names, wait_s: float = 3.0, batch: int = _BATCH) -> None:
         self._path = names.for_people
         self._wait_s = wait_s
+        self._batch = batch
         self._client = subscriber_client()
         #: Message -> the name of its lease.
         self._held: dict[str, str] = {}
@@ -83,17 +88,29 @@ class PubsubShelf:
 
     async def _pull(self, within_s: float) -> Sequence[Delivery]:
         """Those of one answer that are not in hand yet."""
-        request = {"subscription": self._path, "max_messages": _BATCH}
+        request = {"subscription": self._path, "max_messages": self._batch}
+        pulling = asyncio.create_task(
+            asyncio.to_thread(self._client.pull, request=request, retry=None, timeout=within_s)
+        )
         try:
-            pulled = await asyncio.to_thread(self._client.pull, request=request, retry=None, timeout=within_s)
+            pulled = await asyncio.shield(pulling)
+        except asyncio.CancelledError:
+            # Nothing calls the request back, and what it brings has to be put back with the rest.
+            with suppress(*_FAULTS):
+                self._hold(await pulling)
+            raise
         except DeadlineExceeded:
             return ()
         except _FAULTS as error:
             raise _told("given out", error) from error
+        return [_delivery(one) for one in self._hold(pulled)]
+
+    def _hold(self, pulled: Any) -> list[Any]:
+        """Those of an answer that were not in hand before."""
         new = [one for one in pulled.received_messages if one.message.message_id not in self._held]
         # The newest lease of a message is the one that counts.
         self._held |= {one.message.message_id: one.ack_id for one in pulled.received_messages}
-        return [_delivery(one) for one in new]
+        return new
 
     async def _renew(self) -> None:
         while not await self._closes_within(_RENEW_S):

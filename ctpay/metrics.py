@@ -26,7 +26,7 @@ class _Letters(Collector):
     def collect(self) -> Iterable[CounterMetricFamily]:
         family = CounterMetricFamily(
             "ctpay_dead_letters_for_a_person",
-            "Dead letters seen since the start that nothing but a person can end: ctpay dead-letters list.",
+            "Dead letters, those found at the start too, that nothing but a person can end: ctpay dead-letters list.",
             labels=("worker", "cause"),
         )
         for (worker, cause), count in self._letters.items():

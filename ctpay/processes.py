@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import structlog
 from aiohttp import web
 
+from bus.pubsub_shelf import PubsubShelf
+from bus.topics import Topic
 from ctpay.lifecycle import announce, stopping
 from ctpay.metrics import CONTENT_TYPE, exposition
 from ctpay.settings import IngressSettings, Settings
-from ctpay.wiring import Workers, open_ingress, open_workers
+from ctpay.wiring import Workers, names_of, open_ingress, open_workers
 from handlers.serving import make_runner
+from workers.dead_letters import count_waiting
 
 #: Of the time to drain, the part for which the port stays open: load balancers learn that we are not ready, requests
 #: that are on their way arrive, and each answer closes its connection.
@@ -22,6 +26,8 @@ _NOTICE: Final = 0.2
 _PATIENCE: Final = 0.5
 #: For closing connections after what was in hand is finished; then the process ends as it is.
 _CLOSING_S: Final = 5.0
+#: Letters that a worker has in memory to count them: a process is small, and a letter may be large.
+_COUNTED_AT_A_TIME: Final = 10
 #: The health routes of a worker, and the host on which a platform's probes find them.
 _HEALTH_HOST: Final = "0.0.0.0"  # noqa: S104 - probes come from outside the container; the routes tell nothing
 
@@ -57,6 +63,7 @@ async def workers(settings: Settings, names: Sequence[str]) -> int:
     with stopping(within_s=settings.limits.drain_s + _CLOSING_S) as stop:
         async with open_workers(settings, names) as parts:
             health = await _serve_health(parts, stop, settings.health.port)
+            counting = asyncio.create_task(_count_letters(settings, parts))
             try:
                 _log.info("workers.started", count=len(names))
                 announce("workers", names=list(names))
@@ -65,9 +72,17 @@ async def workers(settings: Settings, names: Sequence[str]) -> int:
                 # Here and not at the end of the block, so that the health routes say so meanwhile.
                 await parts.drain()
             finally:
+                counting.cancel()
+                await asyncio.wait({counting})
                 await health.cleanup()
     _log.info("workers.stopped")
     return 0
+
+
+async def _count_letters(settings: Settings, parts: Workers) -> None:
+    """Let health and metrics tell of the dead letters that were there before this process was."""
+    if Topic.DEAD_LETTERS in parts.consumptions:
+        await count_waiting(parts.work, partial(PubsubShelf, names=names_of(settings), batch=_COUNTED_AT_A_TIME))
 
 
 async def _serve_health(parts: Workers, stop: asyncio.Event, port: int | None) -> web.AppRunner:

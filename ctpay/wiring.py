@@ -69,8 +69,13 @@ class Workers:
 
     #: Name -> its subscription being read.
     consumptions: dict[str, Consumption]
-    #: Worker and cause -> the dead letters for a person that were seen since the start, where their worker runs here.
-    letters: Counter[tuple[str, Cause]]
+    #: What they work with.
+    work: Work
+
+    @property
+    def letters(self) -> Counter[tuple[str, Cause]]:
+        """Worker and cause -> the dead letters for a person that are known of, where their worker runs here."""
+        return self.work.letters
 
     async def drain(self) -> None:
         """Finish what is in hand, all at once."""
@@ -143,7 +148,7 @@ async def open_workers(settings: Settings, names: Sequence[str], seams: Seams | 
     seams = seams or REAL
     async with open_outside(settings, seams) as outside, seams.bus(settings) as (publisher, subscriber):
         work = _work(settings, outside, publisher, seams)
-        workers = Workers(consumptions={}, letters=work.letters)
+        workers = Workers(consumptions={}, work=work)
         try:
             for name in names:
                 if name == reconcile_schedule.NAME:

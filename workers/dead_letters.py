@@ -1,26 +1,38 @@
 """The worker of the dead letters: replays what time may heal, and tells of what waits for a person.
 
-It reads every letter. Those for a person lie in a subscription of their own too, so here they are only counted. That a
-letter is replayed twice is harmless, as every repetition is by the law; it is acknowledged after its publish is
-confirmed.
+It reads every letter. Those for a person lie in a subscription of their own too, so here they are only counted; and at
+its start those that lie there already are, so that a restart forgets none. That a letter is replayed twice is harmless,
+as every repetition is by the law; it is acknowledged after its publish is confirmed.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from bus.letters import Step, due_at, for_person, for_replay, next_step, read
 from bus.port import DONE, Ending, again, ignored
+from bus.shelf import ShelfError
 from bus.topics import Topic
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bus.letters import Letter
     from bus.port import Delivery
+    from bus.shelf import OpenShelf
     from workers.work import Work
 
 _log = structlog.get_logger(__name__)
+
+#: Ids that are remembered, so that no letter is counted twice; beyond that one may be.
+_COUNTED_MAX: Final = 100_000
+#: Letters that are taken in hand at the start: that there are so many is all that anybody has to know then.
+_TAKEN_MAX: Final = 1000
+#: Seconds before the letters that could not be had are asked for again.
+_PAUSE_S: Final = 60.0
 
 
 async def dead_letters(work: Work, delivery: Delivery) -> Ending:
@@ -35,11 +47,38 @@ async def dead_letters(work: Work, delivery: Delivery) -> Ending:
         await work.publisher.publish(Topic.DEAD_LETTERS, letter.data, for_person(letter))
         return DONE
     if step is Step.LEFT:
-        seen = (letter.origin.value if letter.origin else "unknown", letter.cause)
-        work.letters[seen] += 1
-        _log.warning("dead_letter.for_a_person", **_named(letter), count=work.letters[seen])
+        _log.warning("dead_letter.for_a_person", **_named(letter), count=_count(work, letter))
         return ignored("for a person")
     return again(f"replays by itself at {due_at(letter).isoformat(timespec='seconds')}", letter.cause)
+
+
+async def count_waiting(work: Work, open_shelf: Callable[[], OpenShelf]) -> None:
+    """Count the letters that wait for a person already, and put them back."""
+    while True:
+        try:
+            async with open_shelf() as shelf:
+                taken = 0
+                while taken < _TAKEN_MAX and (some := await shelf.take()):
+                    taken += len(some)
+                    for letter in map(read, some):
+                        # Google's emulator ignores filters, so whose it is is looked at here too.
+                        if letter.is_for_person:
+                            _count(work, letter)
+        except ShelfError as error:
+            _log.warning("dead_letters.not_counted", reason=str(error))
+        else:
+            return
+        await asyncio.sleep(_PAUSE_S)
+
+
+def _count(work: Work, letter: Letter) -> int:
+    """Count the letter if it has not been; how many there are of its worker and cause."""
+    kind = (letter.origin.value if letter.origin else "unknown", letter.cause)
+    if letter.id not in work.counted:
+        work.letters[kind] += 1
+        if len(work.counted) < _COUNTED_MAX:
+            work.counted.add(letter.id)
+    return work.letters[kind]
 
 
 def _named(letter: Letter) -> dict[str, str | None]:

@@ -56,8 +56,9 @@ class Work:
     others: Mapping[str, PspAdapter] = field(default_factory=dict)
     #: Which delivery of its message this is, as far as the bus counts them.
     delivery: int = 1
-    #: Worker and cause -> the dead letters for a person that this process has seen since its start.
+    #: Worker and cause -> the dead letters for a person that this process knows of; and their ids: each counts once.
     letters: Counter[tuple[str, Cause]] = field(default_factory=Counter)
+    counted: set[str] = field(default_factory=set)
 
     def for_request(self, correlation_id: str, *, delivery: int = 1) -> Work:
         """The same means, on behalf of one request."""

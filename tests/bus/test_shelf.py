@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import asynccontextmanager
 
 import pytest
@@ -138,6 +139,32 @@ async def test_a_letter_that_comes_twice_is_given_out_once_and_removed_by_its_ne
         await shelf.remove("m-1")
     (removed,) = [request for name, request in client.calls if name == "acknowledge"]
     assert removed["ack_ids"] == ["lease-1"]
+
+
+async def test_what_a_look_that_is_broken_off_brings_all_the_same_is_put_back(monkeypatch):
+    asked, answers = threading.Event(), threading.Event()
+
+    class Slow(Client):
+        def pull(self, **more):
+            asked.set()
+            answers.wait(10)
+            return super().pull(**more)
+
+    client = Slow(fails=())
+    monkeypatch.setattr("bus.pubsub_shelf.subscriber_client", lambda: client)
+
+    async def look():
+        async with pubsub_shelf() as shelf:
+            await shelf.take()
+
+    looking = asyncio.create_task(look())
+    await asyncio.to_thread(asked.wait, 10)
+    looking.cancel()
+    asyncio.get_running_loop().call_soon(answers.set)
+    with pytest.raises(asyncio.CancelledError):
+        await looking
+    (put_back,) = [request for name, request in client.calls if name == "modify_ack_deadline"]
+    assert (put_back["ack_ids"], put_back["ack_deadline_seconds"]) == (["lease-0"], 0)
 
 
 async def test_while_the_shelf_is_open_its_leases_are_renewed_and_a_failure_of_that_ends_nothing(monkeypatch):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from dataclasses import dataclass, field
+from collections import Counter
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,9 +16,10 @@ from support.house import Fault
 from bus.letters import read
 from bus.memory import Happening, MemoryBus, Mishap
 from bus.port import DONE, Cause, Delivery, Ending, Verdict, again, dead
+from bus.shelf import ShelfError
 from bus.topics import FOR_PEOPLE, LETTERS_KEPT_S, POLICIES, Topic
 from ct.errors import UnavailableError
-from workers.dead_letters import dead_letters
+from workers.dead_letters import count_waiting, dead_letters
 from workers.runtime import REACTIONS, handler
 from workers.work import Limits, Work
 
@@ -251,6 +254,42 @@ WHOSE = {
         "TimeoutError",
     },
 }
+
+
+def test_a_worker_that_starts_anew_counts_what_lies_there_already_and_nothing_twice_and_leaves_it_there():
+    async def story(world):
+        await one_refund(world)
+        await asyncio.sleep(DAY_S)
+        fresh = replace(world.work, letters=Counter(), counted=set())
+        await count_waiting(fresh, world.bus.shelf)
+        assert fresh.letters == {("refund", Cause.REFUSED): 1}
+        await count_waiting(fresh, world.bus.shelf)
+        await count_waiting(world.work, world.bus.shelf)
+        assert fresh.letters == world.work.letters == {("refund", Cause.REFUSED): 1}
+        assert len(await world.letters()) == 1
+
+    virtually(story, lambda _delivery: dead("no", Cause.REFUSED))
+
+
+def test_letters_that_cannot_be_had_at_the_start_are_counted_when_they_can():
+    async def story(world):
+        await one_refund(world)
+        await asyncio.sleep(DAY_S)
+        fresh, away = replace(world.work, letters=Counter(), counted=set()), [True, True]
+
+        @asynccontextmanager
+        async def shelf():
+            if away:
+                away.pop()
+                raise ShelfError("Pub/Sub is away.")
+            async with world.bus.shelf() as found:
+                yield found
+
+        await count_waiting(fresh, shelf)
+        assert fresh.letters == {("refund", Cause.REFUSED): 1}
+
+    _, lines = virtually(story, lambda _delivery: dead("no", Cause.REFUSED))
+    assert [line["event"] for line in lines].count("dead_letters.not_counted") == 2
 
 
 def test_every_error_has_its_cause():
