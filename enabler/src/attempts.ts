@@ -4,7 +4,7 @@
 // until the server has said how it ended; only then does paying again mean a new attempt. All components of an Enabler
 // share this, since they pay for one cart.
 
-import { EnablerError } from "./errors.js";
+import { EnablerError, errorOf } from "./errors.js";
 import type { Memory } from "./memory.js";
 import type { Processor } from "./processor.js";
 import type { Action, Method, Standing } from "./wire.js";
@@ -13,7 +13,7 @@ export interface Payer {
   /** Asked only where a new attempt begins. */
   method: () => Promise<Method>;
   /** Let the shopper do what the PSP asks, and give back the parameters for the completion. */
-  perform: (action: Action, paymentReference: string | undefined) => Promise<object>;
+  perform: (action: Action) => Promise<object>;
 }
 
 interface Attempt {
@@ -23,6 +23,8 @@ interface Attempt {
   /** Whether the processor may have heard of it. */
   arrived: boolean;
   operation?: string | undefined;
+  /** Once the server has told it. */
+  paymentReference?: string | undefined;
   completion: { operation: string; parameters: object; key: string; url: string } | null;
   /** The bank's address from which the shopper has come back to a page that is new. */
   visited?: string | undefined;
@@ -73,6 +75,7 @@ export class Attempts {
         throw error;
       },
     );
+    this.#open.paymentReference = standing.paymentReference;
     if (standing.outcome === "pending") {
       // Where nobody has taken it up it may never have arrived: then it is sent again, under its key.
       if (operation !== undefined || standing.paymentReference !== undefined) this.#open.operation = standing.operation;
@@ -111,8 +114,10 @@ export class Attempts {
       this.#close();
       if (standing.outcome !== "rejected") this.#done = standing;
       return standing;
-    } catch (error) {
-      if (!(error instanceof EnablerError && error.uncertain)) this.#close();
+    } catch (thrown) {
+      const error = errorOf(thrown);
+      error.paymentReference ??= attempt.paymentReference;
+      if (!error.uncertain) this.#close();
       throw error;
     }
   }
@@ -125,13 +130,10 @@ export class Attempts {
   async #carryOn(attempt: Attempt, { perform }: Payer): Promise<Standing> {
     let standing = await this.#next(attempt);
     while (standing.action !== undefined) {
-      const { operation, action, paymentReference } = standing;
-      if (action.url === attempt.visited) {
-        const why = "The shopper came back without an answer.";
-        throw new EnablerError("abandoned", why, { paymentReference });
-      }
+      const { operation, action } = standing;
+      if (action.url === attempt.visited) throw new EnablerError("abandoned", "The shopper came back without an answer.");
       if (action.type === "redirect") this.#memory.write({ ...attempt, left: true });
-      const parameters = await perform(action, paymentReference);
+      const parameters = await perform(action);
       attempt.completion = { operation, parameters, key: newKey(), url: action.url };
       standing = await this.#next(attempt);
     }
@@ -147,6 +149,7 @@ export class Attempts {
       (standing.action !== undefined && (standing.action.url !== done || afterS > SHOWN_AFTERWARDS_S));
     const standing = await this.#ask(attempt);
     attempt.operation = standing.operation;
+    attempt.paymentReference = standing.paymentReference ?? attempt.paymentReference;
     this.#memory.write(attempt);
     const underWay = standing.paymentReference === undefined && standing.action === undefined;
     return underWay && !isEnd(standing) ? this.#processor.follow(standing, isNews) : standing;

@@ -13,7 +13,7 @@ import type {
   SubmitOptions,
 } from "./contract.js";
 import { placeOf } from "./element.js";
-import { EnablerError } from "./errors.js";
+import { EnablerError, errorOf } from "./errors.js";
 import { Panel } from "./panel.js";
 import type { PspModule } from "./psp/port.js";
 import type { MakeSource } from "./source.js";
@@ -149,26 +149,21 @@ export class Component implements PaymentComponent {
           panel.spokenFor();
           return method;
         },
-        perform: (action, reference) => this.#perform(panel, action, reference),
+        perform: (action) => this.#perform(panel, action),
       });
       await this.#end(standing);
-    } catch (error) {
-      const known = error instanceof EnablerError ? error : new EnablerError("shop", String(error));
-      this.#failed(known);
-      await this.#tell(known, on.onError, known, contextOf(known));
+    } catch (thrown) {
+      const error = errorOf(thrown);
+      this.#failed(error);
+      await this.#tell(error, on.onError, error, contextOf(error));
     }
   }
 
-  async #perform(panel: Panel, action: Action, paymentReference: string | undefined): Promise<object> {
+  async #perform(panel: Panel, action: Action): Promise<object> {
     const { on, psp, texts } = this.#setup;
-    try {
-      await on.onActionRequired?.({ type: action.type });
-      if (this.#panel !== panel) throw new EnablerError("abandoned", "The component was removed.");
-      return await perform(action, { panel, psp, texts });
-    } catch (error) {
-      if (error instanceof EnablerError) error.paymentReference ??= paymentReference;
-      throw error;
-    }
+    await on.onActionRequired?.({ type: action.type });
+    if (this.#panel !== panel) throw new EnablerError("abandoned", "The component was removed.");
+    return perform(action, { panel, psp, texts });
   }
 
   /** The server has said how it ended. */

@@ -38,3 +38,7 @@ export class EnablerError extends Error {
     this.paymentReference = circumstances.paymentReference;
   }
 }
+
+/** Whatever was thrown: what is not ours is the shop's. */
+export const errorOf = (thrown: unknown): EnablerError =>
+  thrown instanceof EnablerError ? thrown : new EnablerError("shop", String(thrown));

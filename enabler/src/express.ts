@@ -7,7 +7,7 @@ import { contextOf, told } from "./callbacks.js";
 import type { EnablerOptions, ExpressComponent, ExpressOptions } from "./contract.js";
 import { inDialog } from "./dialog.js";
 import { element, placeOf } from "./element.js";
-import { EnablerError } from "./errors.js";
+import { EnablerError, errorOf } from "./errors.js";
 import { Memory } from "./memory.js";
 import { Panel } from "./panel.js";
 import { Processor } from "./processor.js";
@@ -98,16 +98,11 @@ export class Express implements ExpressComponent {
           await this.#shop.onPaymentSubmit({ shippingAddress, billingAddress });
           return { type: "card", token };
         },
-        perform: async (action, reference) => {
-          try {
-            await on.onActionRequired?.({ type: action.type });
-            // Where the shop has mounted it again meanwhile, that is where the shopper looks.
-            if (this.#panel === null) throw new EnablerError("abandoned", "The component was removed.");
-            return await perform(action, { panel: this.#panel, psp: this.#setup.psp, texts });
-          } catch (error) {
-            if (error instanceof EnablerError) error.paymentReference ??= reference;
-            throw error;
-          }
+        perform: async (action) => {
+          await on.onActionRequired?.({ type: action.type });
+          // Where the shop has mounted it again meanwhile, that is where the shopper looks.
+          if (this.#panel === null) throw new EnablerError("abandoned", "The component was removed.");
+          return perform(action, { panel: this.#panel, psp: this.#setup.psp, texts });
         },
       });
       this.#open = null;
@@ -121,13 +116,13 @@ export class Express implements ExpressComponent {
         this.#panel?.enable({ unresolved: false });
       }
       await told(this.#shop.onComplete, { isSuccess, ...(paymentReference && { paymentReference }), method: { type } });
-    } catch (error) {
-      const known = error instanceof EnablerError ? error : new EnablerError("shop", String(error));
-      if (!known.uncertain) this.#open = null;
-      const text = known.code === "abandoned" ? texts.abandoned : known.uncertain ? texts.unknown : texts.failed;
+    } catch (thrown) {
+      const error = errorOf(thrown);
+      if (!error.uncertain) this.#open = null;
+      const text = error.code === "abandoned" ? texts.abandoned : error.uncertain ? texts.unknown : texts.failed;
       this.#panel?.say("error", text);
-      this.#panel?.enable({ unresolved: known.uncertain });
-      await told(on.onError, known, contextOf(known));
+      this.#panel?.enable({ unresolved: error.uncertain });
+      await told(on.onError, error, contextOf(error));
     }
   }
 

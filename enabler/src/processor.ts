@@ -93,7 +93,10 @@ export class Processor {
     let latest = standing;
     for (const delay of delays({ first: 0.4, most: 3 })) {
       await pause(delay);
-      latest = await this.status(standing.operation);
+      latest = await this.status(standing.operation).catch((error: unknown) => {
+        if (error instanceof EnablerError) error.paymentReference = latest.paymentReference;
+        throw error;
+      });
       if (isNews(latest, seconds())) return latest;
       if (latest.outcome === "pending" && latest.paymentReference && seconds() > SETTLES_LATER_S) return latest;
       if (seconds() > FOLLOW_S) break;

@@ -150,6 +150,36 @@ async def test_gap_on_error_does_not_know_the_payment(open_payment, processor, c
     assert (error["code"], error["paymentReference"]) == ("configuration", "payment-9")
 
 
+ACCEPTED = {"paymentReference": None, "outcome": "pending", "operation": "operation-1"}
+
+
+@pytest.mark.parametrize("scene", ["completed", "followed", "refused by the shop"])
+async def test_gap_on_error_does_not_know_the_payment_that_the_server_has_named(
+    *, open_payment, processor, card, answers, scene
+):
+    expired = answers["fault"](401, "invalid_token")
+    page = await open_payment()
+    if scene == "followed":
+        named = answers["reply"](200, ACCEPTED | {"paymentReference": "payment-1"})
+        processor.script["POST /payments"] = [answers["reply"](202, ACCEPTED)]
+        processor.script["GET /payments/{operation}"] = [named, expired]
+    elif scene == "completed":
+        processor.script["POST /payments/{operation}/complete"] = [expired]
+    else:
+        # The example's own answer is replaced by one that fails, as a shop's may.
+        await page.evaluate("() => { told.actions.push = () => { throw new Error('The shop stumbled.'); }; }")
+    await card(page, APPROVED if scene == "followed" else "4000000000003220")
+    await pay_button(page).click()
+    if scene == "completed":
+        await page.locator("dialog iframe").content_frame.get_by_role("button", name="Approve").click()
+    await true(page, "told.errors.length")
+    (error,) = await page.evaluate("told.errors")
+    assert (error["code"], error["paymentReference"]) == (
+        "shop" if scene == "refused by the shop" else "invalid_token",
+        "payment-1",
+    )
+
+
 async def test_gap_a_card_is_stored_although_the_shopper_said_no(open_payment, processor, card):
     processor.more_configuration = {"storedPaymentMethodsConfig": {"isEnabled": True}}
     page = await open_payment(builder='createComponentBuilder("card")')

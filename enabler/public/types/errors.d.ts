@@ -24,3 +24,5 @@ export declare class EnablerError extends Error {
     paymentReference: string | undefined;
     constructor(code: string, message: string, circumstances?: Circumstances);
 }
+/** Whatever was thrown: what is not ours is the shop's. */
+export declare const errorOf: (thrown: unknown) => EnablerError;
