@@ -21,7 +21,7 @@ const views = {
     view.append(place);
     const builder = await enabler.createComponentBuilder("card");
     const component = builder.build({ showPayButton: true });
-    component.mount(place).catch(() => {}); // Left before the fields were there: they are gone, and so is the wish.
+    component.mount(place).catch(() => {}); // It says itself what is wrong. Left before its fields were there, nothing is.
     return () => component.unmount();
   },
 };

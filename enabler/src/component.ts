@@ -77,7 +77,9 @@ export class Component implements PaymentComponent {
       else if (left !== null) await this.#end(left);
       else if (this.#setup.attempts.unresolved) void this.submit();
     } catch (error) {
-      if (this.#panel === panel) panel.say("error", this.#setup.texts.unavailable);
+      if (this.#panel !== panel) return; // Its fields went with it: nothing is wrong.
+      panel.say("error", this.#setup.texts.unavailable);
+      this.#enable(); // A drop-in has other ways to pay.
       throw error;
     }
     await options.onDropinReady?.();

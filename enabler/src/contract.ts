@@ -66,7 +66,7 @@ export interface StoredComponentOptions extends ComponentOptions {
 }
 
 export interface PaymentComponent {
-  /** Into an element, or the one that a selector finds. Resolves when the shopper can begin. */
+  /** Into an element, or the one that a selector finds. Resolves when the shopper can begin, or it was taken out before. */
   mount(place: string | Element): Promise<void>;
   /** Out of the page, without a trace. It can be mounted again. */
   unmount(): void;

@@ -215,3 +215,50 @@ async def test_a_deletion_whose_reply_got_lost_is_a_deletion(open_payment, proce
       return (await enabler.getStoredPaymentMethods()).storedPaymentMethods.filter(({ id }) => id === one.id).length;
     }""")
     assert left == 0
+
+
+async def test_a_component_that_is_taken_out_before_it_is_ready_is_no_failure_for_the_shop(open_payment, card):
+    """A shop that was written for the contract neither waits for `mount` nor catches what it says."""
+    page = await open_payment()
+    readied = await page.evaluate("""async () => {
+      told.component.unmount();
+      const place = document.querySelector("#payment");
+      const builder = await enabler.createDropinBuilder("embedded");
+      let readied = 0;
+      const dropped = builder.build({ onDropinReady: () => { readied += 1; } });
+      const mounted = dropped.mount(place);
+      place.replaceChildren();
+      await mounted;
+      const component = builder.build({ onDropinReady: () => { readied += 1; } });
+      component.mount(place);
+      await component.mount(place);
+      return readied;
+    }""")
+    assert readied == 1
+    await card(page, APPROVED)
+    await pay_button(page).click()
+    assert [one["outcome"] for one in await results(page)] == ["approved"]
+
+
+async def test_card_fields_that_do_not_load_keep_nobody_from_paying_by_invoice(open_payment, processor):
+    page = await open_payment()
+    await page.clock.install()
+    processor.more_configuration = {
+        "fieldsUrl": f"{processor.psp_url}/nowhere",
+        "paymentMethods": ["card", "invoice"],
+    }
+    await page.evaluate("""async () => {
+      told.component.unmount();
+      const { processor: processorUrl, session: sessionId } = document.body.dataset;
+      const onComplete = (result) => { told.results.push(result); };
+      const builder = await new Connector.Enabler({ processorUrl, sessionId, onComplete }).createDropinBuilder("embedded");
+      builder.build().mount("#payment").catch(({ code, message }) => { told.errors.push({ code, message }); });
+    }""")
+    await expect(pay_button(page)).to_be_disabled()
+    await page.clock.fast_forward(21_000)
+    assert [one["code"] for one in await errors(page)] == ["fields"]
+    await expect(page.get_by_text("This way to pay is not available right now.")).to_be_visible()
+    await page.get_by_label("Invoice").check()
+    await pay_button(page).click()
+    assert [one["outcome"] for one in await results(page)] == ["approved"]
+    assert [one.document["paymentMethod"] for one in processor.paid()] == [{"type": "invoice"}]
