@@ -33,6 +33,7 @@ _THEME: Final[Mapping[str, re.Pattern[str]]] = {
     "text": re.compile(r"#[0-9a-fA-F]{6}"),
     "background": re.compile(r"#[0-9a-fA-F]{6}"),
     "border": re.compile(r"#[0-9a-fA-F]{6}"),
+    "error": re.compile(r"#[0-9a-fA-F]{6}"),
     "radius": re.compile(r"[0-9]|1[0-9]|2[0-4]"),
     "size": re.compile(r"1[2-9]|20"),
     "font": re.compile(r"sans-serif|serif|monospace"),

@@ -13,6 +13,17 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 APPROVED, DECLINED, CHALLENGE = "4242424242424242", "4000000000000002", "4000000000003220"
 NARROW = {"width": 320, "height": 700}
 STORED = [{"id": "one", "type": "card", "displayOptions": {"endDigits": "4444", "brand": {"key": "Mastercard"}}}]
+#: Pixels from a text's first letter to its last, to the right.
+FIRST_TO_LAST = """(one) => {
+  const [text] = one.childNodes;
+  const left = (from) => {
+    const letter = document.createRange();
+    letter.setStart(text, from);
+    letter.setEnd(text, from + 1);
+    return letter.getBoundingClientRect().left;
+  };
+  return left(text.length - 1) - left(0);
+}"""
 EVERYTHING = {"paymentMethods": ["card", "invoice", "purchaseorder"]}
 
 
@@ -178,8 +189,13 @@ async def test_from_right_to_left_nothing_breaks(open_payment, processor, card, 
     processor.stored = STORED
     page = await open_payment(language="ar", direction="rtl", viewport=NARROW)
     await page.get_by_role("radio", name="Another card").check()
-    await card(page, APPROVED)
     frame = page.frame_locator("#payment iframe")
+    await page.get_by_role("button", name="Pay now").click()
+    wrong = frame.locator("#number-error")
+    await expect(wrong).to_have_text("Check the card number.")
+    # Arabic we lack, and English ends at its full stop in any page.
+    assert await wrong.evaluate(FIRST_TO_LAST) > 0
+    await card(page, APPROVED)
     assert await frame.locator("html").get_attribute("dir") == "rtl"
     number, label = frame.locator("#number"), frame.locator("label[for=number]")
     # Labels begin at the right; digits are read from the left there, too.
@@ -203,6 +219,7 @@ async def test_a_shop_gives_its_own_colours_and_they_reach_the_psps_fields(open_
       const { style } = document.documentElement;
       style.setProperty("--ctpay-accent", "#0b6e4f");
       style.setProperty("--ctpay-radius", "0px");
+      style.setProperty("--ctpay-error", "#ffb4ab");
       style.setProperty("--ctpay-field", "red; background: url(https://evil.test/)");
       await told.component.mount("#payment");
     })()""")
@@ -212,6 +229,10 @@ async def test_a_shop_gives_its_own_colours_and_they_reach_the_psps_fields(open_
     source = await page.locator("#payment iframe").get_attribute("src")
     assert "accent=%230b6e4f" in source
     assert "radius=0" in source
+    # On a dark page, what is wrong would be told in dark red.
+    await button.click()
+    error = page.frame_locator("#payment iframe").locator("#number-error")
+    await expect(error).to_have_css("color", "rgb(255, 180, 171)")
     # Not a colour: it stays where it is.
     assert "evil" not in source
 

@@ -11,7 +11,13 @@ import { wallet } from "./sandbox_wallet.js";
 const READY_S = 20;
 const TOKEN_S = 30;
 // The fields page takes these, in these forms, and ignores all else.
-const THEME = { accent: "--ctpay-accent", text: "--ctpay-text", background: "--ctpay-field", border: "--ctpay-border" };
+const THEME = {
+  accent: "--ctpay-accent",
+  text: "--ctpay-text",
+  background: "--ctpay-field",
+  border: "--ctpay-border",
+  error: "--ctpay-error",
+};
 
 interface Tokenization {
   resolve: (made: { token: string; card: CardState }) => void;
