@@ -126,3 +126,10 @@ def test_the_names_of_payments_stay():
 
 def test_a_name_that_only_begins_like_a_payments_is_masked():
     assert PAN not in scrub(f"81a5c8b2-6d5c-4c4f-9f3c-{PAN}")
+
+
+def test_a_payments_name_hides_no_card_number_and_does_not_cover_up_one_beside_it():
+    name = "41111111-1111-1111-8444-555555555555"
+    assert not hides_card_number(f"{name} and {name}")
+    assert hides_card_number(f"{name} PAN{PAN}")
+    assert hides_card_number(f"PAN{PAN} {name}")
