@@ -55,8 +55,9 @@ _SCHEMES: Final[tuple[tuple[int, int, frozenset[int]], ...]] = (
     # Troy.
     (9792, 9792, frozenset({16})),
 )
-#: Eight digits of a UUID and its next two groups look like a card number once in some thousand UUIDs.
-_UUID: Final = re.compile(r"(?<!\w)([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})(?!\w)")
+#: Eight digits of a UUID and its next two groups look like a card number once in some thousand UUIDs; so do digits in
+#: a row of one that is written without its dashes.
+_UUID: Final = re.compile(r"(?<!\w)([0-9A-Fa-f]{8}(?:-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12})(?!\w)")
 #: Within a longer word too: for words that somebody else chose, on their way to where they stay.
 _CHAIN_ANYWHERE: Final = re.compile(r"\d+(?:[\W_]{1,8}\d+)*")
 #: Fewer characters cannot hold a card number.
