@@ -7,6 +7,7 @@ not answered then is for the redelivery of the message. A write may be repeated 
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from functools import partial
@@ -67,6 +68,8 @@ class Limits:
     first_wait_s: float = 0.2
     #: Upper end of every wait, one that commercetools asks for included.
     longest_wait_s: float = 5.0
+    #: Of all tries together.
+    total_s: float = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,6 +100,7 @@ class Wire:
         self._http = http
         self._timeout = aiohttp.ClientTimeout(total=limits.timeout_s)
         self._tries = limits.tries
+        self._total_s = limits.total_s
         # Wrapped once: to wrap costs more than a try does.
         self._persist = backoff.on_exception(
             partial(_waits, draw, limits), _AgainError, max_tries=limits.tries, jitter=None, logger=None
@@ -119,15 +123,19 @@ class Wire:
         version it is for, so its repetition is answered 409, and what we create has a unique key, so its repetition
         is answered DuplicateField. Both make the caller read what is there.
 
-        Raises UnavailableError after the last try.
+        Raises UnavailableError after the last try, or when all together have taken too long.
         """
         try:
-            return await self._persist(method, url, headers, body)
+            async with asyncio.timeout(self._total_s):
+                return await self._persist(method, url, headers, body)
         except _AgainError as error:
-            raise UnavailableError(
-                f"commercetools gave no answer to {asked} in {self._tries} tries; the last one: {error}. "
-                "Check that it is up and can be reached; a write may have had its effect."
-            ) from None
+            tried = f"{self._tries} tries; the last one: {error}"
+        except TimeoutError:
+            tried = f"{self._total_s:g} seconds"
+        raise UnavailableError(
+            f"commercetools gave no answer to {asked} in {tried}. "
+            "Check that it is up and can be reached; a write may have had its effect."
+        )
 
     async def _once(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Reply:
         try:

@@ -168,6 +168,9 @@ class Limits(BaseSettings):
     #: How long one try of a call to commercetools may take, and how often it is tried.
     commercetools_s: Seconds = 10
     commercetools_tries: Annotated[int, Field(ge=1, le=10)] = 4
+    #: How long all tries of a call together may take, in a worker and while a caller of the ingress waits for it.
+    commercetools_total_s: Seconds = 60
+    commercetools_waited_s: Seconds = 12
     #: How long one try of a call to the PSP may take, how often it is tried, and how long all tries together may take.
     psp_timeout_s: Seconds = 10
     psp_tries: Annotated[int, Field(ge=1, le=10)] = 3

@@ -93,7 +93,11 @@ async def open_ingress(settings: IngressSettings, seams: Seams | None = None) ->
     instance = seams.new_id()
     replies, draining = Replies(instance=instance), Draining()
     origins = frozenset(web_settings.allowed_origins)
-    async with open_outside(common, seams) as outside, seams.bus(common) as (publisher, subscriber):
+    waited_s = common.limits.commercetools_waited_s
+    async with (
+        open_outside(common, seams, total_s=waited_s) as outside,
+        seams.bus(common) as (publisher, subscriber),
+    ):
         results = await subscriber.consume_replies(instance, replies.handle)
         reads = common.psp.reads(outside.psp_seams)
         ct = common.commercetools
@@ -251,7 +255,10 @@ class Outside:
 
 
 @contextlib.asynccontextmanager
-async def open_outside(settings: Common, seams: Seams | None = None) -> AsyncIterator[Outside]:
+async def open_outside(
+    settings: Common, seams: Seams | None = None, *, total_s: float | None = None
+) -> AsyncIterator[Outside]:
+    """The way out, until the end of the block. `total_s`: of a call to commercetools, where it is not as usual."""
     ct, limits, seams = settings.commercetools, settings.limits, seams or REAL
     async with (
         aiohttp.ClientSession(connector=seams.connector(limits.connections_max)) as to_commercetools,
@@ -263,7 +270,11 @@ async def open_outside(settings: Common, seams: Seams | None = None) -> AsyncIte
         wire = Wire(
             http=to_commercetools,
             draw=seams.draw,
-            limits=WireLimits(timeout_s=limits.commercetools_s, tries=limits.commercetools_tries),
+            limits=WireLimits(
+                timeout_s=limits.commercetools_s,
+                tries=limits.commercetools_tries,
+                total_s=limits.commercetools_total_s if total_s is None else total_s,
+            ),
         )
         tokens = Tokens(wire=wire, auth_url=ct.auth_url, client_id=ct.client_id, client_secret=ct.client_secret)
         client = Commercetools(wire=wire, tokens=tokens, api_url=ct.api_url, project_key=ct.project_key)

@@ -13,7 +13,7 @@ from aiohttp import web
 from handlers.attempts import is_idempotency_key
 from handlers.cards import refuse_card_data
 from handlers.errors import invalid
-from psp.card_numbers import has_card_number
+from psp.card_numbers import hides_card_number
 
 CORRELATION: Final = "X-Correlation-ID"
 SESSION: Final = "X-Session-Id"
@@ -27,8 +27,8 @@ _CORRELATION_KEY: Final = web.RequestKey("correlation_id", str)
 
 
 def is_correlation_id(text: str | None) -> bool:
-    """Whether the text may go into logs, messages and commercetools' own header."""
-    return text is not None and _CORRELATION_ID.fullmatch(text) is not None and not has_card_number(text)
+    """Whether the text may go into logs, messages and commercetools' own header, where it stays."""
+    return text is not None and _CORRELATION_ID.fullmatch(text) is not None and not hides_card_number(text)
 
 
 def correlate(request: web.Request, correlation_id: str | None) -> None:

@@ -74,7 +74,7 @@ _KEY_ERRORS: Final = frozenset({422})
 _DESCRIPTIONS: Final[Mapping[int, str]] = {
     200: "Done; the body says what came of it.",
     201: "Taken in; the body says what came of it.",
-    202: "Accepted, and not known yet how it ends. `Location` has the address to ask at.",
+    202: "Accepted, and not known yet how it ends. Where there is more to learn, `Location` has the address to ask at.",
     303: "The shopper goes on to the shop, with `paymentReference` and `outcome` in the address.",
     400: "The request is wrong, or our law forbids what it asks.",
     401: "The caller is not known.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from aiohttp import web
@@ -16,6 +17,7 @@ from psp.card_numbers import hides_card_number
 
 #: Characters of a merchant's reference in a command.
 _REFERENCE_MAX: Final = 256
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 async def create(dependencies: Dependencies, request: web.Request) -> Answer:
@@ -113,9 +115,10 @@ async def _status(dependencies: Dependencies, session: Session, operation: str, 
 def _reference(session: Session) -> str | None:
     """The order number that the merchant has planned, for the PSP's dashboard."""
     number = session.future_order_number
-    if number is not None and len(number) > _REFERENCE_MAX:
+    if number is not None and (len(number) > _REFERENCE_MAX or _CONTROL.search(number)):
         field = "session.metadata.futureOrderNumber"
-        raise invalid(field, f"Create the session with an order number of at most {_REFERENCE_MAX} characters.")
+        most = f"at most {_REFERENCE_MAX} characters, none of them a control character"
+        raise invalid(field, f"Create the session with an order number of {most}.")
     # Nothing that a session holds has been looked through, and this goes to commercetools and to the PSP.
     if hides_card_number(number or ""):
         field = "session.metadata.futureOrderNumber"

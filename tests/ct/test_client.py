@@ -276,6 +276,16 @@ async def test_a_try_that_takes_too_long_is_given_up(
     assert len(server.of(PATH)) == 2
 
 
+async def test_all_tries_together_end_in_time_however_many_are_left(
+    server: Scripted, http: aiohttp.ClientSession, tokens: Tokens
+) -> None:
+    client = client_with(server, http, tokens, tries=9, timeout_s=30.0, total_s=0.05)
+    server.on(PATH, hanging())
+    with pytest.raises(UnavailableError, match=r"GET /demo/payments/p1 in 0\.05 seconds.*may have had its effect"):
+        await client.get("/payments/p1")
+    assert len(server.of(PATH)) == 1
+
+
 async def test_an_address_where_nobody_listens_is_unavailable(
     http: aiohttp.ClientSession, tokens: Tokens, unused_tcp_port: int
 ) -> None:

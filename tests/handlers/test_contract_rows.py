@@ -112,7 +112,7 @@ async def test_ten_that_come_at_once_to_a_cold_process_cost_one_token_and_each_s
 
 async def test_a_commercetools_that_hangs_does_not_hang_the_caller(monkeypatch):
     # The reference has no time limit anywhere.
-    async with open_whole(monkeypatch, COMMERCETOOLS_S="0.2") as whole:
+    async with open_whole(monkeypatch, COMMERCETOOLS_WAITED_S="0.2") as whole:
         _, session = await whole.checkout()
         await whole.fault(kind="delay", on="GET */sessions/*", delay_s=30, times=9)
         async with asyncio.timeout(10):

@@ -25,7 +25,9 @@ async def test_the_callers_correlation_id_goes_everywhere(ingress, world, logs):
     assert logs[-1]["correlation_id"] == "shop/42:a.b_c-d"
 
 
-@pytest.mark.parametrize("given", ["", "two words", "x" * 129, "<script>", "4111 1111 1111 1111"])
+@pytest.mark.parametrize(
+    "given", ["", "two words", "x" * 129, "<script>", "4111 1111 1111 1111", "pan4111111111111111"]
+)
 async def test_a_correlation_id_that_is_none_is_replaced(ingress, world, given):
     response, _ = await ingress.pay(headers={"X-Correlation-ID": given})
     assert response.headers["X-Correlation-ID"] == world.message.correlation_id == "id-1"

@@ -328,8 +328,9 @@ async def test_a_session_that_names_no_web_page_is_refused_before_anything_is_pu
     assert world.published == []
 
 
-async def test_a_session_with_an_order_number_that_no_psp_takes_is_refused(ingress, world):
-    world.session = replace(world.session, future_order_number="7" * 257)
+@pytest.mark.parametrize("number", ["7" * 257, "order\n7", "order\x007"])
+async def test_a_session_with_an_order_number_that_no_psp_takes_is_refused(ingress, world, number):
+    world.session = replace(world.session, future_order_number=number)
     response, body = await ingress.pay()
     assert (response.status, body["errors"][0]["field"]) == (400, "session.metadata.futureOrderNumber")
     assert world.published == []
