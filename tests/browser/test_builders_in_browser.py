@@ -32,13 +32,14 @@ def pay_button(page):
     return page.get_by_role("button", name="Pay now")
 
 
-async def test_a_stored_card_is_shown_and_paid_with_by_its_id_alone(open_payment, processor):
+async def test_a_stored_card_is_shown_and_paid_with_by_its_id_alone(open_payment, processor, shots):
     processor.stored = STORED
     page = await open_payment(
         builder='createStoredPaymentMethodBuilder("card")',
         build='{ id: "stored-2", brands: ["visa"], showPayButton: true }',
     )
     await expect(page.get_by_text("Visa •••• 1881, expires 03/31")).to_be_visible()
+    await shots(page, "enabler-stored")
     shown = {"brand": "Visa", "endDigits": "1881", "expiryDate": "03/31"}
     assert await page.evaluate("told.component.getState()") == {"card": shown}
     assert await page.evaluate("told.component.isValid()") is True

@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 APPROVED, DECLINED, POOR = "4242424242424242", "4000000000000002", "4000000000009995"
 CHALLENGE, REDIRECT, PENDING = "4000000000003220", "4000002500003155", "4000000000000077"
+PHONE = {"width": 390, "height": 844}
 UNDER_WAY = {"paymentReference": None, "outcome": "pending", "operation": "operation-1"}
 DONE = {"paymentReference": "payment-9", "outcome": "approved", "operation": "operation-1"}
 
@@ -189,12 +190,13 @@ async def test_focus_cannot_leave_the_dialog_for_the_page(open_payment, card):
         assert await page.evaluate(behind) is False
 
 
-async def test_a_redirect_takes_the_whole_page_to_the_bank(open_payment, processor, card):
-    page = await open_payment()
+async def test_a_redirect_takes_the_whole_page_to_the_bank(open_payment, processor, card, shots):
+    page = await open_payment(viewport=PHONE)
     await card(page, REDIRECT)
     await pay_button(page).click()
     await page.wait_for_url(f"{processor.psp_url}/challenge/**")
-    await expect(page.get_by_role("button", name="Approve")).to_be_visible()
+    await expect(page.get_by_role("button", name="Approve")).to_be_enabled()
+    await shots(page, "redirect-phone")
 
 
 async def stays(page):
