@@ -71,8 +71,10 @@ export class Enabler {
     const make: MakeSource = first ? choice([first, ...others]) : invoice;
     return {
       dropinHasSubmit: false,
-      build: (options = {}) =>
-        this.#component(ready, { make, options: { showPayButton: true, ...options }, heading: true, missing }),
+      build: (options = {}) => {
+        const { showPayButton = true } = options;
+        return this.#component(ready, { make, options: { ...options, showPayButton }, heading: true, missing });
+      },
     };
   }
 

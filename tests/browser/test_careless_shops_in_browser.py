@@ -240,6 +240,13 @@ async def test_a_component_that_is_taken_out_before_it_is_ready_is_no_failure_fo
     assert [one["outcome"] for one in await results(page)] == ["approved"]
 
 
+async def test_a_drop_in_keeps_its_button_where_a_shop_hands_on_options_that_it_does_not_have(open_payment):
+    page = await open_payment(
+        builder='createDropinBuilder("embedded")', build="{ showPayButton: undefined, onPayButtonClick: undefined }"
+    )
+    await expect(pay_button(page)).to_be_enabled()
+
+
 async def test_card_fields_that_do_not_load_keep_nobody_from_paying_by_invoice(open_payment, processor):
     page = await open_payment()
     await page.clock.install()
