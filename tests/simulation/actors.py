@@ -312,12 +312,14 @@ class Merchant:
 
     def _put(self, payment: dict[str, Any], kind: str, amount: int) -> None:
         """An Initial transaction, put on the Payment in the Merchant Center."""
+        dice = self._stage.dice
+        self.put_named(payment, kind, amount, name=f"ERP-{dice.randrange(10**6)}" if dice.random() < 0.2 else None)
+
+    def put_named(self, payment: dict[str, Any], kind: str, amount: int, *, name: str | None) -> None:
+        """The same, with a name of their own, which the PSP does not know."""
         stage = self._stage
         money = {"centAmount": amount, "currencyCode": payment["amountPlanned"]["currencyCode"]}
-        draft = {"type": kind, "amount": money, "state": "Initial"}
-        if stage.dice.random() < 0.2:
-            # A name of their own, which the PSP does not know.
-            draft["interactionId"] = f"ERP-{stage.dice.randrange(10**6)}"
+        draft = {"type": kind, "amount": money, "state": "Initial"} | ({"interactionId": name} if name else {})
         action = {"action": "addTransaction", "transaction": draft}
         path = f"/payments/{payment['id']}"
         document = stage.commercetools.act("POST", path, {"version": payment["version"], "actions": [action]})
@@ -355,8 +357,8 @@ class Dashboard:
                 continue
             payment = dice.choice(payments)
             world, now = stage.psp.house.world, stage.recorder.now()
-            if stage.bad.on(FaultKind.PSP_BY_HAND) and dice.random() < 0.7:
-                stage.bad.note(FaultKind.PSP_BY_HAND, payment.id)
+            by_hand = stage.bad.on(FaultKind.PSP_BY_HAND) and dice.random() < 0.7
+            if by_hand:
                 what = dice.choice(("capture", "refund", "cancel"))
             try:
                 match what:
@@ -389,6 +391,9 @@ class Dashboard:
                         for one in payment.operations:
                             if one.status is OperationStatus.PENDING:
                                 world.settle_operation(one.kind, one.id, now)
+                if by_hand:
+                    # One that was refused has not struck.
+                    stage.bad.note(FaultKind.PSP_BY_HAND, payment.id)
             except RefusalError as error:
                 stage.recorder.say(f"dashboard is refused: {error}")
             stage.psp.stir()

@@ -37,6 +37,7 @@ RULES = Rules(
     key_margin=timedelta(hours=1),
     authorization_send_by=timedelta(minutes=15),
     lease_max=timedelta(minutes=10),
+    action_within=timedelta(hours=24),
     event_patience=timedelta(hours=12),
     skew_max=timedelta(0),
     attempts={"authorize": 90, "capture": 90, "cancel": 90, "refund": 90, "webhook": 90, "commercetools": 90},

@@ -151,6 +151,32 @@ def handed_over_too_early():
     return handed_over(1)
 
 
+def died_again(first, replays="1"):
+    """A webhook replays, and is buried once more."""
+    book = authorized(Book()).webhook("w1", AUTHORIZED).deliver("w1")
+    when = {"ctpay_first_dead_at": book.now.isoformat(), "ctpay_dead_at": book.now.isoformat(), "ctpay_replays": "0"}
+    letter(book, "d1", "w1", **when).ack("w1", "message.dead").deliver("d1", "d").pass_(minutes=2)
+    data = book.logs["bus"][-1].data
+    book.publish("w2", "webhook", {}, process="d", data=data, attributes={"ctpay_replays": replays})
+    book.ack("d1", process="d").deliver("w2").pass_(minutes=2)
+    again_at = {"ctpay_dead_at": book.now.isoformat(), "ctpay_replays": "1"}
+    letter(book, "d2", "w2", ctpay_first_dead_at=first or book.now.isoformat(), **again_at).ack("w2", "message.dead")
+    book.deliver("d2", "d").publish("w3", "webhook", {}, process="d", data=data, attributes={"ctpay_replays": "2"})
+    return book.ack("d2", process="d").deliver("w3").ack("w3")
+
+
+def died_twice():
+    return died_again(Book().now.isoformat())
+
+
+def first_death_forgotten():
+    return died_again("")
+
+
+def replays_not_counted():
+    return died_again(Book().now.isoformat(), replays="0")
+
+
 def letter_without_a_reason():
     book = authorized(Book()).webhook("w1", AUTHORIZED).deliver("w1")
     return letter(book, "d1", "w1", "poison", person=True, ctpay_reason="").ack("w1", "message.dead")
@@ -235,6 +261,11 @@ def other_state_at_the_psp():
     book = usual()
     book.psp["pay"]["captures"] = [operation_json("capture", "failed", "cap", 4200, "C")]
     return book
+
+
+def named_otherwise():
+    """The Charge is there, by a name that the PSP does not know."""
+    return usual().put("P", {"id": "C", "interactionId": "ERP-7"}, author="w")
 
 
 def untrue_event():
@@ -366,14 +397,23 @@ CASES = {
     "S15": ((usual, given_to_a_person), (never_delivered, delivered_without_end, no_rest)),
     "L1": (
         (usual, untrue_event, excused_by_a_letter),
-        (psp_knows_more, psp_knows_nothing, left_initial, other_state_at_the_psp),
+        (psp_knows_more, psp_knows_nothing, left_initial, other_state_at_the_psp, named_otherwise),
     ),
     "L2": (
         (refused_command, charge_by_hand, charge_by_hand_never_told),
         (promised_and_left, charge_by_hand_not_commanded, charge_by_hand_overlooked_by_reconcile),
     ),
     "L3": ((told_twice, replayed), (webhook_lost_after_its_answer, unknown_webhook_dropped)),
-    "L4": ((replayed, handed_over_in_time), (letter_never_read, letter_without_a_reason, handed_over_too_early)),
+    "L4": (
+        (replayed, handed_over_in_time, died_twice),
+        (
+            letter_never_read,
+            letter_without_a_reason,
+            handed_over_too_early,
+            first_death_forgotten,
+            replays_not_counted,
+        ),
+    ),
     "L5": ((reconciled,), (reconciled_and_different,)),
     "X2": ((forged_and_refused, told_twice), (forged_and_taken, genuine_and_turned_away, effective_twice)),
     "X3": (

@@ -20,6 +20,8 @@ from simulation.book import (
 )
 from simulation.logs import Fate
 
+_A_MONTH_LATER = START.replace(month=4).isoformat()
+
 
 def usual():
     """A payment and its capture."""
@@ -202,14 +204,20 @@ def sent_too_late():
 
 def sent_later_than_was_promised():
     """Its reservation says a month, and fifteen minutes were promised."""
-    fields = {"ctpaySendBy": START.replace(month=4).isoformat(), "ctpayAcceptedAt": START.isoformat()}
+    fields = {"ctpaySendBy": _A_MONTH_LATER, "ctpayAcceptedAt": START.isoformat()}
     book = commanded(Book()).put("P", row("A", "Authorization", command="pay-1", fields=fields)).cart("P", author="w")
     return settle(authorize_call(book.pass_(hours=1))).ack("m1")
 
 
+def sent_when_its_key_has_ended():
+    """Its reservation says a month, and the key lives for a day."""
+    book = authorized(Book()).put("P", row("C", "Charge", command="ask-C", fields={"ctpaySendBy": _A_MONTH_LATER}))
+    body = {"amount": 4200, "currency": "EUR", "metadata": names("C")}
+    return book.pass_(hours=24).call("/v1/payments/pay/captures", body, key="C")
+
+
 def repeated_too_late():
-    later = START.replace(month=4).isoformat()
-    fields = {"ctpaySendBy": later}
+    fields = {"ctpaySendBy": _A_MONTH_LATER}
     book = commanded(Book()).put("P", row("A", "Authorization", command="pay-1", fields=fields)).cart("P", author="w")
     authorize_call(book, fate=Fate.GONE).pass_(hours=24)
     return settle(authorize_call(book, effect=None)).ack("m1")
@@ -246,6 +254,16 @@ def second_payment(book, total=4200):
 
 def paid_twice():
     return second_payment(authorized(Book()))
+
+
+def left_to_a_person(tries):
+    """The first is not wanted, and the log says that it cannot be given back after so many tries."""
+    refusals = "; ".join(f"refusal superseded-A-{number} -" for number in range(tries))
+    return paid_twice().put("P", note=refusals).log(event="superseded.kept", payment_id="P", transaction_id="A")
+
+
+def left_to_a_person_too_early():
+    return left_to_a_person(4)
 
 
 def paid_in_two_parts():
@@ -422,7 +440,10 @@ CASES = {
     ),
     "S9": ((cancelled,), (captured_after_the_cancel, admitted_during_the_cancel)),
     "S12": ((repeated_under_its_key, another_token), (no_key, long_key, two_keys, another_body)),
-    "S13": ((sent_just_in_time,), (sent_too_late, sent_later_than_was_promised, repeated_too_late)),
+    "S13": (
+        (sent_just_in_time,),
+        (sent_too_late, sent_later_than_was_promised, sent_when_its_key_has_ended, repeated_too_late),
+    ),
     "S14": ((usual,), (asked_for_less, asked_in_another_currency, commanded_otherwise)),
     "S16": (
         (approved_and_told, refused_for_its_amount),
@@ -437,7 +458,7 @@ CASES = {
             paid_again_because_a_merchant_said_it_was_cancelled,
             paid_again_before_the_refund_failed_late,
         ),
-        (paid_twice, held_for_no_cart),
+        (paid_twice, held_for_no_cart, left_to_a_person_too_early),
     ),
     "M2": (
         (usual, paid_in_two_parts, paid_again_while_the_refund_failed_late),

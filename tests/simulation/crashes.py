@@ -29,13 +29,16 @@ from simulation.loop import PROCESS, Life, SimulatedLoop, collect
 from simulation.record import Recorder
 
 from bus.consumer import Consumer
+from bus.topics import Topic
 from sandbox.psp.model import OperationKind, Terms
 from sandbox.psp.requests import CreateCapture
 from sandbox.psp.world import Decision
+from workers.reconcile_schedule import NAME as RECONCILE
 
 if TYPE_CHECKING:
     from simulation.actors import Stage
     from simulation.logs import History
+    from simulation.processes import Machine
     from simulation.wire import Wire
 
 #: Virtual seconds after which everything that follows from an act has happened.
@@ -46,6 +49,10 @@ _MEANWHILE_S: Final = 0.3
 _REPLACED_AFTER_S: Final = 2.0
 #: Virtual seconds after which no request under way can be what the PSP has not heard of.
 _TOO_LATE_S: Final = 30 * 60.0
+#: Virtual seconds after which a message that died with its process comes again: a pass of reconcile is faster.
+_LOST_S: Final = 2 * 3600.0
+#: ... or when its idempotency key has ended, and nobody has taken it up.
+_KEY_ENDED_S: Final = 30 * 3600.0
 
 
 @dataclass(kw_only=True, slots=True)
@@ -91,15 +98,17 @@ class Drill(seed._World):  # the same world with another cast
         )
 
     def _cast(self, stage: Stage, found: Any, travel: Any) -> list[Any]:
-        return [self._act(Scene(stage, self._fuse, self.wire))]
+        return [self._act(Scene(stage, self._fuse, self.wire, found))]
 
 
 class Scene:
     """What an act is made of."""
 
-    def __init__(self, stage: Stage, fuse: Fuse, wire: Wire) -> None:
+    def __init__(self, stage: Stage, fuse: Fuse, wire: Wire, machines: list[Machine]) -> None:
         self.stage = stage
         self.wire = wire
+        self.machines = machines
+        self.site = machines[0]._site
         self._fuse = fuse
         self.shopper = Shopper(stage, number=1)
         self.merchant = Merchant(stage, cart=self.shopper.cart, acts=0)
@@ -111,6 +120,16 @@ class Scene:
         got = await self.shopper._pay(card, self.stage.new_id())
         await asyncio.sleep(after_s)
         return got
+
+    async def pay_twice(self, card: str, after_s: float) -> None:
+        """Two clicks, without a key."""
+        await asyncio.gather(self.shopper._pay(card, None), self.shopper._pay(card, None, after_s=after_s))
+        await asyncio.sleep(_AFTERWARDS_S)
+
+    async def reconcile(self) -> None:
+        """One pass, as an operator runs it."""
+        await processes.Machine(self.site, name="reconcile-meanwhile", workers=[RECONCILE]).take_up()
+        await asyncio.sleep(_AFTERWARDS_S)
 
     async def intend(self, action: str, amount: int | None = None) -> None:
         await self.merchant._intend(self.payment(), action, amount)
@@ -157,6 +176,17 @@ async def _complete(scene: Scene) -> None:
     payment = scene.at_the_psp("answer_challenge", scene.psp_payment.id, Decision.APPROVE)
     scene.crash_from_now_on()
     await scene.shopper._return(got.document, str(payment.result))
+    await asyncio.sleep(_AFTERWARDS_S)
+
+
+async def _complete_unheard(scene: Scene) -> None:
+    """What the shopper brings back does not reach the PSP at first, which can be asked all the same."""
+    got = await scene.pay("tok_3ds")
+    payment = scene.at_the_psp("answer_challenge", scene.psp_payment.id, Decision.APPROVE)
+    scene.wire.gateway = frozenset({(Peer.PSP, "POST")})
+    scene.crash_from_now_on()
+    await scene.shopper._return(got.document, str(payment.result))
+    scene.wire.gateway = frozenset()
     await asyncio.sleep(_AFTERWARDS_S)
 
 
@@ -320,6 +350,69 @@ async def _two_refunds(scene: Scene) -> None:
     await asyncio.sleep(_AFTERWARDS_S)
 
 
+async def _two_clicks(scene: Scene) -> None:
+    scene.crash_from_now_on()
+    await scene.pay_twice("tok_approved", 0.2)
+
+
+async def _two_clicks_on_a_challenge(scene: Scene) -> None:
+    """The first has brought up a challenge when the second comes."""
+    with patch.object(scene.wire, "latency", lambda: 0.01):
+        await scene.pay("tok_declined")
+        scene.crash_from_now_on()
+        await scene.pay_twice("tok_3ds", 0.9)
+
+
+async def _left_open(scene: Scene) -> None:
+    """A challenge is left open for an hour, and reconcile passes."""
+    scene.crash_from_now_on()
+    await scene.pay("tok_3ds", 3600.0)
+    await scene.reconcile()
+
+
+async def _lost_message(scene: Scene) -> None:
+    """A capture is reserved when the workers die, and its message comes again after reconcile has taken it up."""
+    asking = await _reserved_and_lost(scene, _LOST_S)
+    await asyncio.sleep(_LOST_S / 2)
+    scene.crash_from_now_on()
+    await scene.reconcile()
+    await asking
+
+
+async def _days_late(scene: Scene) -> None:
+    """A capture is reserved when the workers die, and its message comes again when the key has ended."""
+    asking = await _reserved_and_lost(scene, _KEY_ENDED_S)
+    scene.crash_from_now_on()
+    await asyncio.sleep(_KEY_ENDED_S + _AFTERWARDS_S)
+    await asking
+
+
+async def _reserved_and_lost(scene: Scene, late_s: float) -> Awaitable[None]:
+    await scene.pay("tok_approved")
+    asking = asyncio.create_task(scene.intend("capturePayment", scene.total // 2))
+    while not any(one["type"] == "Charge" for one in scene.payment()["transactions"]):  # noqa: ASYNC110 # no event tells
+        await asyncio.sleep(0.001)
+    for machine in scene.machines:
+        if machine.name.startswith("workers"):
+            machine.kill(late_s=late_s)
+    return asking
+
+
+async def _named_by_the_merchant(scene: Scene) -> None:
+    """A merchant's Charge has a name of the merchant's own, which the PSP does not know."""
+    await scene.pay("tok_approved")
+    scene.crash_from_now_on()
+    scene.merchant.put_named(scene.payment(), "Charge", scene.total, name="ERP-7")
+    await asyncio.sleep(_AFTERWARDS_S)
+
+
+async def _stray_letter(scene: Scene) -> None:
+    """Something lies in the dead letters, and nobody knows where it came from."""
+    scene.crash_from_now_on()
+    scene.site.travel.put(Topic.DEAD_LETTERS, b"not a letter of ours", {})
+    await scene.pay("tok_approved")
+
+
 def _modified(action: str, *, captured: int = 0, part: int | None = 1, by_hand: bool = False) -> Act:
     """A modification of the whole amount, or of a part; after a capture of so many parts."""
 
@@ -341,6 +434,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "authorize, and a gateway knows nothing of it": _gateway,
     "pay for what is paid": _paid_already,
     "complete": _complete,
+    "complete, and the PSP does not hear it at first": _complete_unheard,
     "give up": _give_up,
     "capture": _modified("capturePayment"),
     "two captures at once": _two_captures,
@@ -353,6 +447,13 @@ ACTS: Final[Mapping[str, Act]] = {
     "capture while our fields are replaced": _fields_replaced,
     "capture at the dashboard": _captured_at_the_dashboard,
     "come back to what was given up": _come_back,
+    "two clicks": _two_clicks,
+    "two clicks on a challenge": _two_clicks_on_a_challenge,
+    "a challenge left open while reconcile passes": _left_open,
+    "a capture that reconcile takes up": _lost_message,
+    "a capture that comes again days later": _days_late,
+    "a Charge with a name of the merchant's own": _named_by_the_merchant,
+    "a stray letter": _stray_letter,
     "webhook": _webhook,
     "a late success": _late_success,
     "a late success after another card": _late_success_after_another,

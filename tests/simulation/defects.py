@@ -31,7 +31,7 @@ from psp.port import Answer, CaptureRequest
 from psp.sandbox.adapter import SandboxAdapter
 from psp.sandbox.api import SandboxApi
 from psp.signature import StandardWebhookVerifier
-from workers import authorize, capture, complete, modify, perform, reconcile, runtime, superseded
+from workers import authorize, capture, complete, dead_letters, modify, perform, reconcile, runtime, superseded
 from workers.work import Work
 
 #: (where, attribute, what stands there instead).
@@ -408,6 +408,18 @@ def _completion_forgotten() -> list[Change]:
     return [(complete, "_answer", answer)]
 
 
+def _completion_let_go() -> list[Change]:
+    original = complete._answer
+
+    async def answer(work: Any, command: Any, payment_: Any, transaction: Any, psp_reference: str) -> Answer:
+        try:
+            return await original(work, command, payment_, transaction, psp_reference)
+        except OutcomeUnknownError:
+            return await complete._look_up(work, payment_, transaction, psp_reference)
+
+    return [(complete, "_answer", answer)]
+
+
 def _gateway_believed() -> list[Change]:
     original = SandboxAdapter.lookup
 
@@ -446,6 +458,81 @@ def _token_written_down() -> list[Change]:
         return original(work, command, cart, **more) | {"paymentStatus": {"interfaceText": text}}
 
     return [(authorize, "_draft", draft)]
+
+
+def _reversing(left_out: Kind) -> list[Change]:
+    original = admission._reserved
+
+    def reserved(request: Any, children: Any) -> Any:
+        kept = children if request.kind is not None else [one for one in children if one[1] is not left_out]
+        return original(request, kept)
+
+    return [(admission, "_reserved", reserved)]
+
+
+def _resumed_under_another_id() -> list[Change]:
+    original = reconcile.command_for
+
+    def command_for(*arguments: Any, **named: Any) -> Any:
+        command = original(*arguments, **named)
+        return command and command.model_copy(update={"command_id": f"again-{command.command_id}"})
+
+    return [(reconcile, "command_for", command_for)]
+
+
+def _letter_not_handed_over() -> list[Change]:
+    original = letters.next_step
+
+    def next_step(letter: Any, now: Any) -> Any:
+        step = original(letter, now)
+        return letters.Step.LEFT if step is letters.Step.HANDED_OVER else step
+
+    return [(dead_letters, "next_step", next_step)]
+
+
+def _replays_not_counted() -> list[Change]:
+    original = letters.for_replay
+
+    def for_replay(letter: Any) -> Any:
+        return original(letter) | {"ctpay_replays": str(letter.replays)}
+
+    return [(dead_letters, "for_replay", for_replay)]
+
+
+def _shopper_not_waited_for() -> list[Change]:
+    original = reconcile._has_gone
+
+    def has_gone(work: Any, *arguments: Any) -> Any:
+        return original(replace(work, limits=replace(work.limits, action_within=timedelta())), *arguments)
+
+    return [(reconcile, "_has_gone", has_gone)]
+
+
+def _nobody_told() -> list[Change]:
+    async def reply(_self: Work, _command: Any, _standing: Any) -> None:
+        return None
+
+    return [(Work, "reply", reply)]
+
+
+def _key_honoured_for_ever() -> list[Change]:
+    original = modify._request
+
+    def request(*arguments: Any) -> Any:
+        found = original(*arguments)
+        return replace(found, send_by=found.send_by + timedelta(days=9))
+
+    return [(modify, "_request", request)]
+
+
+def _merchants_name_kept() -> list[Change]:
+    original = plan._settled
+
+    def settled(transaction: Any, fact: Any, *more: Any) -> Any:
+        known = transaction.interaction_id is not None
+        return original(transaction, replace(fact, psp_reference=None) if known else fact, *more)
+
+    return [(plan, "_settled", settled), (plan, "_name_of", lambda fact: fact.psp_reference)]
 
 
 _ALL: Final = (
@@ -551,6 +638,11 @@ _ALL: Final = (
         changes=_completion_forgotten,
     ),
     Defect(
+        name="completion-let-go",
+        what="a completion that the PSP has not heard is let go when the PSP can be asked",
+        changes=_completion_let_go,
+    ),
+    Defect(
         name="gateway-believed",
         what="a gateway's own 404 is taken for the PSP's word that there is no such payment",
         changes=_gateway_believed,
@@ -560,6 +652,58 @@ _ALL: Final = (
         name="outage-taken-for-absence",
         what="commercetools away is taken for a Payment that is not there",
         changes=_outage_ignored,
+    ),
+    Defect(
+        name="reversal-keeps-captures",
+        what="a reversal cancels, and does not refund",
+        changes=lambda: _reversing(Kind.REFUND),
+    ),
+    Defect(
+        name="reversal-keeps-the-rest",
+        what="a reversal refunds, and does not cancel",
+        changes=lambda: _reversing(Kind.CANCEL_AUTHORIZATION),
+    ),
+    Defect(
+        name="resumed-under-another-id",
+        what="reconcile publishes a lost command again under an id of its own",
+        changes=_resumed_under_another_id,
+    ),
+    Defect(
+        name="letter-not-handed-over",
+        what="a letter that does not replay is let go, and no person gets it",
+        changes=_letter_not_handed_over,
+    ),
+    Defect(name="replays-not-counted", what="a letter replays as if it never had", changes=_replays_not_counted),
+    Defect(
+        name="shopper-not-waited-for",
+        what="reconcile gives up a challenge while its shopper is at it",
+        changes=_shopper_not_waited_for,
+    ),
+    Defect(name="nobody-told", what="no result is ever told to the ingress that waits", changes=_nobody_told),
+    Defect(
+        name="second-click-refused",
+        what="a second click does not join the first",
+        changes=lambda: [(attempts, "_sibling_to_join", lambda *_: None)],
+    ),
+    Defect(
+        name="second-click-gives-up",
+        what="the second of two clicks gives up the challenge that the first has brought up",
+        changes=lambda: [(attempts, "DOUBLE_CLICK", timedelta(0))],
+    ),
+    Defect(
+        name="key-honoured-for-ever",
+        what="a capture is sent when its idempotency key has ended",
+        changes=_key_honoured_for_ever,
+    ),
+    Defect(
+        name="merchants-name-kept",
+        what="what the PSP calls a capture does not replace a merchant's name for it",
+        changes=_merchants_name_kept,
+    ),
+    Defect(
+        name="left-to-people-at-once",
+        what="money that nobody wants is left to a person, and giving it back is not tried",
+        changes=lambda: [(superseded, "_TRIES_MAX", 0)],
     ),
 )
 
@@ -595,5 +739,17 @@ BY_ACT: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "refusal-not-noted": ("capture after the cancel", ()),
     "refused-for-nothing": ("refund after a refund", ()),
     "completion-forgotten": ("complete", ()),
+    "completion-let-go": ("complete, and the PSP does not hear it at first", ()),
     "gateway-believed": ("authorize, and a gateway knows nothing of it", ()),
+    "reversal-keeps-captures": ("reverse", ()),
+    "reversal-keeps-the-rest": ("reverse", ()),
+    "resumed-under-another-id": ("a capture that reconcile takes up", ()),
+    "letter-not-handed-over": ("a stray letter", ()),
+    "shopper-not-waited-for": ("a challenge left open while reconcile passes", ()),
+    "nobody-told": ("capture", ()),
+    "second-click-refused": ("two clicks", ()),
+    "second-click-gives-up": ("two clicks on a challenge", ()),
+    "key-honoured-for-ever": ("a capture that comes again days later", ()),
+    "merchants-name-kept": ("a Charge with a name of the merchant's own", ()),
+    "left-to-people-at-once": ("a late success after another card", ()),
 }

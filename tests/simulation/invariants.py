@@ -19,6 +19,13 @@ from simulation.invariants_audit import (
     x2_only_the_psp_is_believed,
     x3_secrets_stay_secret,
 )
+from simulation.invariants_commands import (
+    m5_given_up_for_a_reason,
+    s18_a_reversal_leaves_nothing,
+    s19_every_command_is_somebodys,
+    s20_two_clicks_are_one_wish,
+    s21_who_waits_is_told,
+)
 from simulation.invariants_liveness import (
     l1_both_sides_agree,
     l2_every_promise_is_kept,
@@ -79,6 +86,10 @@ INVARIANTS: Final[Mapping[str, Predicate]] = {
     "S15": s15_every_message_ends,
     "S16": s16_an_answer_says_what_stands_on_the_payment,
     "S17": s17_what_is_refused_was_forbidden,
+    "S18": s18_a_reversal_leaves_nothing,
+    "S19": s19_every_command_is_somebodys,
+    "S20": s20_two_clicks_are_one_wish,
+    "S21": s21_who_waits_is_told,
     "L1": l1_both_sides_agree,
     "L2": l2_every_promise_is_kept,
     "L3": l3_every_webhook_is_accounted_for,
@@ -88,6 +99,7 @@ INVARIANTS: Final[Mapping[str, Predicate]] = {
     "M2": m2_weighed_before_it_is_asked,
     "M3": m3_given_up_is_not_completed,
     "M4": m4_what_a_shopper_answered_the_psp_hears,
+    "M5": m5_given_up_for_a_reason,
     "X2": x2_only_the_psp_is_believed,
     "X3": x3_secrets_stay_secret,
     "A1": a1_every_change_has_its_cause,

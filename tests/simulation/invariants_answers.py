@@ -49,7 +49,7 @@ def s16_an_answer_says_what_stands_on_the_payment(reading: Reading) -> Iterator[
 
 
 def s17_what_is_refused_was_forbidden(reading: Reading) -> Iterator[Violation]:
-    """No capture, cancel or refund is refused that the Payment allowed, and no shopper whose cart had something to pay."""
+    """No capture, cancel, refund or reversal is refused that the Payment allowed, and no shopper whose cart had something to pay."""
     commands = {
         str(one.body["command_id"]): one
         for one in reading.messages.values()
@@ -131,6 +131,9 @@ def _was_allowed(reading: Reading, command: Message, before: Version) -> bool:
         case "CancelAuthorization":
             left = _left_to_capture(reading, before, others)
             return left > 0 and not _under_way(before, others) and amount in (left, None)
+        case None if command.type == "ReversePayment":
+            left = max(_left_to_capture(reading, before, others), _left_of_one_charge(before, others, None))
+            return left > 0 and not _is_capturing(before, others)
         case _:
             return False
 
@@ -138,32 +141,37 @@ def _was_allowed(reading: Reading, command: Message, before: Version) -> bool:
 def _left_to_capture(reading: Reading, before: Version, trails: list[Trail]) -> int:
     """At the least: nothing where it is not certain what is held."""
     own = [one for one in trails if one.kind == "Authorization"]
-    released = _used(before, trails, "CancelAuthorization")
+    released = used_at_most(before, trails, "CancelAuthorization")
     given_up = any(one.get("ctpayKind") == "superseded" for one in log_of(before.document))
-    if len(own) != 1 or _state(own[0], before) != "Success" or released or given_up:
+    if len(own) != 1 or state_at(own[0], before) != "Success" or released or given_up:
         return 0
-    return own[0].amount - _used(before, trails, "Charge")
+    return own[0].amount - used_at_most(before, trails, "Charge")
 
 
 def _left_of_one_charge(before: Version, trails: list[Trail], charge_id: object) -> int:
     """What a refund may certainly take out of some one Charge, or out of the one that was named."""
-    charges = [one for one in trails if one.kind == "Charge" and _state(one, before) == "Success"]
-    taken_back = _used(before, trails, "Refund")
-    left = sum(one.amount for one in charges) - taken_back - _used(before, trails, "Chargeback")
+    charges = [one for one in trails if one.kind == "Charge" and state_at(one, before) == "Success"]
+    taken_back = used_at_most(before, trails, "Refund")
+    left = sum(one.amount for one in charges) - taken_back - used_at_most(before, trails, "Chargeback")
     named = [one.amount - taken_back for one in charges if charge_id in (None, one.id)]
     return min(left, max(named, default=0))
 
 
 def _under_way(before: Version, trails: list[Trail]) -> bool:
-    return any(one.kind == "Charge" and _state(one, before) == "Initial" for one in trails)
+    return any(one.kind == "Charge" and state_at(one, before) == "Initial" for one in trails)
 
 
-def _used(before: Version, trails: list[Trail], kind: str) -> int:
+def _is_capturing(before: Version, trails: list[Trail]) -> bool:
+    return any(one.kind == "Charge" and state_at(one, before) in ("Initial", "Pending") for one in trails)
+
+
+def used_at_most(before: Version, trails: list[Trail], kind: str) -> int:
     """At the most: merchants' own that nobody has taken on too."""
-    return sum(one.amount for one in trails if one.kind == kind and _state(one, before) in (*_UP, "Initial"))
+    return sum(one.amount for one in trails if one.kind == kind and state_at(one, before) in (*_UP, "Initial"))
 
 
-def _state(trail: Trail, before: Version) -> str | None:
+def state_at(trail: Trail, before: Version) -> str | None:
+    """Its state in a version of its Payment."""
     states = [state for version, state in trail.steps if version.n <= before.n]
     return states[-1] if states else None
 

@@ -77,6 +77,9 @@ def l4_replayed_letters_are_made_good(reading: Reading) -> Iterator[Violation]:
         if by_us and not found.get("ctpay_reason"):
             yield Violation(name="L4", text=f"letter {letter.id} gives no reason", n=letter.published.n)
         cause = found.get("ctpay_cause", "untold")
+        if _is_first_death_forgotten(reading, letter):
+            text = f"letter {letter.id} died again, and says that it had not died before"
+            yield Violation(name="L4", text=text, n=letter.published.n)
         if reading.is_for_person(letter) and cause in _HEALS - {"untold"} and _died_within(letter) < _REPLAYED_FOR:
             text = f"letter {letter.id} ({cause}) was given to a person after {_died_within(letter)}"
             yield Violation(name="L4", text=text, n=letter.published.n)
@@ -86,6 +89,17 @@ def l4_replayed_letters_are_made_good(reading: Reading) -> Iterator[Violation]:
         if not any(one.confirmed_n is not None for one in later):
             text = f"letter {letter.id} ({cause}) was neither replayed nor given to a person"
             yield Violation(name="L4", text=text, n=letter.published.n)
+        for one in later:
+            if one.topic != "dead-letters" and one.published.attributes.get("ctpay_replays") == "0":
+                text = f"letter {letter.id} ({cause}) was replayed, and says that it never was"
+                yield Violation(name="L4", text=text, n=one.published.n)
+
+
+def _is_first_death_forgotten(reading: Reading, letter: Message) -> bool:
+    """Whether a message that has replayed is buried as if for the first time: then it would replay for ever."""
+    found = letter.published.attributes
+    replayed = found.get("ctpay_replays", "0") != "0" and not reading.is_for_person(letter)
+    return replayed and found.get("ctpay_first_dead_at") == found.get("ctpay_dead_at")
 
 
 def _died_within(letter: Message) -> timedelta:
@@ -131,6 +145,8 @@ def differences(reading: Reading) -> Iterator[tuple[str, str]]:
             known.add(trail.id)
             if trail.state != row.state and not trail.by_hand:
                 yield row.payment, f"the PSP has {row}, and {trail} is {trail.state}"
+            elif trail.state in ("Pending", "Success") and _is_misnamed(trail, row):
+                yield row.payment, f"the PSP has {row}, and {trail} is called {trail.reference}"
     untrue = _from_untrue_events(reading)
     for trail in reading.trails.values():
         if not _is_ours(reading, trail.payment_id) or trail.by_hand or trail.id in untrue:
@@ -150,6 +166,11 @@ def _counterpart(reading: Reading, row: Row) -> Trail | None:
             if one.id == row.transaction or (row.reference is not None and one.reference == row.reference):
                 return one
     return None
+
+
+def _is_misnamed(trail: Trail, row: Row) -> bool:
+    """Whether the PSP could not find it by the name that it has here."""
+    return row.transaction == trail.id and not trail.by_hand and trail.reference not in (None, row.reference)
 
 
 def _from_untrue_events(reading: Reading) -> set[str]:

@@ -121,6 +121,8 @@ def s14_one_amount_everywhere(reading: Reading) -> Iterator[Violation]:
 
 #: Kind -> states by which less is held than before; the other kinds give back.
 _FREES: Final = {"Authorization": frozenset({"Failure"}), "Charge": frozenset({"Failure"})}
+#: To give back what nobody wants: then a person is told.
+_TRIES: Final = 5
 _GIVEN_BACK: Final = frozenset({"Pending", "Success"})
 
 
@@ -129,7 +131,7 @@ def m1_paid_once(reading: Reading) -> Iterator[Violation]:
 
     The promise itself. Payments that a merchant took off their cart while they held money, or might, are the merchant's,
     and so are those of which a merchant said that the money is free when it is not.
-    Attempts that the PSP refuses to give back, and of which the logs tell a person, are left out;
+    Attempts that the PSP refuses to give back five times, and of which the logs tell a person, are left out;
     and what was given back once stays so here, even if a bank undid it, or the capture that it came out of, after the
     shopper had paid again.
     """
@@ -137,7 +139,7 @@ def m1_paid_once(reading: Reading) -> Iterator[Violation]:
     given_to_people = {
         str(one.fields.get("payment_id"))
         for one in reading.history.lines
-        if one.fields.get("event") == "superseded.kept"
+        if one.fields.get("event") == "superseded.kept" and _tried(reading, str(one.fields.get("payment_id")), one.n)
     }
     cost: dict[str, int] = defaultdict(int)
     cart_of: dict[str, str] = {}
@@ -163,6 +165,18 @@ def m1_paid_once(reading: Reading) -> Iterator[Violation]:
             yield Violation(
                 name="M1", text=f"cart {cart} cost {cost[cart]}, and {money} is held: {', '.join(whose[cart])}"
             )
+
+
+def _tried(reading: Reading, payment_id: str, n: int) -> bool:
+    """Whether it was tried so often to give the money back as was promised before it is left to a person."""
+    log = log_of(reading.payment_at(payment_id, n) or {})
+    tries = {
+        one.get("ctpayCause")
+        for one in log
+        if one.get("ctpayKind") == "refusal"
+        or (one.get("ctpayKind") == "reserved" and one.get("ctpayCode") in {"CancelAuthorization", "Refund"})
+    }
+    return len(tries) >= _TRIES
 
 
 def _taken_off(reading: Reading) -> set[str]:

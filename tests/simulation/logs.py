@@ -245,6 +245,8 @@ class Rules:
     key_margin: timedelta
     authorization_send_by: timedelta
     lease_max: timedelta
+    #: A shopper's open challenge is not given up by a machine before.
+    action_within: timedelta
     event_patience: timedelta
     #: The most that the clocks of two processes differ.
     skew_max: timedelta

@@ -34,6 +34,7 @@ from psp.signature import TOLERANCE
 from sandbox.psp import views
 from sandbox.psp.model import Terms
 from workers.reconcile_schedule import NAME as RECONCILE
+from workers.work import Limits as Waits
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -280,6 +281,7 @@ class _World:
                 key_margin=timedelta(seconds=limits.key_margin_s),
                 authorization_send_by=timedelta(seconds=limits.authorization_send_by_s),
                 lease_max=timedelta(seconds=limits.lease_s),
+                action_within=Waits().action_within,
                 event_patience=timedelta(seconds=limits.event_patience_s),
                 skew_max=timedelta(seconds=240),
                 attempts={topic.value: POLICIES[topic].attempts for topic in Topic},
@@ -319,7 +321,7 @@ def _killer(found: list[Machine]) -> Callable[[Any, float], None]:
 
 
 def _poison(travel: Travel, dice: random.Random) -> None:
-    topic = dice.choice([one for one in Topic if one not in {Topic.RESULTS, Topic.DEAD_LETTERS}])
+    topic = dice.choice([one for one in Topic if one is not Topic.RESULTS])
     travel.put(topic, dice.choice((b"", b"not json", b"[]", b'{"type":', b"\xff\xfe", b'{"version":1}')), {})
 
 

@@ -26,6 +26,7 @@ SEEDS = {
     "stale-plan": (8,),
     "outage-taken-for-absence": (442,),
     "letters-for-people": (152,),
+    "replays-not-counted": (152,),
 }
 #: Seeds that are tried where those that are known have failed.
 TRIED = 150

@@ -1,0 +1,170 @@
+"""Histories that keep, and histories that break, the invariants about commands: reversals, clicks, and who is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from simulation.book import Book, authorize_call, authorized, names, operation_json, reserved, row, settle
+from simulation.cases_messages import charge_by_hand
+from simulation.cases_money import CASES as MONEY
+from simulation.cases_money import challenge, usual
+
+
+def ordered_back(book, *parts):
+    """A reversal that reserves these parts, all in one write."""
+    body = {"type": "ReversePayment", "command_id": "ask-V", "payment_id": "P"}
+    book.publish("m-V", "cancel", body).deliver("m-V")
+    return book.put("P", *parts)
+
+
+def given_back():
+    """Nothing was captured: all of it is cancelled."""
+    book = ordered_back(authorized(Book()), row("X", "CancelAuthorization", command="ask-V:cancel"))
+    done = operation_json("cancel", "succeeded", "can", 4200, "X")
+    book.psp["pay"]["cancels"].append(done)
+    book.psp["pay"] |= {"amount_capturable": 0}
+    effect = {"kind": "cancel", "id": "can", "payment": "pay", "amount": 4200}
+    book.call("/v1/payments/pay/cancel", {"metadata": names("X")}, key="X", reply=done, effect=effect)
+    return book.put("P", {"id": "X", "state": "Success", "interactionId": "can"}, note="fact ask-V X").ack("m-V")
+
+
+def given_back_but_for_a_part():
+    return ordered_back(usual(), row("R", "Refund", 1000, command="ask-V:refund-0"))
+
+
+def given_back_and_still_held():
+    book = authorized(Book()).put("P", row("C", "Charge", 1000, "Success", command="ask-C", interactionId="cap"))
+    return ordered_back(book, row("R", "Refund", 1000, command="ask-V:refund-0"))
+
+
+def refused_to_give_back():
+    """Something was captured, and the log says that there is nothing to reverse."""
+    book = ordered_back(usual()).put("P", note="refusal ask-V none nothing-to-reverse")
+    return book.ack("m-V", "message.ignored", reason="refused: nothing-to-reverse")
+
+
+def taken_up_again():
+    """A worker publishes what is reserved once more, under its own id: it is decided already."""
+    money = {"amount": 4200, "currency": "EUR"}
+    body = {"type": "CapturePayment", "command_id": "ask-C", "payment_id": "P", "amount": money, "again": 1}
+    return usual().publish("m2", "capture", body, process="w").deliver("m2").ack("m2")
+
+
+def taken_up_under_another_id():
+    body = {"type": "CapturePayment", "command_id": "again-C", "payment_id": "P"}
+    return usual().publish("m2", "capture", body, process="w")
+
+
+def clicked(second, *, later_s=0.2):
+    """A shopper clicks twice; the first is answered with Payment `P`."""
+    book = authorized(Book())
+    start = book.now
+    first = book.logs["exchanges"][0]
+    answer = {"outcome": "approved", "paymentReference": "P", "operation": "pay-1"}
+    book.logs["exchanges"][0] = replace(first, status=200, done_n=book.n + 1, answer=answer)
+    book.n += 1
+    book.now = start
+    book.pass_(seconds=later_s)
+    body = {"type": "AuthorizePayment", "command_id": "pay-2", "cart_id": "cart"}
+
+    def inside(book):
+        book.publish("m2", "authorize", body).deliver("m2").put("P", note="joined pay-2 A").ack("m2")
+
+    return book.ask("POST", "/payments", inside, **second)
+
+
+def clicked_and_joined():
+    return clicked({"answer": {"outcome": "approved", "paymentReference": "P", "operation": "pay-2"}})
+
+
+def clicked_again_much_later():
+    """The cart is paid by then, and says so."""
+    return clicked({"status": 400, "answer": {"errors": [{"code": "InvalidOperation"}]}}, later_s=60)
+
+
+def clicked_and_refused():
+    return clicked({"status": 400, "answer": {"errors": [{"code": "InvalidOperation"}]}})
+
+
+def clicked_and_charged_otherwise():
+    return clicked({"answer": {"outcome": "pending", "paymentReference": "P9", "operation": "pay-2"}})
+
+
+def waited(*, seconds, settled=True):
+    """A shopper waits while the payment is carried out, and is answered that it is pending so long after that."""
+
+    def inside(book):
+        book.publish("m1", "authorize", {"type": "AuthorizePayment", "command_id": "pay-1", "cart_id": "cart"})
+        book.deliver("m1").put("P", row("A", "Authorization", command="pay-1")).cart("P", author="w")
+        authorize_call(book)
+        if settled:
+            settle(book).ack("m1")
+        book.pass_(seconds=seconds)
+
+    answer = {"outcome": "pending", "operation": "pay-1"}
+    book = Book().cart().ask("POST", "/payments", inside, status=202, answer=answer)
+    return book if settled else settle(book).ack("m1")
+
+
+def answered_before_it_was_known():
+    return waited(seconds=10, settled=False)
+
+
+def answered_at_that_moment():
+    return waited(seconds=0.1)
+
+
+def not_told():
+    return waited(seconds=10)
+
+
+def gone(hours):
+    """A challenge is open for so long, and reconcile gives it up."""
+    book = challenge(reserved(Book())).pass_(hours=hours)
+    fields = {"ctpayCommandId": "pay-1", "ctpaySuperseded": True}
+    mark = {"id": "A", "custom": {"fields": fields}}
+    return book.put("P", mark, note="superseded reconcile-1 A", author="reconcile#0")
+
+
+def gone_for_a_day():
+    return gone(25)
+
+
+def gone_for_an_hour():
+    return gone(1)
+
+
+_KEEP, _BREAK = MONEY["S17"]
+
+
+def given_up_by_another_click(later):
+    """A challenge is open when the shopper pays again, so long after the first time."""
+    book = challenge(reserved(Book()))
+    for command, at in (("pay-1", book.now), ("pay-2", book.now + later)):
+        body = {"type": "AuthorizePayment", "command_id": command, "cart_id": "cart", "accepted_at": at.isoformat()}
+        book.publish(f"m-{command}", "authorize", body)
+    fields = {"ctpayCommandId": "pay-1", "ctpaySuperseded": True}
+    mark = {"id": "A", "custom": {"fields": fields}}
+    book.put("P", mark, note="superseded pay-2 A; joined pay-2 A")
+    for command in ("pay-1", "pay-2"):
+        book.deliver(f"m-{command}").ack(f"m-{command}")
+    return book
+
+
+def given_up_for_another_card():
+    return given_up_by_another_click(timedelta(seconds=30))
+
+
+def given_up_by_the_second_click():
+    return given_up_by_another_click(timedelta(seconds=0.5))
+
+
+CASES = {
+    "S17": (_KEEP, (*_BREAK, refused_to_give_back)),
+    "S18": ((given_back, usual), (given_back_but_for_a_part, given_back_and_still_held)),
+    "S19": ((charge_by_hand, taken_up_again), (taken_up_under_another_id,)),
+    "S20": ((clicked_and_joined, clicked_again_much_later), (clicked_and_refused, clicked_and_charged_otherwise)),
+    "S21": ((answered_before_it_was_known, answered_at_that_moment), (not_told,)),
+    "M5": ((gone_for_a_day, given_up_for_another_card), (gone_for_an_hour, given_up_by_the_second_click)),
+}
