@@ -53,6 +53,13 @@ def test_a_prefix_of_a_seed_has_no_more_steps_and_faults_than_it_may_have():
     assert len(prefix.faults) <= 2 < len(whole.faults)
 
 
+def test_the_shortest_failing_prefix_is_found_also_where_a_longer_one_does_not_fail(monkeypatch):
+    monkeypatch.setattr(runner, "_fails", lambda _seed, until: until in {5, 6} or until >= 9)
+    assert runner.shortest(1) == 5
+    monkeypatch.setattr(runner, "_fails", lambda _seed, _until: True)
+    assert runner.shortest(1) == 0
+
+
 def test_days_pass_in_no_time_and_timers_keep_their_order():
     async def main(simulated):
         rung = []
