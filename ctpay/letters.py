@@ -88,6 +88,9 @@ class Desk:
                 code = await work(shelf, letters)
         except (ShelfError, PublishError) as error:
             return _failed(str(error))
+        except asyncio.CancelledError:
+            # Told to stop: what was done is shown already, and it is not all that was meant.
+            return _failed("Stopped. What is not told above is still there.")
         if not is_all:
             sys.stderr.write(f"There are more: these were the first {len(letters)}.\n")
         missing = wanted.ids - {one.id for one in letters}

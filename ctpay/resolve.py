@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from typing import TYPE_CHECKING, Final
@@ -34,6 +35,9 @@ async def end(work: Work, payment_id: str, resolution: Resolution, *, as_json: b
         return 1
     except _ENDS as error:
         sys.stderr.write(f"Not known whether it is written; run it again: {work.psp.scrub(str(error))}\n")
+        return 1
+    except asyncio.CancelledError:
+        sys.stderr.write("Stopped. Not known whether it is written; run it again.\n")
         return 1
     said = {
         "end": ended.end,

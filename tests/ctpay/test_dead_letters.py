@@ -222,6 +222,22 @@ async def test_what_is_dropped_is_gone_and_nothing_is_sent():
     assert "1 dropped" in office.out.getvalue()
 
 
+@pytest.mark.parametrize("action", ["replay", "drop"])
+async def test_who_stops_it_half_way_is_told_that_it_is_not_all_and_the_rest_stays(action, capsys):
+    office = Office()
+    first, second = await office.bury(), await office.bury()
+    running = asyncio.create_task(getattr(office.desk, action)(Wanted(), per_s=0.01))
+
+    async def one_is_done():
+        return first in office.out.getvalue()
+
+    await eventually(one_is_done)
+    running.cancel()
+    assert await running == 1
+    assert "Stopped" in capsys.readouterr().err
+    assert office.left == [second]
+
+
 async def test_letters_are_replayed_no_faster_than_asked():
     office = Office()
     for _ in range(4):
