@@ -275,6 +275,29 @@ async def test_an_express_checkout_that_the_shop_refuses_pays_nothing(open_payme
     assert [one["code"] for one in await page.evaluate("told.errors")] == ["shop"]
 
 
+async def test_nothing_is_paid_before_the_shop_has_taken_the_way_to_ship_or_where_it_refuses(open_payment, processor):
+    page = await open_payment()
+    taking = "({ shippingMethod: { id } }) => new Promise((done, refuse) => { told.take = { done, refuse, id }; })"
+    await page.evaluate(EXPRESS.replace('note("shipping")', taking), {})
+    await page.get_by_role("button", name="Pay with Sandbox Wallet").click()
+    wallet = page.locator("dialog iframe").content_frame
+    await wallet.locator("#address").select_option(index=1)
+    pay = wallet.get_by_role("button", name="Pay")
+    await wallet.get_by_label("By air").check()
+    await true(page, "told.take?.id === 'fast'")
+    await expect(pay).to_be_disabled()
+    await page.evaluate("told.take.refuse()")
+    await expect(wallet.get_by_role("status")).to_contain_text("does not ship")
+    await expect(pay).to_be_disabled()
+    await wallet.get_by_label("By ship").check()
+    await true(page, "told.take.id === 'slow'")
+    await expect(pay).to_be_disabled()
+    await page.evaluate("told.take.done()")
+    await pay.click()
+    assert await outcomes(page) == ["express"]
+    assert len(processor.paid()) == 1
+
+
 async def test_an_express_checkout_that_is_stopped_in_its_challenge_tells_which_payment_it_was(
     open_payment, processor, answers
 ):

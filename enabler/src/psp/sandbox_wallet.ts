@@ -23,7 +23,7 @@ function hear(message: unknown, tell: (message: object) => void, shop: ExpressOp
       void ship(message["address"] as ExpressAddress, tell, shop);
       return null;
     case "shipping":
-      shop.onShippingMethodSelected({ shippingMethod: { id: String(message["id"]) } }).catch(() => tell({ type: "failed" }));
+      void choose(String(message["id"]), tell, shop);
       return null;
     case "paid":
       return {
@@ -33,6 +33,16 @@ function hear(message: unknown, tell: (message: object) => void, shop: ExpressOp
       };
     default:
       return null;
+  }
+}
+
+/** Nobody can pay before the shop's cart has the choice. */
+async function choose(id: string, tell: (message: object) => void, shop: ExpressOptions): Promise<void> {
+  try {
+    await shop.onShippingMethodSelected({ shippingMethod: { id } });
+    tell({ type: "shipped", id });
+  } catch {
+    tell({ type: "failed" });
   }
 }
 

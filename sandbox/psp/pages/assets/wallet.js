@@ -1,7 +1,7 @@
 // A wallet that knows the shopper's card and addresses. The page around it asks the shop what shipping costs.
 //
 // Messages, both ways only to and from the one origin the server put into the page:
-//   in   {type: "order", amount, countries}  {type: "shipping", methods}  {type: "failed"}
+//   in   {type: "order", amount, countries}  {type: "shipping", methods}  {type: "shipped", id}  {type: "failed"}
 //   out  ready, address {address}, shipping {id}, paid {token, shippingAddress, billingAddress}, error {code, message}
 
 import { formatMoney } from "./money.js";
@@ -44,8 +44,9 @@ function drawShipping(methods) {
 }
 
 function choose(id) {
+  byId("pay").disabled = true;
+  say("");
   tell({ type: "shipping", id });
-  byId("pay").disabled = false;
 }
 
 byId("address").addEventListener("change", ({ target }) => {
@@ -76,6 +77,8 @@ const ORDERS = {
     draw(message.countries);
   },
   shipping: ({ methods }) => drawShipping(methods),
+  // The shop's cart has it now; unless the shopper has chosen another meanwhile.
+  shipped: ({ id }) => { if (byId("shipping").querySelector(":checked")?.value === id) byId("pay").disabled = false; },
   failed: () => say("The shop does not ship there. Please choose another address."),
 };
 
