@@ -696,6 +696,17 @@ _ALL: Final = (
         changes=_key_honoured_for_ever,
     ),
     Defect(
+        name="key-lifetime-overstated",
+        what="the adapter says that the PSP's keys live longer than they do",
+        changes=lambda: [
+            (
+                SandboxAdapter,
+                "capabilities",
+                replace(SandboxAdapter.capabilities, key_lifetime=timedelta(days=9)),
+            )
+        ],
+    ),
+    Defect(
         name="merchants-name-kept",
         what="what the PSP calls a capture does not replace a merchant's name for it",
         changes=_merchants_name_kept,
@@ -750,6 +761,7 @@ BY_ACT: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "second-click-refused": ("two clicks", ()),
     "second-click-gives-up": ("two clicks on a challenge", ()),
     "key-honoured-for-ever": ("a capture that comes again days later", ()),
+    "key-lifetime-overstated": ("a capture that comes again days later", ()),
     "merchants-name-kept": ("a Charge with a name of the merchant's own", ()),
     "left-to-people-at-once": ("a late success after another card", ()),
 }

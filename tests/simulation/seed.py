@@ -276,7 +276,8 @@ class _World:
             rules=Rules(
                 project_key=PROJECT,
                 interface="ctpay-sandbox",
-                key_lifetime=CAPABILITIES.key_lifetime,
+                # By the PSP's own terms, whatever the product takes them to be.
+                key_lifetime=timedelta(seconds=psp.house.terms.key_lifetime_s),
                 key_length_max=CAPABILITIES.key_length_max,
                 key_margin=timedelta(seconds=limits.key_margin_s),
                 authorization_send_by=timedelta(seconds=limits.authorization_send_by_s),
