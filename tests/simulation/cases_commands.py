@@ -5,10 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from simulation.book import Book, authorize_call, authorized, names, operation_json, reserved, row, settle
+from simulation.book import Book, authorize_call, authorized, commanded, names, operation_json, reserved, row, settle
 from simulation.cases_messages import charge_by_hand
 from simulation.cases_money import CASES as MONEY
-from simulation.cases_money import challenge, usual
+from simulation.cases_money import challenge, refused_to_a_shopper, usual
+
+
+def refused_although_given_back():
+    """All of another payment went back, and the shopper is told that the cart is paid for."""
+    taken = (row("QC", "Charge", state="Success"), row("QR", "Refund", state="Success"))
+    other = row("QA", "Authorization", state="Success", fields={"ctpayCartId": "cart"})
+    return refused_to_a_shopper(commanded(Book().put("Q", other, *taken)))
 
 
 def ordered_back(book, *parts):
@@ -161,7 +168,7 @@ def given_up_by_the_second_click():
 
 
 CASES = {
-    "S17": (_KEEP, (*_BREAK, refused_to_give_back)),
+    "S17": (_KEEP, (*_BREAK, refused_to_give_back, refused_although_given_back)),
     "S18": ((given_back, usual), (given_back_but_for_a_part, given_back_and_still_held)),
     "S19": ((charge_by_hand, taken_up_again), (taken_up_under_another_id,)),
     "S20": ((clicked_and_joined, clicked_again_much_later), (clicked_and_refused, clicked_and_charged_otherwise)),

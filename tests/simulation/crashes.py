@@ -299,6 +299,15 @@ async def _paid_already(scene: Scene) -> None:
     await scene.pay("tok_approved")
 
 
+async def _paid_again(scene: Scene) -> None:
+    """All of it was given back, and the shopper pays again."""
+    await scene.pay("tok_approved")
+    await scene.intend("capturePayment", scene.total)
+    await scene.intend("refundPayment", scene.total)
+    scene.crash_from_now_on()
+    await scene.pay("tok_approved")
+
+
 async def _captured_too_late(scene: Scene) -> None:
     await scene.pay("tok_approved")
     await scene.intend("cancelPayment")
@@ -433,6 +442,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "authorize, a server error after the effect": _server_error,
     "authorize, and a gateway knows nothing of it": _gateway,
     "pay for what is paid": _paid_already,
+    "pay again after the refund": _paid_again,
     "complete": _complete,
     "complete, and the PSP does not hear it at first": _complete_unheard,
     "give up": _give_up,

@@ -525,6 +525,16 @@ def _key_honoured_for_ever() -> list[Change]:
     return [(modify, "_request", request)]
 
 
+def _refund_still_covers() -> list[Change]:
+    original = folds.covers
+
+    def covers(payment_: Any) -> int:
+        kept = tuple(one for one in payment_.transactions if one.kind is not Kind.REFUND)
+        return original(replace(payment_, transactions=kept))
+
+    return [(where, "covers", covers) for where in (folds, attempts, superseded)]
+
+
 def _merchants_name_kept() -> list[Change]:
     original = plan._settled
 
@@ -696,6 +706,11 @@ _ALL: Final = (
         changes=_key_honoured_for_ever,
     ),
     Defect(
+        name="refund-still-covers",
+        what="what was given back pays for the cart all the same",
+        changes=_refund_still_covers,
+    ),
+    Defect(
         name="key-lifetime-overstated",
         what="the adapter says that the PSP's keys live longer than they do",
         changes=lambda: [
@@ -761,6 +776,7 @@ BY_ACT: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "second-click-refused": ("two clicks", ()),
     "second-click-gives-up": ("two clicks on a challenge", ()),
     "key-honoured-for-ever": ("a capture that comes again days later", ()),
+    "refund-still-covers": ("pay again after the refund", ()),
     "key-lifetime-overstated": ("a capture that comes again days later", ()),
     "merchants-name-kept": ("a Charge with a name of the merchant's own", ()),
     "left-to-people-at-once": ("a late success after another card", ()),

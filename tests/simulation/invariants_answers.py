@@ -205,13 +205,13 @@ def _seen(reading: Reading, payment_id: str, first: int, last: int) -> list[Mapp
 
 
 def _covers_at_most(document: Mapping[str, Any]) -> int:
+    """What it may pay for: not what was released, and less what went back for certain."""
     log = log_of(document)
-    used = {
-        kind: sum(
-            one["amount"]["centAmount"]
-            for one in document["transactions"]
-            if one["type"] == kind and state_of(one, log) in (*_UP, "Initial")
-        )
-        for kind in ("Authorization", "Charge")
-    }
-    return max(used.values())
+
+    def total(kind: str, *states: str) -> int:
+        found = (one for one in document["transactions"] if one["type"] == kind and state_of(one, log) in states)
+        return sum(one["amount"]["centAmount"] for one in found)
+
+    held = 0 if total("CancelAuthorization", "Success") else total("Authorization", *_UP, "Initial")
+    back = total("Refund", "Success") + total("Chargeback", *_UP)
+    return max(max(held, total("Charge", *_UP, "Initial")) - back, 0)
