@@ -142,6 +142,10 @@ def admitted_during_the_cancel():
     return book.put("P", row("C", "Charge", 1000, command="ask-C"))
 
 
+def cancelled_during_a_capture():
+    return cancel(authorized(Book()).put("P", row("C", "Charge", 1000, command="ask-C")))
+
+
 def asked_before_reserved():
     return authorize_call(commanded(Book()))
 
@@ -438,7 +442,7 @@ CASES = {
         (usual, claimed_and_captured),
         (asked_before_reserved, asked_for_another_kind, asked_for_an_unclaimed_transaction),
     ),
-    "S9": ((cancelled,), (captured_after_the_cancel, admitted_during_the_cancel)),
+    "S9": ((cancelled,), (captured_after_the_cancel, admitted_during_the_cancel, cancelled_during_a_capture)),
     "S12": ((repeated_under_its_key, another_token), (no_key, long_key, two_keys, another_body)),
     "S13": (
         (sent_just_in_time,),

@@ -407,6 +407,16 @@ async def _reserved_and_lost(scene: Scene, late_s: float) -> Awaitable[None]:
     return asking
 
 
+async def _cancelled_meanwhile(scene: Scene) -> None:
+    """A capture is reserved when the workers die, and the rest is to be cancelled before its message comes again."""
+    asking = await _reserved_and_lost(scene, _LOST_S)
+    await asyncio.sleep(_LOST_S / 2)
+    scene.crash_from_now_on()
+    await scene.intend("cancelPayment")
+    await asyncio.sleep(_LOST_S)
+    await asking
+
+
 async def _named_by_the_merchant(scene: Scene) -> None:
     """A merchant's Charge has a name of the merchant's own, which the PSP does not know."""
     await scene.pay("tok_approved")
@@ -462,6 +472,8 @@ ACTS: Final[Mapping[str, Act]] = {
     "a challenge left open while reconcile passes": _left_open,
     "a capture that reconcile takes up": _lost_message,
     "a capture that comes again days later": _days_late,
+    "cancel while a capture is reserved": _cancelled_meanwhile,
+    "a merchant's Charge of what is captured": _modified("Charge", captured=1, by_hand=True),
     "a Charge with a name of the merchant's own": _named_by_the_merchant,
     "a stray letter": _stray_letter,
     "webhook": _webhook,

@@ -535,6 +535,18 @@ def _refund_still_covers() -> list[Change]:
     return [(where, "covers", covers) for where in (folds, attempts, superseded)]
 
 
+def _cancelled_during_a_capture() -> list[Change]:
+    original = judge.judge_cancel
+
+    def judge_cancel(payment_: Any) -> Any:
+        known = tuple(
+            one for one in payment_.transactions if one.kind is not Kind.CHARGE or one.state is not State.INITIAL
+        )
+        return original(replace(payment_, transactions=known))
+
+    return [(admission, "judge_cancel", judge_cancel)]
+
+
 def _merchants_name_kept() -> list[Change]:
     original = plan._settled
 
@@ -711,6 +723,16 @@ _ALL: Final = (
         changes=_refund_still_covers,
     ),
     Defect(
+        name="cancelled-during-a-capture",
+        what="a cancel is admitted while a capture is reserved",
+        changes=_cancelled_during_a_capture,
+    ),
+    Defect(
+        name="claim-not-judged",
+        what="what a merchant puts there is carried out, whatever the law says",
+        changes=lambda: [(admission, "_judge", lambda *_: None)],
+    ),
+    Defect(
         name="key-lifetime-overstated",
         what="the adapter says that the PSP's keys live longer than they do",
         changes=lambda: [
@@ -777,6 +799,8 @@ BY_ACT: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "second-click-gives-up": ("two clicks on a challenge", ()),
     "key-honoured-for-ever": ("a capture that comes again days later", ()),
     "refund-still-covers": ("pay again after the refund", ()),
+    "cancelled-during-a-capture": ("cancel while a capture is reserved", ()),
+    "claim-not-judged": ("a merchant's Charge of what is captured", ()),
     "key-lifetime-overstated": ("a capture that comes again days later", ()),
     "merchants-name-kept": ("a Charge with a name of the merchant's own", ()),
     "left-to-people-at-once": ("a late success after another card", ()),

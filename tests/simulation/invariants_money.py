@@ -84,10 +84,16 @@ def s3_refunds_within_the_captures(reading: Reading) -> Iterator[Violation]:
 
 
 def s9_no_capture_after_the_cancel(reading: Reading) -> Iterator[Violation]:
-    """No Charge is reserved while a cancel is under way or done, and at the PSP no capture follows a cancel."""
+    """No Charge is reserved while a cancel is under way or done, nor the other way round while the PSP may not know of it.
+
+    And at the PSP no capture follows a cancel.
+    """
     for trail in _admitted(reading, "Charge"):
         if _used(trail.ours.document, "CancelAuthorization"):  # type: ignore[union-attr]  # see `_admitted`
             yield _admission("S9", trail, "the authorization is cancelled or being cancelled")
+    for trail in _admitted(reading, "CancelAuthorization"):
+        if _reserved(trail.ours.document, "Charge"):  # type: ignore[union-attr]  # see `_admitted`
+            yield _admission("S9", trail, "a capture is reserved, of which the PSP may not know yet")
     cancelled: dict[str, str] = {}
     for effect in reading.history.effects:
         if effect.kind == "cancel":
@@ -299,6 +305,15 @@ def _used(document: Mapping[str, Any], kind: str) -> int:
             state_of(one, log) in ("Pending", "Success")
             or (_is_initial(one) and ("ctpayCommandId" in fields_of(one) or one["id"] in claimed))
         )
+    )
+
+
+def _reserved(document: Mapping[str, Any], kind: str) -> bool:
+    """Whether something is reserved or claimed, and nothing is known of it yet."""
+    claimed = {one.get("ctpayTransactionId") for one in log_of(document) if one.get("ctpayKind") == "claim"}
+    return any(
+        one["type"] == kind and _is_initial(one) and ("ctpayCommandId" in fields_of(one) or one["id"] in claimed)
+        for one in document["transactions"]
     )
 
 
