@@ -251,6 +251,8 @@ class Merchant:
             FaultKind.MERCHANT_SETS_STATE: stage.commercetools.set_state,
             FaultKind.MERCHANT_TAKES_OFF_CART: self._take_off,
         }
+        if not self._is_on_cart(payment_id):
+            del edits[FaultKind.MERCHANT_TAKES_OFF_CART]
         kind = stage.bad.first(tuple(edits), payment_id)
         if kind is not None:
             edits[kind](payment_id)
@@ -259,10 +261,12 @@ class Merchant:
         """The Payment is on its cart no more."""
         stage = self._stage
         cart = stage.commercetools.act("GET", f"/carts/{self._cart}")
-        if payment_id not in {one["id"] for one in cart.get("paymentInfo", {}).get("payments", ())}:
-            return
         action = {"action": "removePayment", "payment": {"typeId": "payment", "id": payment_id}}
         stage.commercetools.act("POST", f"/carts/{self._cart}", {"version": cart["version"], "actions": [action]})
+
+    def _is_on_cart(self, payment_id: str) -> bool:
+        cart = self._stage.commercetools.act("GET", f"/carts/{self._cart}")
+        return payment_id in {one["id"] for one in cart.get("paymentInfo", {}).get("payments", ())}
 
     async def _do(self, what: str, payment_id: str) -> None:
         stage, dice = self._stage, self._stage.dice

@@ -25,6 +25,7 @@ from sandbox.commercetools.shelf import Shelf
 from sandbox.commercetools.tokens import demo_clients
 from sandbox.psp import views
 from sandbox.psp.behaviour import Manner
+from sandbox.psp.books import Later
 from sandbox.psp.desk import Call as PspCall
 from sandbox.psp.desk import Ticket
 from sandbox.psp.faults import Fault as PspFault
@@ -249,12 +250,12 @@ class CommercetoolsServer:
 
     def set_state(self, payment_id: str) -> None:
         """A merchant says what became of a transaction, whatever did."""
-        index, state = self._dice.random(), self._dice.choice(("Pending", "Success", "Failure"))
+        index, other = self._dice.random(), self._dice.random()
 
         def say(found: Document) -> list[Document]:
             one = found["transactions"][int(index * len(found["transactions"]))]
-            if one.get("state") == state:
-                return []
+            others = [name for name in ("Pending", "Success", "Failure") if name != one.get("state")]
+            state = others[int(other * len(others))]
             return [{"action": "changeTransactionState", "transactionId": one["id"], "state": state}]
 
         self._by_hand(payment_id, say)
@@ -410,9 +411,18 @@ class PspServer:
         return PspFault(kind=kind, delay_s=delay_s, status=self._dice.choice((500, 502, 503)))
 
     def _run(self, ticket: Ticket, respond: Respond) -> None:
+        planned = self.house.books._planned
         reply = self.house.desk.run(ticket, self._recorder.now())
+        self._note_what_settles_late(planned)
         self.stir()
         self._respond(reply, respond)
+
+    def _note_what_settles_late(self, planned: int) -> None:
+        if not self._bad.on(FaultKind.PSP_SETTLES_LATE) or self._bad.over:
+            return
+        for due in self.house.books._due:
+            if due.number > planned and due.what in (Later.SETTLE, Later.SETTLE_OPERATION):
+                self._bad.note(FaultKind.PSP_SETTLES_LATE, due.payment)
 
     def _respond(self, reply: PspReply, respond: Respond) -> None:
         body = json.dumps(reply.body, separators=(",", ":")).encode()

@@ -208,13 +208,15 @@ class Machine:
         site.recorder.crashes.append(Crash(n=n, at=at, process=life.id, orderly=False))
         self._gone(life, late_s=late_s)
 
-    def stop(self) -> None:
-        """As SIGTERM does."""
-        if self.up and self.life is not None and self._stop is not None:
-            site = self._site
-            n, at = site.recorder.stamp()
-            site.recorder.crashes.append(Crash(n=n, at=at, process=self.life.id, orderly=True))
-            self._stop.set()
+    def stop(self) -> bool:
+        """As SIGTERM does; whether there was a process to hear it."""
+        if not self.up or self.life is None or self._stop is None:
+            return False
+        site = self._site
+        n, at = site.recorder.stamp()
+        site.recorder.crashes.append(Crash(n=n, at=at, process=self.life.id, orderly=True))
+        self._stop.set()
+        return True
 
     def _struck(self, _: Life) -> None:
         self.kill()

@@ -167,7 +167,6 @@ class _World:
         late = 10.0
         if self.bad.on(FaultKind.PSP_SETTLES_LATE):
             late = dice.choice((1.0, 30.0, 70.0)) * 3600
-            self.bad.note(FaultKind.PSP_SETTLES_LATE)
         fails_late = dice.choice((10.0, 3 * 86400.0))
         # Some PSPs finish a passed challenge by themselves, and end one that nobody answers. Others wait for us.
         patient = dice.random() < 0.4
@@ -205,11 +204,10 @@ class _World:
                 cast.append(self._once(kind, act, dice))
         return cast
 
-    async def _once(self, kind: FaultKind, act: Callable[[], None], dice: random.Random) -> None:
+    async def _once(self, kind: FaultKind, act: Callable[[], bool], dice: random.Random) -> None:
         await asyncio.sleep(dice.uniform(0.1, 30))
-        if self.bad.budget.take():
+        if self.bad.budget.take() and act():
             self.bad.note(kind)
-            act()
 
     async def _rest(self, travel: Travel, courier: Courier, wire: Wire, found: list[Machine], psp: PspServer) -> bool:
         """No more faults; let time pass until nothing moves any more. Whether that came to be."""
@@ -321,15 +319,17 @@ def _killer(found: list[Machine]) -> Callable[[Any, float], None]:
     return kill
 
 
-def _poison(travel: Travel, dice: random.Random) -> None:
+def _poison(travel: Travel, dice: random.Random) -> bool:
     topic = dice.choice([one for one in Topic if one is not Topic.RESULTS])
     travel.put(topic, dice.choice((b"", b"not json", b"[]", b'{"type":', b"\xff\xfe", b'{"version":1}')), {})
+    return True
 
 
-def _newer(travel: Travel, dice: random.Random) -> None:
+def _newer(travel: Travel, dice: random.Random) -> bool:
     topic = dice.choice((Topic.CAPTURE, Topic.AUTHORIZE, Topic.WEBHOOK))
     document = {"version": 2, "type": "CapturePayment", "correlation_id": "newer", "novelty": {}}
     travel.put(topic, json.dumps(document).encode(), {"type": "CapturePayment", "correlation_id": "newer"})
+    return True
 
 
 # The product's log.
