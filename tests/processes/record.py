@@ -26,6 +26,7 @@ _RULES = {
     "key_margin": timedelta(hours=1),
     "authorization_send_by": timedelta(minutes=15),
     "lease_max": timedelta(minutes=10),
+    "action_within": timedelta(days=1),
     "event_patience": timedelta(days=1),
     "skew_max": timedelta(0),
     "attempts": {},
