@@ -479,7 +479,7 @@ async def test_the_ingress_gets_reads_and_a_verifier_and_learns_whether_the_psp_
 async def test_the_adapter_has_the_patience_that_it_is_given(rig, monkeypatch):
     async with scripted() as silent:
         silent.on("/v1/payments", hanging())
-        patience = Patience(try_s=0.05, tries=2, total_s=5.0, first_wait_s=0.0, longest_wait_s=0.0)
+        patience = Patience(try_s=0.5, tries=2, total_s=5.0, first_wait_s=0.0, longest_wait_s=0.0)
         seams = PspSeams(
             session=rig.session, clock=wall_clock, draw=lambda: 0.0, project_key=PROJECT, patience=patience
         )
