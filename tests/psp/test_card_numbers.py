@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 import uuid
 
 import pytest
@@ -71,13 +70,11 @@ def test_digits_of_a_longer_word_count_only_where_words_are_kept(text):
     assert hides_card_number(text)
 
 
-@pytest.mark.parametrize("text", ["1_ " * 21_000 + "1a", "1 " * 32_000, "4" * 64_000, "1_" * 32_000])
-def test_no_text_that_fits_into_a_body_holds_up_everybody_else(text):
-    """A pattern that backtracks took a minute for the first of these, in which nobody else was answered."""
-    begun = time.process_time()
+@pytest.mark.parametrize("text", ["1_ " * 200_000 + "1a", "1 " * 300_000, "4" * 600_000, "1_" * 300_000])
+def test_a_text_is_looked_through_once_however_it_is_made(text):
+    """A tenth of the first took a pattern that backtracks a minute. This one it would never finish."""
     assert not has_card_number(text)
     hides_card_number(text)
-    assert time.process_time() - begun < 2
 
 
 @pytest.mark.parametrize(
