@@ -188,7 +188,16 @@ def _is_asked(trail: Trail, claimed: object, command: str, n: int) -> bool:
 
 
 def _stood_alone(reading: Reading, first: str, second: str) -> bool:
-    """Whether the first attempt was never declined, given up or given back, and no other but the second was under way."""
+    """Whether the attempt that was made first was never declined, given up or given back, and no third was under way.
+
+    Which of the two clicks was taken up first is chance.
+    """
+    made = sorted(
+        (one for one in (first, second) if one in reading.versions), key=lambda one: reading.versions[one][0].n
+    )
+    if not made:
+        return False
+    first, second = made[0], made[-1]
     for trail in reading.trails.values():
         states = {state for _, state in trail.steps}
         is_first = trail.payment_id == first
@@ -200,7 +209,7 @@ def _stood_alone(reading: Reading, first: str, second: str) -> bool:
         elif is_first and trail.kind != "Charge":
             return False
     log = log_of(reading.payment(first) or {})
-    return first in reading.versions and not any(one.get("ctpayKind") == "superseded" for one in log)
+    return not any(one.get("ctpayKind") == "superseded" for one in log)
 
 
 def _may_have_missed(reading: Reading, exchange: Exchange) -> bool:
