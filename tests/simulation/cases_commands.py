@@ -8,7 +8,7 @@ from datetime import timedelta
 from simulation.book import Book, authorize_call, authorized, commanded, names, operation_json, reserved, row, settle
 from simulation.cases_messages import charge_by_hand
 from simulation.cases_money import CASES as MONEY
-from simulation.cases_money import challenge, refused_to_a_shopper, usual
+from simulation.cases_money import cancelled, challenge, refused_to_a_shopper, second_payment, usual
 
 
 def refused_although_given_back():
@@ -98,6 +98,27 @@ def clicked_and_charged_otherwise():
     return clicked({"answer": {"outcome": "pending", "paymentReference": "P9", "operation": "pay-2"}})
 
 
+def clicked_and_taken_up_the_other_way_round(book):
+    """The click that was asked second is taken up first, with Payment `P`, and the other one later, with `P2`."""
+    book = second_payment(book)
+    told = {"P2": "pay-2", "P": "pay-1"}
+    answers = [{"outcome": "approved", "paymentReference": one, "operation": told[one]} for one in told]
+    first = book.logs["exchanges"][0]
+    done = {"status": 200, "done_n": book.n, "done_at": book.now}
+    book.n += 1
+    book.logs["exchanges"][0:1] = [replace(first, **done, answer=one) for one in answers]
+    return book
+
+
+def clicked_and_given_back_meanwhile():
+    """What was taken up first is cancelled by the merchant before the other is taken up."""
+    return clicked_and_taken_up_the_other_way_round(cancelled())
+
+
+def clicked_and_charged_twice():
+    return clicked_and_taken_up_the_other_way_round(authorized(Book()))
+
+
 def waited(*, seconds, settled=True):
     """A shopper waits while the payment is carried out, and is answered that it is pending so long after that."""
 
@@ -171,7 +192,10 @@ CASES = {
     "S17": (_KEEP, (*_BREAK, refused_to_give_back, refused_although_given_back)),
     "S18": ((given_back, usual), (given_back_but_for_a_part, given_back_and_still_held)),
     "S19": ((charge_by_hand, taken_up_again), (taken_up_under_another_id,)),
-    "S20": ((clicked_and_joined, clicked_again_much_later), (clicked_and_refused, clicked_and_charged_otherwise)),
+    "S20": (
+        (clicked_and_joined, clicked_again_much_later, clicked_and_given_back_meanwhile),
+        (clicked_and_refused, clicked_and_charged_otherwise, clicked_and_charged_twice),
+    ),
     "S21": ((answered_before_it_was_known, answered_at_that_moment), (not_told,)),
     "M5": ((gone_for_a_day, given_up_for_another_card), (gone_for_an_hour, given_up_by_the_second_click)),
 }
