@@ -21,6 +21,7 @@ from simulation.logs import (
     Genuine,
     Happening,
     History,
+    Kept,
     LogLine,
     Peer,
     Rules,
@@ -53,7 +54,10 @@ class Book:
         self.now = START
         self.logs: dict[str, list[Any]] = {
             name: []
-            for name in ("effects", "calls", "payments", "carts", "bus", "exchanges", "lines", "merchants_wrote")
+            for name in (
+                *("effects", "calls", "payments", "carts", "bus", "exchanges", "lines", "merchants_wrote"),
+                *("methods", "kept"),
+            )
         }
         self.psp: dict[str, dict[str, Any]] = {}
         self.more: dict[str, Any] = {}
@@ -88,11 +92,20 @@ class Book:
 
     # commercetools.
 
-    def cart(self, *payments: str, total: int = 4200, author: str = "merchant", name: str = "cart") -> Book:
-        document = {
+    def cart(
+        self,
+        *payments: str,
+        total: int = 4200,
+        author: str = "merchant",
+        name: str = "cart",
+        customer: str | None = None,
+    ) -> Book:
+        document: dict[str, Any] = {
             "totalPrice": {"centAmount": total, "currencyCode": "EUR"},
             "paymentInfo": {"payments": [{"typeId": "payment", "id": one} for one in payments]},
         }
+        if customer is not None:
+            document["customerId"] = customer
         versions = sum(one.id == name for one in self.logs["carts"])
         entry = Version(**self._line(), id=name, version=versions + 1, document=document, author=author)
         self.logs["carts"].append(entry)
@@ -126,7 +139,32 @@ class Book:
         self.logs["payments"].append(entry)
         return self
 
+    def method(self, name: str = "M", token: str = "pm_1", customer: str = "c-1", status: str = "Active") -> Book:
+        """A version of a stored payment method; without a token it is deleted."""
+        document = {
+            "customer": {"typeId": "customer", "id": customer},
+            "token": {"value": token},
+            "paymentMethodStatus": status,
+        }
+        versions = sum(one.id == name for one in self.logs["methods"])
+        shown = document if token else {}
+        entry = Version(**self._line(), id=name, version=versions + 1, document=shown, author="w")
+        self.logs["methods"].append(entry)
+        return self
+
     # The PSP.
+
+    def keep(self, token: str = "pm_1", customer: str = "c-1") -> Book:
+        """The PSP keeps what payment `pay` was paid with."""
+        self.psp["pay"]["stored_method"] = {"id": token}
+        self.logs["kept"].append(Kept(**self._line(), token=token, customer=customer))
+        return self
+
+    def forget(self, token: str = "pm_1") -> Book:
+        """The PSP forgets it."""
+        n = self._line()["n"]
+        self.logs["kept"] = [replace(one, forgotten_n=n) if one.token == token else one for one in self.logs["kept"]]
+        return self
 
     def call(self, path: str, body: dict[str, Any] | None = None, **values: Any) -> Book:
         """A request to the PSP, and its reply: `reply`, `status`, `fate`; `effect` names what moved."""

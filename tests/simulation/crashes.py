@@ -22,8 +22,11 @@ from unittest.mock import patch
 
 from simulation import processes, seed
 from simulation.actors import Merchant, Shopper
+from simulation.customers import CUSTOMERS
+from simulation.desk import LETTERS
 from simulation.faults import Bad, Budget, FaultKind
 from simulation.invariants import check
+from simulation.kept import Notebook, with_stored_methods
 from simulation.logs import Peer
 from simulation.loop import PROCESS, Life, SimulatedLoop, collect
 from simulation.record import Recorder
@@ -38,7 +41,9 @@ from workers.reconcile_schedule import NAME as RECONCILE
 if TYPE_CHECKING:
     from simulation.actors import Stage
     from simulation.logs import History
+    from simulation.outside import PspServer
     from simulation.processes import Machine
+    from simulation.travel import Travel
     from simulation.wire import Wire
 
 #: Virtual seconds after which everything that follows from an act has happened.
@@ -87,6 +92,8 @@ class Drill(seed._World):  # the same world with another cast
         self._fuse = fuse
         dice = random.Random(0)
         self.bad = Bad(rates={}, dice=dice, budget=self.bad.budget, recorder=recorder)
+        self._notebook = Notebook()
+        self._travel: Travel | None = None
 
     def _terms(self) -> Terms:
         return Terms(
@@ -98,23 +105,42 @@ class Drill(seed._World):  # the same world with another cast
         )
 
     def _cast(self, stage: Stage, found: Any, travel: Any) -> list[Any]:
-        return [self._act(Scene(stage, self._fuse, self.wire, found))]
+        self._travel = travel
+        return [self._act(Scene(stage, self._fuse, self.wire, found, self._notebook))]
+
+    def _history(self, psp: PspServer, *, settled: bool) -> History:
+        letters = self._travel.for_people if self._travel is not None else ()
+        return replace(
+            super()._history(psp, settled=settled),
+            methods=tuple(self._notebook.methods),
+            kept=tuple(self._notebook.kept.values()),
+            with_people=frozenset(one.message_id for one in letters),
+        )
 
 
 class Scene:
     """What an act is made of."""
 
-    def __init__(self, stage: Stage, fuse: Fuse, wire: Wire, machines: list[Machine]) -> None:
+    def __init__(self, stage: Stage, fuse: Fuse, wire: Wire, machines: list[Machine], notebook: Notebook) -> None:
         self.stage = stage
+        self.notebook = notebook
         self.wire = wire
         self.machines = machines
         self.site = machines[0]._site
         self._fuse = fuse
-        self.shopper = Shopper(stage, number=1)
+        self._shoppers = itertools.count(1)
+        self.shopper = Shopper(stage, number=self.next_shopper())
         self.merchant = Merchant(stage, cart=self.shopper.cart, acts=0)
+
+    def next_shopper(self) -> int:
+        return next(self._shoppers)
 
     def crash_from_now_on(self) -> None:
         self._fuse.lit = True
+
+    def takes_in_hand(self, life: Life) -> None:
+        """A command of a person's: its steps are counted as those of a worker with a message are."""
+        self._fuse.in_hand[life.id] = 1
 
     async def pay(self, card: str, after_s: float = _AFTERWARDS_S) -> Any:
         got = await self.shopper._pay(card, self.stage.new_id())
@@ -138,6 +164,10 @@ class Scene:
     async def put(self, kind: str, amount: int) -> None:
         self.merchant._put(self.payment(), kind, amount)
         await asyncio.sleep(_AFTERWARDS_S)
+
+    def is_on_its_cart(self, cart: str) -> bool:
+        """Whether a Payment has been put on this cart."""
+        return bool(self.stage.commercetools.act("GET", f"/carts/{cart}").get("paymentInfo"))
 
     def payment(self) -> Any:
         cart = self.stage.commercetools.act("GET", f"/carts/{self.shopper.cart}")
@@ -486,6 +516,8 @@ ACTS: Final[Mapping[str, Act]] = {
     "a merchant's Charge": _modified("Charge", by_hand=True),
     "a merchant's Refund": _modified("Refund", captured=1, part=2, by_hand=True),
     "a merchant's CancelAuthorization": _modified("CancelAuthorization", by_hand=True),
+    **CUSTOMERS,
+    **LETTERS,
 }
 
 
@@ -520,7 +552,11 @@ def play(act: Act, crash_at: tuple[int, ...] = ()) -> tuple[History, int]:
         return fate
 
     try:
-        with patch.object(processes, "Life", Counted), patch.object(Consumer, "take", taken):
+        with (
+            patch.object(processes, "Life", Counted),
+            patch.object(processes, "settings", with_stored_methods),
+            patch.object(Consumer, "take", taken),
+        ):
             seed._listen(recorder)
             asyncio.set_event_loop(loop)
             return loop.run_until_complete(Drill(act, fuse, loop, recorder).play()), fuse.steps

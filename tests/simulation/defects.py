@@ -15,6 +15,8 @@ from datetime import timedelta
 from typing import Any, Final, TypeAlias
 from unittest.mock import patch
 
+from simulation import defects_stored
+
 from bus import consumer, letters
 from bus.consumer import Consumer, Fate
 from bus.port import DONE, PublishError, ignored
@@ -753,6 +755,71 @@ _ALL: Final = (
         what="money that nobody wants is left to a person, and giving it back is not tried",
         changes=lambda: [(superseded, "_TRIES_MAX", 0)],
     ),
+    Defect(
+        name="stored-unasked",
+        what="a customer's card is kept, whether they wish it or not",
+        changes=defects_stored.stored_unasked,
+    ),
+    Defect(
+        name="stored-under-any-key",
+        what="a method that was told of twice is made twice",
+        changes=defects_stored.stored_under_any_key,
+    ),
+    Defect(
+        name="noted-before-it-is-stored",
+        what="that a method is on the list is noted before it is",
+        changes=defects_stored.noted_before_it_is_stored,
+    ),
+    Defect(
+        name="old-news-stores-again",
+        what="an old event brings a method back that was deleted",
+        changes=defects_stored.old_news_stores_again,
+    ),
+    Defect(
+        name="deleted-and-never-forgotten",
+        what="a method is deleted, and the PSP keeps the card",
+        changes=lambda: defects_stored.deleting("deactivate", "reply", "delete"),
+    ),
+    Defect(
+        name="deleted-before-it-is-forgotten",
+        what="a method is deleted before the PSP is asked to forget the card",
+        changes=lambda: defects_stored.deleting("deactivate", "reply", "delete", "forget"),
+    ),
+    Defect(
+        name="deletion-told-first",
+        what="a customer is told that a method is gone while it can be paid with",
+        changes=lambda: defects_stored.deleting("reply", "deactivate", "forget", "delete"),
+    ),
+    Defect(
+        name="forgotten-and-never-deleted",
+        what="what the PSP has forgotten stays in commercetools",
+        changes=lambda: defects_stored.deleting("deactivate", "reply", "forget"),
+    ),
+    Defect(
+        name="deleted-card-pays",
+        what="a method that its customer has deleted can be paid with until the PSP has forgotten it",
+        changes=defects_stored.deleted_card_pays,
+    ),
+    Defect(
+        name="anothers-card-pays",
+        what="nobody asks whose a stored method is",
+        changes=defects_stored.anothers_card_pays,
+    ),
+    Defect(
+        name="shopper-said-to-be-there",
+        what="the PSP is not told that the merchant asks alone",
+        changes=defects_stored.shopper_said_to_be_there,
+    ),
+    Defect(
+        name="letter-removed-first",
+        what="a person's replay removes a letter before it is sent again",
+        changes=defects_stored.letter_removed_first,
+    ),
+    Defect(
+        name="letter-let-go-first",
+        what="a letter that replays by itself is let go before it is sent again",
+        changes=defects_stored.letter_let_go_first,
+    ),
 )
 
 #: Name -> defect.
@@ -804,4 +871,17 @@ BY_ACT: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "key-lifetime-overstated": ("a capture that comes again days later", ()),
     "merchants-name-kept": ("a Charge with a name of the merchant's own", ()),
     "left-to-people-at-once": ("a late success after another card", ()),
+    "stored-unasked": ("store no card", ()),
+    "stored-under-any-key": ("store a card of which an event tells", (14,)),
+    "noted-before-it-is-stored": ("store a card of which an event tells", (22,)),
+    "old-news-stores-again": ("an old event of a card that was deleted", ()),
+    "deleted-and-never-forgotten": ("delete a card", ()),
+    "deleted-before-it-is-forgotten": ("delete a card", ()),
+    "deletion-told-first": ("delete a card", ()),
+    "forgotten-and-never-deleted": ("delete a card", ()),
+    "deleted-card-pays": ("charge a card that is being deleted", ()),
+    "anothers-card-pays": ("charge another customer's card", ()),
+    "shopper-said-to-be-there": ("charge a stored card", ()),
+    "letter-removed-first": ("letters of what was refused, replayed by a person", ()),
+    "letter-let-go-first": ("a letter of a message whose readers died", ()),
 }

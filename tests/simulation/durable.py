@@ -90,6 +90,9 @@ def trails_of_command(reading: Reading, message: Message) -> list[Trail]:
 
 
 def _missing_work(reading: Reading, message: Message, n: int) -> str | None:
+    if message.type == "DeletePaymentMethod":
+        method = str(message.body.get("method_id"))
+        return f"stored method {method} is still there" if reading.method_at(method, n) else None
     if message.type == "CompleteAuthorization":
         operation = message.body.get("operation")
         found = [one for one in reading.trails.values() if one.command_id == operation]

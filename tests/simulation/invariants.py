@@ -1,8 +1,8 @@
 """The checker: from a history to everything in it that breaks a promise.
 
 It shares no code with the product. One predicate for each invariant, by the names of `docs/reliability.md`; `M` are the
-promise itself in terms of carts. What one history cannot tell is proved elsewhere: X1, X4 and X5 by the corpora of the
-handlers' tests, S7's "any order" by `simulation.orders`.
+promise itself in terms of carts, `P` what is kept for customers. What one history cannot tell is proved elsewhere: X1,
+X4 and X5 by the corpora of the handlers' tests, S7's "any order" by `simulation.orders`.
 """
 
 from __future__ import annotations
@@ -60,6 +60,13 @@ from simulation.invariants_states import (
     s7_nothing_is_there_twice,
     s8_a_timeout_is_no_failure,
 )
+from simulation.invariants_stored import (
+    l6_letters_stay_with_their_people,
+    p1_kept_by_wish_and_once,
+    p2_the_list_is_what_the_psp_keeps,
+    p3_what_is_deleted_is_forgotten,
+    p4_paid_with_by_its_customer,
+)
 from simulation.reading import Reading, Violation
 
 if TYPE_CHECKING:
@@ -95,11 +102,16 @@ INVARIANTS: Final[Mapping[str, Predicate]] = {
     "L3": l3_every_webhook_is_accounted_for,
     "L4": l4_replayed_letters_are_made_good,
     "L5": l5_reconciling_leaves_nothing,
+    "L6": l6_letters_stay_with_their_people,
     "M1": m1_paid_once,
     "M2": m2_weighed_before_it_is_asked,
     "M3": m3_given_up_is_not_completed,
     "M4": m4_what_a_shopper_answered_the_psp_hears,
     "M5": m5_given_up_for_a_reason,
+    "P1": p1_kept_by_wish_and_once,
+    "P2": p2_the_list_is_what_the_psp_keeps,
+    "P3": p3_what_is_deleted_is_forgotten,
+    "P4": p4_paid_with_by_its_customer,
     "X2": x2_only_the_psp_is_believed,
     "X3": x3_secrets_stay_secret,
     "A1": a1_every_change_has_its_cause,

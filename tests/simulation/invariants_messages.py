@@ -65,7 +65,9 @@ def s15_every_message_ends(reading: Reading) -> Iterator[Violation]:
 
 def promises(exchange: Exchange) -> bool:
     """Whether the answer promises that something will be done."""
-    wanted = exchange.path.startswith(("/webhooks/", "/payments", "/operations/payment-intents/"))
+    wanted = exchange.path.startswith(
+        ("/webhooks/", "/payments", "/operations/payment-intents/", "/operations/transactions")
+    )
     return (
         exchange.method == "POST"
         and wanted
@@ -87,6 +89,9 @@ def messages_of(reading: Reading, exchange: Exchange) -> list[Message]:
         body = reading.body_of(exchange)
         return [one for one in near if one.topic == "webhook" and event_of(one.body) == body]
     parts = exchange.path.partition("?")[0].strip("/").split("/")
+    if parts == ["operations", "transactions"]:
+        cart = reading.body_of(exchange).get("cartId")
+        return [one for one in near if one.body.get("cart_id") == cart]
     if parts[0] == "operations":
         return [one for one in near if one.body.get("payment_id") == parts[-1]]
     if len(parts) > 1:

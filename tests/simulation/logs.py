@@ -55,6 +55,17 @@ class Effect(Line):
     metadata: Mapping[str, str]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept(Line):
+    """A means of payment that the PSP keeps for a customer, since `n`."""
+
+    token: str = field(repr=False)
+    #: Our name for the customer.
+    customer: str
+    #: The place at which the PSP forgot it; None: it never did.
+    forgotten_n: int | None = None
+
+
 # The wire: what our processes ask of others.
 
 
@@ -117,7 +128,7 @@ class Call(Line):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Version(Line):
-    """One version of one Payment or cart."""
+    """One version of one Payment, cart or stored payment method."""
 
     id: str
     version: int
@@ -297,3 +308,9 @@ class History:
     ended_at: datetime
     #: Whether the run came to rest, rather than to its time limit.
     settled: bool
+    #: Every version of every stored payment method, where the run looks at them; one without a document: it was deleted.
+    methods: tuple[Version, ...] = ()
+    #: What the PSP has ever kept for customers.
+    kept: tuple[Kept, ...] = ()
+    #: The dead letters that wait for a person at the end; None: nobody has looked.
+    with_people: frozenset[str] | None = None

@@ -308,6 +308,7 @@ _ROUTES: Final = (
     (re.compile(r"/v1/payments/([^/]+)/captures"), "captures.create"),
     (re.compile(r"/v1/payments/([^/]+)/cancel"), "payments.cancel"),
     (re.compile(r"/v1/payments/([^/]+)/refunds"), "refunds.create"),
+    (re.compile(r"/v1/stored_methods/forget"), "stored_methods.forget"),
 )
 _READ: Final = re.compile(r"/v1/payments/([^/]+)")
 

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 #: The end of time, for questions about the whole history.
 END: Final = 2**62
 #: Topics whose messages must come to an end.
-LASTING: Final = ("authorize", "capture", "cancel", "refund", "webhook", "commercetools", "dead-letters")
+LASTING: Final = ("authorize", "capture", "cancel", "refund", "methods", "webhook", "commercetools", "dead-letters")
+#: Where the PSP is asked to forget what it keeps for a customer.
+FORGET: Final = "/v1/stored_methods/forget"
 #: The PSP's published statuses that say nothing definite about the request.
 _INDEFINITE: Final = frozenset({401, 403, 409, 422, 429})
 
@@ -202,6 +204,11 @@ class Reading:
         before = [one.document for one in versions if one.n < first][-1:]
         return before + [one.document for one in versions if first <= one.n < last]
 
+    def method_at(self, method_id: str, n: int = END) -> Mapping[str, Any] | None:
+        """A stored payment method as it was just before `n`; None: there was none, or none any more."""
+        earlier = [one.document for one in self.history.methods if one.id == method_id and one.n < n]
+        return earlier[-1] or None if earlier else None
+
     def trails_of(self, payment_id: str) -> list[Trail]:
         return self._by_payment.get(payment_id, [])
 
@@ -233,7 +240,9 @@ class Reading:
     @cached_property
     def asked(self) -> list[Call]:
         """Requests to the PSP that may move money."""
-        return [one for one in self.history.calls if one.peer is Peer.PSP and one.method == "POST"]
+        return [
+            one for one in self.history.calls if one.peer is Peer.PSP and one.method == "POST" and one.path != FORGET
+        ]
 
     @cached_property
     def asked_for(self) -> dict[str, list[Call]]:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from simulation import cases_commands, cases_messages, cases_money, cases_states
+from simulation import cases_commands, cases_messages, cases_money, cases_states, cases_stored
 from simulation.invariants import INVARIANTS, check
 
-CASES = {**cases_money.CASES, **cases_states.CASES, **cases_messages.CASES, **cases_commands.CASES}
+CASES = {
+    **cases_money.CASES,
+    **cases_states.CASES,
+    **cases_messages.CASES,
+    **cases_commands.CASES,
+    **cases_stored.CASES,
+}
 
 
 def named(which):
