@@ -159,7 +159,8 @@ def _is_in_hand(message: Message, process: str, n: int) -> bool:
 def _is_orphan(reading: Reading, trail: Trail, message: Message, n: int) -> bool:
     """Whether the command has come to another attempt, and its own was never sent nor put on a cart: it is closed later.
 
-    By the log it has joined it, or its own was made by a request that arrived when the message had ended otherwise.
+    By the log it has joined it, or its own was made by a request that arrived when the message had ended otherwise. Or
+    the stored method that was to pay for it was deleted when its message came again.
     """
     on_a_cart = any(
         one["id"] == trail.payment_id
@@ -167,8 +168,16 @@ def _is_orphan(reading: Reading, trail: Trail, message: Message, n: int) -> bool
         for one in version.document.get("paymentInfo", {}).get("payments", ())
     )
     joined = reading.recorded.get(str(message.body.get("operation")), END) < n
-    elsewhere = trail.best(n) is None or joined or _is_recorded(reading, message, n)
+    elsewhere = trail.best(n) is None or joined or _is_recorded(reading, message, n) or _has_no_method(reading, message)
     return not on_a_cart and not reading.asked_for.get(trail.id) and elsewhere
+
+
+def _has_no_method(reading: Reading, message: Message) -> bool:
+    """Whether the method that the command was to pay with is gone, and its message was refused for that."""
+    lines = reading.outcomes.get(message.id, ())
+    is_refused = any(one.fields.get("reason") == "refused: no-such-stored-method" for one in lines)
+    method = str(message.body.get("stored_method_id"))
+    return is_refused and (reading.method_at(method) or {}).get("paymentMethodStatus") != "Active"
 
 
 def _is_recorded(reading: Reading, message: Message, n: int) -> bool:
