@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -202,3 +203,37 @@ def test_a_caller_that_never_tires_does_not_fill_the_log():
         assert isinstance(refused, Refused)
         assert refused.refusal.code == "exceeds-authorization"
     assert len(parse_payment(document).interactions) == REFUSALS_MAX
+
+
+def hidden(document):
+    """The document with other software's fields in the place of ours, and times of its own, on two equal Charges."""
+    charges = [transaction(name, "Charge", "Initial", 1000, at="2026-03-02T12:00:00.000Z") for name in ("x", "y")]
+    others = [one for one in document["transactions"] if one["type"] != "Charge"]
+    return document | {"transactions": [*others, *charges]}
+
+
+def test_what_was_reserved_and_is_hidden_since_is_not_reserved_again():
+    document, _ = play(payment_document(AUTH), request("c-1"))
+    admission = admit(parse_payment(hidden(document)), request("c-1"), PSP)
+    why = "it was reserved before, and other software has hidden where"
+    assert admission == NothingToDo(reason=why, actions=[])
+
+
+def test_what_another_command_has_reserved_hides_nothing():
+    document, _ = play(payment_document(AUTH), request("c-1"))
+    assert isinstance(admit(parse_payment(hidden(document)), request("c-2"), PSP), Admitted)
+
+
+def test_the_log_tells_what_identified_the_money_of_a_reservation():
+    document, _ = play(payment_document(AUTH), request("c-1", request_hash="h-1"))
+    (reserved,) = [one["fields"] for one in document["interfaceInteractions"]]
+    assert (reserved["ctpayKind"], reserved["ctpayRequestHash"]) == ("reserved", "h-1")
+
+
+def test_the_log_tells_which_charge_a_merchants_refund_is_taken_from():
+    charge = transaction("cap", "Charge", "Success", 500, command="c", interaction_id="cap_1")
+    document = payment_document(AUTH, charge, transaction("m", "Refund", "Initial", 100))
+    by_capture = replace(PSP, refund_scope=RefundScope.CAPTURE)
+    admission = admit(parse_payment(document), request("x", Kind.REFUND, None, claiming="m"), by_capture)
+    (claimed,) = [one["fields"] for one in applied(document, admission.actions)["interfaceInteractions"]]
+    assert (claimed["ctpayKind"], claimed["ctpayMessage"]) == ("claim", "cap")

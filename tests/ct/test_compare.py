@@ -320,3 +320,8 @@ def test_what_has_no_time_is_always_asked_about():
     timeless = charge()
     del timeless["timestamp"]
     assert needs_asking(authorized(timeless), frozenset("a"), RESTED, since=NOON - 2 * HOUR, until=NOON - HOUR)
+
+
+def test_of_two_captures_under_our_name_the_one_that_is_known_by_its_own_explains_the_transaction():
+    found = hold(authorized(charge()), [fact(), capture(name="cap_2"), capture()], RESTED)
+    assert [(one.difference, one.kind) for one in found] == [(Difference.MISSING, Kind.CHARGE)]

@@ -124,3 +124,15 @@ def added(**change):
 def test_what_cannot_be_commercetools_is_unreadable_and_asks_nothing(body):
     with pytest.raises(UnreadableMessageError):
         read_notification(body, project_key="demo", interface="ctpay-test")
+
+
+def padded(size):
+    document = BASE | {"type": "PaymentStatusInterfaceCodeSet", "padding": ""}
+    short = len(json.dumps(document))
+    return json.dumps(document | {"padding": "x" * (size - short)}).encode()
+
+
+def test_a_notification_may_have_a_million_bytes_and_not_one_more():
+    read_notification(padded(1_000_000), project_key="demo", interface="ctpay-test")
+    with pytest.raises(UnreadableMessageError, match="has 1000001 bytes; 1000000 are the most"):
+        read_notification(padded(1_000_001), project_key="demo", interface="ctpay-test")
