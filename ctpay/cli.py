@@ -110,11 +110,12 @@ def ingress() -> None:
 
     Example: [bold]PORT=8080 ctpay ingress[/bold]
     """
+    from ctpay.metrics import Metrics
     from ctpay.processes import ingress as process
 
-    settings = load_ingress()
-    logs.configure(settings.common.logs, secrets=settings.common.secrets())
-    _finish(process(settings))
+    settings, metrics = load_ingress(), Metrics()
+    logs.configure(settings.common.logs, secrets=settings.common.secrets(), watch=metrics)
+    _finish(process(settings, metrics))
 
 
 @app.command()
@@ -130,6 +131,7 @@ def worker(
 
     Example: [bold]WORKER_PORT=8090 ctpay worker capture[/bold]
     """
+    from ctpay.metrics import Metrics
     from ctpay.processes import workers as process
     from workers.reconcile_schedule import NAME as RECONCILE
     from workers.runtime import WORKERS
@@ -137,9 +139,9 @@ def worker(
     known = (*WORKERS, RECONCILE)
     if name != "all" and name not in known:
         raise typer.BadParameter(f"there is no worker {name}: {', '.join(known)}, or all.", param_hint="NAME")
-    settings = load()
-    logs.configure(settings.logs, secrets=settings.secrets())
-    _finish(process(settings, known if name == "all" else (name,)))
+    settings, metrics = load(), Metrics()
+    logs.configure(settings.logs, secrets=settings.secrets(), watch=metrics)
+    _finish(process(settings, known if name == "all" else (name,), metrics))
 
 
 @app.command()

@@ -89,8 +89,17 @@ def allow(_logger: object, _method: str, line: _Line) -> _Line:
     return kept | {"left_out": left_out} if left_out else kept
 
 
-def configure(settings: Logs, *, secrets: Iterable[SecretStr], stream: TextIO = sys.stderr) -> None:
-    """Route structlog, the standard library's logging and warnings into one stream of lines."""
+def configure(
+    settings: Logs,
+    *,
+    secrets: Iterable[SecretStr],
+    watch: structlog.types.Processor | None = None,
+    stream: TextIO = sys.stderr,
+) -> None:
+    """Route structlog, the standard library's logging and warnings into one stream of lines.
+
+    `watch` sees every line of ours, also those that the level keeps back.
+    """
     pretty = settings.format is LogFormat.PRETTY or (settings.format is LogFormat.AUTO and stream.isatty())
     common: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -124,6 +133,7 @@ def configure(settings: Logs, *, secrets: Iterable[SecretStr], stream: TextIO = 
     logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[
+            *([watch] if watch else []),
             structlog.stdlib.filter_by_level,
             *common,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,

@@ -1,6 +1,8 @@
-"""What a monitor reads: counts of this process in the text format of Prometheus.
+"""What a monitor reads: counts and times of this process in the text format of Prometheus.
 
-Law: a metric is read off what the process keeps anyway, when somebody asks. Nothing is counted twice or kept globally.
+Law: a metric is read off what the process says or keeps anyway: requests and messages off the one outcome line that
+each has, whatever LOG_LEVEL lets through, and dead letters off what their worker knows. Nothing is counted twice or
+kept globally, and no label has a value that somebody outside could make up.
 """
 
 from __future__ import annotations
@@ -8,15 +10,77 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from prometheus_client import CollectorRegistry, generate_latest
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from bus.port import Cause
+from bus.messages import TOPICS
+from bus.port import Cause, Verdict
 
 #: With its version and charset, as a `Content-Type` header.
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+
+#: The outcome lines: of a request, and of a message by its verdict.
+_REQUEST: Final = "request.done"
+_MESSAGES: Final = {f"message.{verdict}": verdict for verdict in Verdict}
+
+#: What callers and publishers may put there is anything.
+_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+_TYPES: Final = frozenset(message.__name__ for message in TOPICS)
+_OTHER: Final = "other"
+
+#: Seconds: from an answer out of memory to all tries of a call together.
+_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metrics:
+    """The counts of one process, and a structlog processor that takes them from its outcome lines."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._requests = Counter(
+            "ctpay_requests", "Requests answered.", ("method", "route", "status"), registry=self._registry
+        )
+        self._request_s = Histogram(
+            "ctpay_request_duration_seconds",
+            "From a request's arrival to its answer, the wait for a result included.",
+            ("method", "route"),
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self._messages = Counter(
+            "ctpay_messages", "Deliveries of messages ended.", ("topic", "type", "verdict"), registry=self._registry
+        )
+        self._message_s = Histogram(
+            "ctpay_message_duration_seconds",
+            "From a message's delivery to its end, the wait for a place included.",
+            ("topic", "type"),
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+
+    def __call__(self, _logger: object, _method: str, line: structlog.types.EventDict) -> structlog.types.EventDict:
+        """Count the line if it is an outcome; it goes on as it came."""
+        event = line.get("event", "")
+        if event == _REQUEST:
+            method, route = _known(line["method"], _METHODS), line["route"]
+            self._requests.labels(method, route, line["status"]).inc()
+            self._request_s.labels(method, route).observe(line["duration_ms"] / 1000)
+        elif verdict := _MESSAGES.get(event):
+            topic, kind = line["topic"], _known(line["type"], _TYPES)
+            self._messages.labels(topic, kind, verdict).inc()
+            self._message_s.labels(topic, kind).observe(line["duration_ms"] / 1000)
+        return line
+
+    def tell_letters(self, letters: Mapping[tuple[str, Cause], int]) -> None:
+        """Tell from now on how many dead letters there are in here for a person, by worker and cause."""
+        self._registry.register(_Letters(letters))
+
+    def exposition(self) -> bytes:
+        """Everything, as Prometheus scrapes it."""
+        return generate_latest(self._registry)
 
 
 class _Letters(Collector):
@@ -34,8 +98,5 @@ class _Letters(Collector):
         yield family
 
 
-def exposition(letters: Mapping[tuple[str, Cause], int]) -> bytes:
-    """Worker and cause -> dead letters for a person, as Prometheus scrapes them."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Letters(letters))
-    return generate_latest(registry)
+def _known(value: str | None, values: frozenset[str]) -> str:
+    return value if value in values else _OTHER

@@ -13,7 +13,7 @@ from aiohttp import web
 from bus.pubsub_shelf import PubsubShelf
 from bus.topics import Topic
 from ctpay.lifecycle import announce, stopping
-from ctpay.metrics import CONTENT_TYPE, exposition
+from ctpay.metrics import CONTENT_TYPE, Metrics
 from ctpay.settings import IngressSettings, Settings
 from ctpay.wiring import Workers, names_of, open_ingress, open_workers
 from handlers.serving import make_runner
@@ -28,19 +28,20 @@ _PATIENCE: Final = 0.5
 _CLOSING_S: Final = 5.0
 #: Letters that a worker has in memory to count them: a process is small, and a letter may be large.
 _COUNTED_AT_A_TIME: Final = 10
-#: The health routes of a worker, and the host on which a platform's probes find them.
-_HEALTH_HOST: Final = "0.0.0.0"  # noqa: S104 - probes come from outside the container; the routes tell nothing
+#: Where a platform's probes and monitors find what is for them alone.
+_HEALTH_HOST: Final = "0.0.0.0"  # noqa: S104 - they come from outside the container; the routes tell nothing
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
-async def ingress(settings: IngressSettings) -> int:
+async def ingress(settings: IngressSettings, metrics: Metrics) -> int:
     """Serve until told to stop. Then: not ready, soon no new connections, finish the requests in hand."""
     drain_s = settings.common.limits.drain_s
     with stopping(within_s=drain_s + _CLOSING_S) as stop:
         async with open_ingress(settings) as parts:
             runner = make_runner(parts.app, shutdown_s=drain_s * (1 - _NOTICE))
             await runner.setup()
+            monitored = await _serve_metrics(metrics, settings.web.metrics_port)
             try:
                 site = web.TCPSite(runner, settings.web.bind_address, settings.web.port)
                 await site.start()
@@ -54,15 +55,17 @@ async def ingress(settings: IngressSettings) -> int:
                 await asyncio.sleep(drain_s * _NOTICE)
             finally:
                 await runner.cleanup()
+                await monitored.cleanup()
     _log.info("ingress.stopped")
     return 0
 
 
-async def workers(settings: Settings, names: Sequence[str]) -> int:
+async def workers(settings: Settings, names: Sequence[str], metrics: Metrics) -> int:
     """Take messages until told to stop. Then: not ready, no new messages, finish those in hand and acknowledge them."""
     with stopping(within_s=settings.limits.drain_s + _CLOSING_S) as stop:
         async with open_workers(settings, names) as parts:
-            health = await _serve_health(parts, stop, settings.health.port)
+            metrics.tell_letters(parts.letters)
+            health = await _serve_health(parts, stop, metrics, settings.health.port)
             counting = asyncio.create_task(_count_letters(settings, parts))
             try:
                 _log.info("workers.started", count=len(names))
@@ -85,7 +88,7 @@ async def _count_letters(settings: Settings, parts: Workers) -> None:
         await count_waiting(parts.work, partial(PubsubShelf, names=names_of(settings), batch=_COUNTED_AT_A_TIME))
 
 
-async def _serve_health(parts: Workers, stop: asyncio.Event, port: int | None) -> web.AppRunner:
+async def _serve_health(parts: Workers, stop: asyncio.Event, metrics: Metrics, port: int | None) -> web.AppRunner:
     """`/health/live`, `/health/ready` and `/metrics`, if they are asked for."""
 
     async def live(_request: web.Request) -> web.Response:
@@ -103,16 +106,30 @@ async def _serve_health(parts: Workers, stop: asyncio.Event, port: int | None) -
         said = {"status": status, "failed": unwell, "dead_letters_for_a_person": letters}
         return web.json_response(said, status=503 if unwell else 200)
 
-    async def metrics(_request: web.Request) -> web.Response:
-        return web.Response(body=exposition(parts.letters), headers={"Content-Type": CONTENT_TYPE})
-
-    app = web.Application()
-    app.router.add_get("/metrics", metrics)
+    app = _monitored(metrics)
     app.router.add_get("/health/live", live)
     app.router.add_get("/health/ready", ready)
+    return await _serve(app, port, "health.started")
+
+
+async def _serve_metrics(metrics: Metrics, port: int | None) -> web.AppRunner:
+    """`/metrics` of an ingress, if they are asked for."""
+    return await _serve(_monitored(metrics), port, "metrics.started")
+
+
+def _monitored(metrics: Metrics) -> web.Application:
+    async def tell(_request: web.Request) -> web.Response:
+        return web.Response(body=metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
+
+    app = web.Application()
+    app.router.add_get("/metrics", tell)
+    return app
+
+
+async def _serve(app: web.Application, port: int | None, event: str) -> web.AppRunner:
     runner = make_runner(app, shutdown_s=_CLOSING_S)
     await runner.setup()
     if port is not None:
         await web.TCPSite(runner, _HEALTH_HOST, port).start()
-        _log.info("health.started", port=runner.addresses[0][1])
+        _log.info(event, port=runner.addresses[0][1])
     return runner

@@ -107,6 +107,8 @@ class Web(BaseSettings):
 
     bind_address: Required = "0.0.0.0"  # noqa: S104 - in a container, the address that the platform's proxy reaches
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    #: Of `/metrics`, which are nobody's business at the public port. 0 is any free port; absent: none.
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     #: Where browsers reach the ingress: the start of the return URLs that PSPs send shoppers to.
     public_url: Required
     #: Where shoppers go after a redirect when their session does not say; absent: they see a page of ours.
@@ -118,6 +120,13 @@ class Web(BaseSettings):
     on_account_methods: Annotated[frozenset[str], NoDecode] = frozenset()
     #: Origins of shops that may call us from a browser, separated by commas, or `*`. Empty: none.
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+
+    @field_validator("metrics_port")
+    @classmethod
+    def _not_the_public_one(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value and value == info.data.get("port"):
+            raise ValueError("it is PORT, which is public: give the metrics a port of their own")
+        return value
 
     @field_validator("on_account_methods")
     @classmethod

@@ -354,6 +354,24 @@ async def test_gap_13_each_request_and_each_message_is_one_line_that_a_monitor_c
     assert all(one["duration_ms"] >= 0 for one in (*requests, *messages))
 
 
+async def test_gap_13_requests_and_messages_are_counted_and_timed_as_a_monitor_reads_them(whole):
+    payment = await whole.paid()
+    for _ in range(2):
+        await whole.modify(payment, "cancelPayment")
+    text = whole.metrics.exposition().decode()
+    for sample in (
+        'ctpay_requests_total{method="POST",route="/payments",status="200"} 1.0',
+        'ctpay_requests_total{method="POST",route="/operations/payment-intents/{id}",status="200"} 2.0',
+        'ctpay_request_duration_seconds_count{method="POST",route="/operations/payment-intents/{id}"} 2.0',
+        'ctpay_messages_total{topic="authorize",type="AuthorizePayment",verdict="done"} 1.0',
+        'ctpay_messages_total{topic="cancel",type="CancelPayment",verdict="done"} 1.0',
+        'ctpay_messages_total{topic="cancel",type="CancelPayment",verdict="ignored"} 1.0',
+        'ctpay_message_duration_seconds_count{topic="cancel",type="CancelPayment"} 2.0',
+    ):
+        assert sample in text.splitlines()
+    assert payment not in text
+
+
 async def test_gap_14_the_status_code_is_as_true_as_the_body_and_no_token_is_fetched_for_it(whole):
     person = await whole.person()
     await whole.ask("GET", "/operations/status", headers=person)

@@ -22,6 +22,7 @@ from support.psp_servers import ids
 
 from bus.memory import MemoryBus
 from ctpay import local, logs, wiring
+from ctpay.metrics import Metrics
 from ctpay.ports import free
 from ctpay.settings import LogFormat, LogLevel, Logs, load, load_ingress
 from handlers.serving import make_runner
@@ -51,6 +52,7 @@ class Whole:
     stream: io.StringIO
     #: Client id -> its token.
     tokens: dict
+    metrics: Metrics
 
     async def ask(self, method, path, **options):
         """One request to the ingress; the response and its JSON."""
@@ -152,7 +154,7 @@ async def open_whole(monkeypatch, **environment):
     environment |= {"CTP_JWKS_URL": f"{commercetools.url}/.well-known/jwks.json", "SANDBOX_PSP_URL": psp.url}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    bus, stream = MemoryBus(clock=wall_clock), io.StringIO()
+    bus, stream, metrics = MemoryBus(clock=wall_clock), io.StringIO(), Metrics()
 
     @asynccontextmanager
     async def in_memory(_settings):
@@ -161,7 +163,7 @@ async def open_whole(monkeypatch, **environment):
     seams = replace(wiring.REAL, draw=lambda: 0.0, bus=in_memory)
     settings, of_workers = load_ingress(), load()
     try:
-        with _logging(of_workers.secrets(), stream):
+        with _logging(of_workers.secrets(), stream, metrics):
             async with (
                 aiohttp.ClientSession() as http,
                 wiring.open_ingress(settings, seams) as ingress,
@@ -173,6 +175,7 @@ async def open_whole(monkeypatch, **environment):
                 whole = Whole(
                     url=f"http://{HOST}:{runner.addresses[0][1]}", http=http, commercetools=commercetools, psp=psp,
                     bus=bus, secret=secret, environment=environment, stream=stream, tokens={},
+                    metrics=metrics,
                 )  # fmt: skip
                 await _types(_Setup(whole))
                 try:
@@ -185,11 +188,11 @@ async def open_whole(monkeypatch, **environment):
 
 
 @contextmanager
-def _logging(known, stream):
+def _logging(known, stream, metrics):
     """Logs as a process writes them."""
     root = logging.getLogger()
     before = root.handlers, root.level
-    logs.configure(Logs(format=LogFormat.JSON, level=LogLevel.INFO), secrets=known, stream=stream)
+    logs.configure(Logs(format=LogFormat.JSON, level=LogLevel.INFO), secrets=known, watch=metrics, stream=stream)
     try:
         yield
     finally:
