@@ -17,6 +17,7 @@ import structlog
 from bus.letters import epitaph
 from bus.port import Cause, Delivery, Ending, Handler, Publisher, PublishError, Verdict, again, dead
 from bus.topics import POLICIES, Topic
+from psp.trace import TRACEPARENT, Span, span_for, within
 
 if TYPE_CHECKING:
     from psp.seams import Clock
@@ -50,15 +51,21 @@ class Consumer:
         Writes the one outcome line that every message has in the logs.
         """
         started = asyncio.get_running_loop().time()
-        try:
-            async with self.places:
-                ending = _bounded(self.topic, delivery, await self._handled(delivery))
-                fate = await self._fate(delivery, ending)
-        except asyncio.CancelledError:
-            self._tell(delivery, again("cancelled: the process stops"), started)
-            raise
-        self._tell(delivery, ending, started)
+        with within(self._span(delivery)):
+            try:
+                async with self.places:
+                    ending = _bounded(self.topic, delivery, await self._handled(delivery))
+                    fate = await self._fate(delivery, ending)
+            except asyncio.CancelledError:
+                self._tell(delivery, again("cancelled: the process stops"), started)
+                raise
+            self._tell(delivery, ending, started)
         return fate
+
+    def _span(self, delivery: Delivery) -> Span:
+        # The attempts alone do not tell deliveries apart: not every subscription counts them.
+        unique = f"{self.topic} {delivery.message_id} {delivery.attempt} {self.clock().isoformat()}"
+        return span_for(delivery.attributes.get(TRACEPARENT), unique=unique)
 
     def _tell(self, delivery: Delivery, ending: Ending, started: float) -> None:
         _log.info(

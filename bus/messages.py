@@ -26,6 +26,7 @@ from bus.topics import Topic
 from psp.facts import Instrument
 from psp.money import Money
 from psp.outcome import Standing
+from psp.trace import carried
 
 #: Bytes. A webhook of the largest size the ingress accepts fits with its base64; anything larger is not ours.
 MESSAGE_BYTES_MAX: Final = 1_000_000
@@ -234,8 +235,8 @@ def encode(message: Message) -> bytes:
 
 
 def attributes(message: Message) -> dict[str, str]:
-    """What can be read, filtered and listed without opening the message."""
-    found = {"type": message.type, "correlation_id": message.correlation_id}
+    """What can be read, filtered and listed without opening the message, and the trace that it is published for."""
+    found = {"type": message.type, "correlation_id": message.correlation_id, **carried()}
     if not isinstance(message, PspNotification):
         # What a change in commercetools names as its cause: the log line of how the message ended bears it too.
         found["command_id"] = message.command_id

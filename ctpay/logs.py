@@ -1,7 +1,7 @@
 """Logs: one line an event, JSON or pretty, of allowed fields alone, with what looks like a secret masked at the end.
 
 Law: a field that is not in `FIELDS` is left out and named in `left_out`; adding one is a reviewed line here. Text of
-libraries and of tracebacks goes through the same mask. The correlation id comes from the context of the task.
+libraries and of tracebacks goes through the same mask. The correlation id and the span come from the task's context.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from ctpay.settings import LogFormat, Logs
 from psp.card_numbers import mask_card_numbers
+from psp.trace import current
 
 _Line: TypeAlias = MutableMapping[str, object]
 
@@ -24,7 +25,8 @@ _Line: TypeAlias = MutableMapping[str, object]
 FIELDS: Final = frozenset(
     {
         "event", "level", "logger", "timestamp", "exception", "left_out",
-        "correlation_id", "command_id", "event_id", "message_id", "payment_id", "transaction_id", "cart_id",
+        "correlation_id", "trace_id", "span_id",
+        "command_id", "event_id", "message_id", "payment_id", "transaction_id", "cart_id",
         "operation", "psp", "psp_reference", "type", "topic", "worker", "instance", "subscription",
         "outcome", "verdict", "reason", "cause", "error", "code", "check", "state", "currency", "minor_units",
         "attempt", "attempts", "conflicts", "calls", "duration_ms", "age_ms", "wait_s", "timeout_s", "in_flight",
@@ -89,6 +91,12 @@ def allow(_logger: object, _method: str, line: _Line) -> _Line:
     return kept | {"left_out": left_out} if left_out else kept
 
 
+def locate(_logger: object, _method: str, line: _Line) -> _Line:
+    """The line with its place in the trace that the task works for, if it works for one."""
+    span = current()
+    return {**line, "trace_id": span.trace_id, "span_id": span.span_id} if span else line
+
+
 def configure(
     settings: Logs,
     *,
@@ -103,6 +111,7 @@ def configure(
     pretty = settings.format is LogFormat.PRETTY or (settings.format is LogFormat.AUTO and stream.isatty())
     common: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
+        locate,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

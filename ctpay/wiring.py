@@ -46,6 +46,7 @@ from handlers.replies import Replies
 from psp.http import Patience
 from psp.on_account import on_account
 from psp.port import PspSeams
+from psp.trace import carried
 from workers import reconcile_schedule, runtime
 from workers.reconcile_schedule import Schedule
 from workers.work import Limits as WorkLimits
@@ -261,10 +262,14 @@ async def open_outside(
     """The way out, until the end of the block. `total_s`: of a call to commercetools, where it is not as usual."""
     ct, limits, seams = settings.commercetools, settings.limits, seams or REAL
     async with (
-        aiohttp.ClientSession(connector=seams.connector(limits.connections_max)) as to_commercetools,
+        aiohttp.ClientSession(
+            connector=seams.connector(limits.connections_max), middlewares=(_trace,)
+        ) as to_commercetools,
         # No cookies: a PSP's answer to one payment has no business in another's request.
         aiohttp.ClientSession(
-            connector=seams.connector(limits.connections_max), cookie_jar=aiohttp.DummyCookieJar()
+            connector=seams.connector(limits.connections_max),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=(_trace,),
         ) as to_psp,
     ):
         wire = Wire(
@@ -297,6 +302,12 @@ async def open_outside(
                 patience=Patience(try_s=limits.psp_timeout_s, tries=limits.psp_tries, total_s=limits.psp_total_s),
             ),
         )
+
+
+async def _trace(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Whatever goes out says for which trace."""
+    request.headers.update(carried())
+    return await send(request)
 
 
 def _connector(limit_per_host: int) -> aiohttp.TCPConnector:

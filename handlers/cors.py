@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 _ALLOWED_HEADERS: Final = (
-    "Content-Type, Authorization, X-Correlation-ID, X-Request-ID, X-Session-ID, Idempotency-Key, Prefer"
+    "Content-Type, Authorization, X-Correlation-ID, X-Request-ID, X-Session-ID, Idempotency-Key, Prefer, traceparent"
 )
 _EXPOSED_HEADERS: Final = "X-Correlation-ID, Location, Preference-Applied, Retry-After"
 #: Seconds for which a browser may remember a preflight.

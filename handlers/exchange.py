@@ -1,4 +1,4 @@
-"""What every request goes through: a correlation id, errors in the contract's shape, headers, and one log line.
+"""What every request goes through: a correlation id, a span, errors in the contract's shape, headers, and one log line.
 
 Logs name the route, never the path: ids and secrets are in paths, queries, headers and bodies, and stay there.
 """
@@ -20,6 +20,7 @@ from handlers.answers import Answer
 from handlers.dependencies import Dependencies
 from handlers.errors import Fault, Problem, body_of, is_known, problem_of
 from handlers.routes import Handle
+from psp.trace import span_for, within
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -59,9 +60,11 @@ def middleware(dependencies: Dependencies) -> Middleware:
     @web.middleware
     async def exchange(request: web.Request, handler: Handler) -> web.StreamResponse:
         begun = asyncio.get_running_loop().time()
-        with structlog.contextvars.bound_contextvars(correlation_id=""):
+        fresh = dependencies.new_id()
+        span = span_for(headers.traceparent(request), unique=fresh)
+        with within(span), structlog.contextvars.bound_contextvars(correlation_id=""):
             given = request.headers.get(headers.CORRELATION)
-            headers.correlate(request, given if headers.is_correlation_id(given) else dependencies.new_id())
+            headers.correlate(request, given if headers.is_correlation_id(given) else fresh)
             response = await _reply(request, handler)
             allowed = cors.reply_headers(request.headers.get("Origin"), dependencies.allowed_origins)
             # Others' routes in the same application may know better, for instance what may be cached.

@@ -1,4 +1,4 @@
-"""What callers say in headers: the correlation id, the idempotency key, and how long they would wait."""
+"""What callers say in headers: the correlation id, their trace, the idempotency key, how long they would wait."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from handlers.attempts import is_idempotency_key
 from handlers.cards import refuse_card_data
 from handlers.errors import invalid
 from psp.card_numbers import hides_card_number
+from psp.trace import TRACEPARENT, parse
 
 CORRELATION: Final = "X-Correlation-ID"
 SESSION: Final = "X-Session-Id"
@@ -41,6 +42,14 @@ def correlate(request: web.Request, correlation_id: str | None) -> None:
 def correlation_id(request: web.Request) -> str:
     """The request's correlation id."""
     return request[_CORRELATION_KEY]
+
+
+def traceparent(request: web.Request) -> str | None:
+    """What the caller says of its trace, if it says one thing and that may stay in logs and messages."""
+    values = request.headers.getall(TRACEPARENT, [])
+    if len(values) != 1 or parse(values[0]) is None or hides_card_number(values[0]):
+        return None
+    return values[0]
 
 
 def idempotency_key(request: web.Request) -> str | None:

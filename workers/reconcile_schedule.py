@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from psp.trace import span_for, within
 from workers.reconcile import AwayError, Pass, Step, Taken, take_up
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ class Schedule:
         reason = ""
         is_whole = False
         try:
-            with structlog.contextvars.bound_contextvars(correlation_id=this.cause):
+            span = span_for(None, unique=this.cause)
+            with within(span), structlog.contextvars.bound_contextvars(correlation_id=this.cause):
                 # Closed by us, so that nothing of it runs on when it is left early.
                 async with contextlib.aclosing(take_up(self._work, this)) as found:
                     async for taken in found:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from structlog.testing import capture_logs
 
 from bus.consumer import Consumer, Fate
+from bus.messages import CapturePayment, attributes
 from bus.port import DONE, Cause, Delivery, PublishError, again, dead, ignored
 from bus.topics import POLICIES, Topic
+from psp.trace import current, parse
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 DELIVERY = Delivery(
     message_id="m-1", data=b"body", attributes={"type": "T", "correlation_id": "c"}, published_at=NOON, attempt=3
 )
@@ -137,3 +140,39 @@ async def test_a_cancelled_handler_decides_nothing_and_still_has_its_line():
         await consumer.take(DELIVERY)
     assert [line["event"] for line in lines] == ["message.again"]
     assert "stops" in lines[0]["reason"]
+
+
+@pytest.mark.parametrize("given", [{}, {"traceparent": "garbage"}, {"traceparent": TRACEPARENT}])
+async def test_each_delivery_works_for_a_span_of_its_own_in_the_messages_trace(given):
+    spans, published, now = [], [], NOON
+
+    async def handler(_delivery):
+        spans.append(current())
+        command = CapturePayment(
+            command_id="c-1", correlation_id="c", payment_id="p", transaction_id="t", accepted_at=NOON
+        )
+        published.append(attributes(command)["traceparent"])
+        return DONE
+
+    consumer = Consumer(
+        topic=Topic.REFUND, handler=handler, dead_letters=Graves(), clock=lambda: now, places=asyncio.Semaphore()
+    )
+    # Pub/Sub does not count the attempts of every subscription.
+    delivery = replace(DELIVERY, attributes=given, attempt=0)
+    for _ in range(2):
+        await consumer.take(delivery)
+        now += timedelta(seconds=1)
+    await consumer.take(replace(delivery, message_id="m-2"))
+    assert len({span.span_id for span in spans}) == 3
+    assert published == [span.traceparent for span in spans]
+    parent = parse(given.get("traceparent"))
+    if parent is not None:
+        assert {(span.trace_id, span.flags) for span in spans} == {(parent.trace_id, 1)}
+        assert parent.span_id not in {span.span_id for span in spans}
+    assert current() is None
+
+
+async def test_a_dead_letter_keeps_the_trace_of_its_message():
+    graves = Graves()
+    await take(dead("x"), graves, attributes={"type": "T", "traceparent": TRACEPARENT})
+    assert graves.laid[0][2]["traceparent"] == TRACEPARENT

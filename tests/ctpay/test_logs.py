@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from ctpay.logs import FIELDS, MASK, Masker, configure
 from ctpay.settings import LogFormat, Logs
+from psp.trace import span_for, within
 
 CANARY = "canary-5f1d2c"
 
@@ -50,6 +51,17 @@ def test_an_event_is_one_line_with_its_fields_and_the_tasks_correlation_id(lines
         "payment_id": "p-1",
         "duration_ms": 12.5,
     }
+
+
+def test_a_line_has_its_place_in_the_trace_that_its_task_works_for(lines):
+    span = span_for(None, unique="id-1")
+    with within(span):
+        structlog.get_logger("x").info("worker.done")
+        logging.getLogger("some.library").warning("called")
+    structlog.get_logger("x").info("worker.done")
+    *inside, outside = lines()
+    assert {(line["trace_id"], line["span_id"]) for line in inside} == {(span.trace_id, span.span_id)}
+    assert not outside.keys() & {"trace_id", "span_id"}
 
 
 def test_a_field_that_is_not_allowed_is_left_out_and_named(lines):

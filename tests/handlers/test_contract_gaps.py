@@ -372,6 +372,41 @@ async def test_gap_13_requests_and_messages_are_counted_and_timed_as_a_monitor_r
     assert payment not in text
 
 
+async def test_gap_13_the_callers_trace_is_in_every_line_every_message_and_every_call(whole):
+    _, session = await whole.checkout()
+    trace, caller = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    await whole.pay(session, headers={"traceparent": f"00-{trace}-{caller}-01"})
+    lines = whole.lines()
+    assert {line["trace_id"] for line in lines} == {trace}
+    spans = {line["span_id"] for line in lines if line["event"] in {"request.done", "message.done"}}
+    # The request, the command and the result.
+    assert len(spans) == 3
+    assert caller not in spans
+    carried = {
+        "a message": [one.attributes["traceparent"] for one in whole.bus.log],
+        "commercetools": [
+            headers["traceparent"] for url, headers in whole.sent if url.startswith(whole.commercetools.url)
+        ],
+        "the PSP": [headers["traceparent"] for url, headers in whole.sent if url.startswith(whole.psp.url)],
+    }
+    for where, found in carried.items():
+        assert found, where
+        assert {one[:-20] for one in found} == {f"00-{trace}"}, where
+        assert {one[-19:-3] for one in found} <= spans, where
+        assert {one[-2:] for one in found} == {"01"}, where
+
+
+@pytest.mark.parametrize("given", [{}, {"traceparent": "00-" + "0" * 32 + "-00f067aa0ba902b7-01"}])
+async def test_gap_13_a_request_without_a_trace_begins_one_and_each_its_own(whole, given):
+    _, session = await whole.checkout()
+    for _ in range(2):
+        await whole.ask("GET", "/operations/config", headers={"X-Session-Id": session, **given})
+    traces = [line["trace_id"] for line in whole.lines() if line["event"] == "request.done"]
+    assert len(set(traces)) == 2
+    assert {len(one) for one in traces} == {32}
+    assert "0" * 32 not in traces
+
+
 async def test_gap_14_the_status_code_is_as_true_as_the_body_and_no_token_is_fetched_for_it(whole):
     person = await whole.person()
     await whole.ask("GET", "/operations/status", headers=person)

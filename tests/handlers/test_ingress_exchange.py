@@ -9,14 +9,17 @@ from functools import partial
 import aiohttp
 import pytest
 from aiohttp import web
+from multidict import CIMultiDict
 from support.polling import eventually
 
 from handlers.app import create_app
 from handlers.dependencies import Limits
 from handlers.serving import make_runner
 from psp.outcome import Outcome, Standing
+from psp.trace import parse
 
 SESSION = {"X-Session-Id": "session-1"}
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 async def test_the_callers_correlation_id_goes_everywhere(ingress, world, logs):
@@ -44,7 +47,41 @@ async def test_the_sessions_correlation_id_wins_where_it_is_one(ingress, world, 
 async def test_one_requests_correlation_id_does_not_leak_into_the_next_on_the_same_connection(ingress, logs):
     await ingress.ask("GET", "/health/live", headers={"X-Correlation-ID": "first"})
     await ingress.ask("GET", "/health/live")
-    assert [entry["correlation_id"] for entry in logs] == ["first", "id-1"]
+    assert [entry["correlation_id"] for entry in logs] == ["first", "id-2"]
+
+
+async def test_a_trace_that_is_told_once_is_taken_up_by_a_span_of_the_request(ingress, world):
+    await ingress.pay(headers={"traceparent": TRACEPARENT})
+    found = world.published[0][2]["traceparent"]
+    assert (found[:36], found[-3:]) == (TRACEPARENT[:36], "-01")
+    assert found != TRACEPARENT
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [],
+        ["garbage"],
+        [TRACEPARENT, TRACEPARENT],
+        # A card number is nobody's span.
+        [TRACEPARENT.replace("00f067aa0ba902b7", "4242424242424242")],
+    ],
+)
+async def test_what_is_no_trace_or_may_not_be_kept_begins_one(ingress, world, given):
+    body = {"paymentMethod": {"type": "card", "token": "tok_1"}}
+    headers = CIMultiDict([*SESSION.items(), *(("traceparent", one) for one in given)])
+    await ingress.ask("POST", "/payments", json=body, headers=headers)
+    found = world.published[0][2]["traceparent"]
+    assert parse(found)
+    assert TRACEPARENT[3:35] not in found
+    assert "42424242" not in found
+
+
+async def test_one_requests_trace_does_not_leak_into_the_next_on_the_same_connection(ingress, world):
+    await ingress.pay(headers={"traceparent": TRACEPARENT})
+    await ingress.pay()
+    first, second = (attributes["traceparent"][3:35] for _, _, attributes in world.published)
+    assert (first == TRACEPARENT[3:35], first == second) == (True, False)
 
 
 async def test_every_request_leaves_one_line_that_names_the_route_and_nothing_of_the_request(ingress, logs):
@@ -118,7 +155,7 @@ async def test_a_page_of_an_allowed_origin_may_call(serve):
     assert response.headers["Access-Control-Allow-Methods"] == "GET, HEAD, POST"
     allowed = response.headers["Access-Control-Allow-Headers"].lower().split(", ")
     contract = {"content-type", "authorization", "x-correlation-id", "x-request-id", "x-session-id"}
-    assert contract | {"idempotency-key", "prefer"} <= set(allowed)
+    assert contract | {"idempotency-key", "prefer", "traceparent"} <= set(allowed)
     response, _ = await ingress.pay(headers={"Origin": "https://shop.example"})
     assert response.headers["Access-Control-Allow-Origin"] == "https://shop.example"
     assert {"X-Correlation-ID", "Location"} <= set(response.headers["Access-Control-Expose-Headers"].split(", "))

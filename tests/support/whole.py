@@ -53,6 +53,8 @@ class Whole:
     #: Client id -> its token.
     tokens: dict
     metrics: Metrics
+    #: What the product sent: address and headers of each request.
+    sent: list
 
     async def ask(self, method, path, **options):
         """One request to the ingress; the response and its JSON."""
@@ -134,6 +136,18 @@ class Whole:
         return [json.loads(line) for line in self.stream.getvalue().splitlines()]
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Notes what is sent."""
+
+    def __init__(self, sent):
+        super().__init__()
+        self._sent = sent
+
+    async def connect(self, req, traces, timeout):  # noqa: ASYNC109 - aiohttp's signature
+        self._sent.append((str(req.url), dict(req.headers)))
+        return await super().connect(req, traces, timeout)
+
+
 @asynccontextmanager
 async def open_whole(monkeypatch, **environment):
     environment = local.environment(free(), {}) | QUICK | environment
@@ -154,13 +168,13 @@ async def open_whole(monkeypatch, **environment):
     environment |= {"CTP_JWKS_URL": f"{commercetools.url}/.well-known/jwks.json", "SANDBOX_PSP_URL": psp.url}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    bus, stream, metrics = MemoryBus(clock=wall_clock), io.StringIO(), Metrics()
+    bus, stream, metrics, sent = MemoryBus(clock=wall_clock), io.StringIO(), Metrics(), []
 
     @asynccontextmanager
     async def in_memory(_settings):
         yield bus, bus
 
-    seams = replace(wiring.REAL, draw=lambda: 0.0, bus=in_memory)
+    seams = replace(wiring.REAL, draw=lambda: 0.0, connector=lambda _limit: _Connector(sent), bus=in_memory)
     settings, of_workers = load_ingress(), load()
     try:
         with _logging(of_workers.secrets(), stream, metrics):
@@ -175,7 +189,7 @@ async def open_whole(monkeypatch, **environment):
                 whole = Whole(
                     url=f"http://{HOST}:{runner.addresses[0][1]}", http=http, commercetools=commercetools, psp=psp,
                     bus=bus, secret=secret, environment=environment, stream=stream, tokens={},
-                    metrics=metrics,
+                    metrics=metrics, sent=sent,
                 )  # fmt: skip
                 await _types(_Setup(whole))
                 try:

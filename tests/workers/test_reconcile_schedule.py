@@ -14,6 +14,7 @@ from bus.messages import CapturePayment
 from ct.errors import UnavailableError
 from psp.errors import OutcomeUnknownError, RetryableError
 from psp.money import Money
+from psp.trace import current
 from workers.reconcile import Step
 from workers.reconcile_schedule import Schedule
 
@@ -77,6 +78,24 @@ async def test_it_goes_again_and_again_and_tells_each_pass_in_one_line(house):
     # The first pass took it up; until it has rested twice as long there is nothing to say.
     assert second["resumed"] == 0
     assert len(house.queue.waiting) == 1
+
+
+async def test_each_pass_is_a_trace_of_its_own(house):
+    await lost_capture(house)
+    house.clock.pass_(minutes=6)
+    seen, get = [], house.client.get
+
+    async def noting(path, *, params=None):
+        seen.append(current())
+        return await get(path, params=params)
+
+    house.client.get = noting
+    with capture_logs() as lines:
+        running = schedule(house)
+        await until_passes(lines, 2)
+        await running.drain()
+    assert None not in seen
+    assert len({span.trace_id for span in seen}) >= 2
 
 
 @pytest.mark.parametrize("wrong", ["an outage", "a bug"])
