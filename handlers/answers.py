@@ -188,4 +188,7 @@ def _error(row: _Refused, standing: Standing) -> Answer:
     reason = standing.reason
     fault = Fault(code=row.code, message=reason.message if reason else row.message)
     problem = Problem(status=row.status, faults=(fault,), headers={})
-    return Answer(status=row.status, body=_with_reason(body_of(problem), standing))
+    body = body_of(problem)
+    if standing.payment_reference is not None:
+        body = body.model_copy(update={"payment_reference": standing.payment_reference})
+    return Answer(status=row.status, body=_with_reason(body, standing))

@@ -241,3 +241,5 @@ class ErrorReply(Shape):
     error_description: str | None = Field(default=None, alias="error_description")
     #: Where our law, or a key used twice, is the reason.
     reason: Why | None = None
+    #: Where the refusal stands on a Payment.
+    payment_reference: str | None = None

@@ -26,7 +26,13 @@ export function element<Name extends keyof HTMLElementTagNameMap>(
 
 /** The element that the selector finds. */
 export function placeOf(place: string | Element): Element | null {
-  return typeof place === "string" ? document.querySelector(place) : place;
+  if (typeof place !== "string") return place;
+  try {
+    return document.querySelector(place);
+  } catch {
+    // No selector at all names no element either.
+    return null;
+  }
 }
 
 /** A web address, and not a script that looks like one. Null where it is none. */

@@ -13,6 +13,7 @@ import {
   reasonOf,
   standingOf,
   storedMethodsOf,
+  text,
 } from "./wire.js";
 
 // Seconds. How long the server may wait for the result, one request may take, and one resending may go on.
@@ -159,5 +160,7 @@ function problem({ status, headers }: Response, document: unknown, uncertain: bo
   const code = isObject(first) ? String(first["code"]) : "General";
   const message = typeof found["message"] === "string" ? found["message"] : `The processor answered ${status}.`;
   const correlationId = headers.get("X-Correlation-ID") ?? undefined;
-  return new EnablerError(code, message, { uncertain, status, correlationId, reason: reasonOf(found["reason"]) });
+  const paymentReference = text(found["paymentReference"]);
+  const reason = reasonOf(found["reason"]);
+  return new EnablerError(code, message, { uncertain, status, correlationId, paymentReference, reason });
 }

@@ -40,7 +40,7 @@ export interface Method {
 const OUTCOMES: readonly string[] = ["approved", "rejected", "pending", "action"];
 
 export const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
-const text = (value: unknown): string | undefined => (typeof value === "string" && value ? value : undefined);
+export const text = (value: unknown): string | undefined => (typeof value === "string" && value ? value : undefined);
 
 /** Null where it is none. */
 export function standingOf(document: unknown): Standing | null {

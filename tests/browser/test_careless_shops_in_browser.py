@@ -269,3 +269,14 @@ async def test_card_fields_that_do_not_load_keep_nobody_from_paying_by_invoice(o
     await pay_button(page).click()
     assert [one["outcome"] for one in await results(page)] == ["approved"]
     assert [one.document["paymentMethod"] for one in processor.paid()] == [{"type": "invoice"}]
+
+
+@pytest.mark.parametrize("where", ["#nowhere", "##"])
+async def test_a_place_that_is_not_there_is_told_in_our_words(open_payment, where):
+    page = await open_payment()
+    told = await page.evaluate(
+        """where => enabler.createComponentBuilder("card").then((builder) => builder.build({}).mount(where))
+        .then(() => null, ({ name, code, message }) => [name, code, message])""",
+        where,
+    )
+    assert told == ["EnablerError", "configuration", f"There is no element {where} to mount into."]

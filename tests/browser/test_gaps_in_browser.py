@@ -180,6 +180,18 @@ async def test_gap_on_error_does_not_know_the_payment_that_the_server_has_named(
     )
 
 
+async def test_gap_on_error_does_not_know_the_payment_that_was_refused(open_payment, processor, card, answers):
+    why = {"code": "payment-under-way", "message": "Another payment of this cart is under way."}
+    refused = {"message": why["message"], "statusCode": 400, "errors": [{"code": "InvalidOperation"}], "reason": why}
+    processor.script["POST /payments"] = [answers["reply"](400, refused | {"paymentReference": "payment-2"})]
+    page = await open_payment()
+    await card(page, APPROVED)
+    await pay_button(page).click()
+    await true(page, "told.errors.length")
+    (error,) = await page.evaluate("told.errors")
+    assert (error["code"], error["paymentReference"]) == ("InvalidOperation", "payment-2")
+
+
 async def test_gap_a_card_is_stored_although_the_shopper_said_no(open_payment, processor, card):
     processor.more_configuration = {"storedPaymentMethodsConfig": {"isEnabled": True}}
     page = await open_payment(builder='createComponentBuilder("card")')

@@ -93,6 +93,18 @@ async def test_an_outcome_is_told_alike_by_the_reply_the_completion_and_the_stat
     assert (response.status, body) == (status, told | {"operation": "op-1"})
 
 
+async def test_a_refusal_that_stands_on_a_payment_names_it_everywhere(ingress, world):
+    world.standing = world.stored = Standing(outcome=Outcome.REFUSED, payment_reference="p-1", reason=REASON)
+    for response, body in (await ingress.pay(), await _complete(ingress), await _status(ingress)):
+        assert (response.status, body["paymentReference"]) == (400, "p-1")
+
+
+async def test_a_refusal_that_stands_nowhere_names_no_payment(ingress, world):
+    world.standing = Standing(outcome=Outcome.REFUSED, reason=REASON)
+    _, body = await ingress.pay()
+    assert "paymentReference" not in body
+
+
 @pytest.mark.parametrize("row", ERROR_ROWS)
 async def test_a_refusal_is_an_error_in_the_reply_the_completion_and_the_status(ingress, world, row):
     standing, status, code, message = ERROR_ROWS[row]
