@@ -15,7 +15,7 @@ ROOMS = ("bus", "ct", "ctpay", "enabler", "handlers", "psp", "sandbox", "workers
 NAMED = (
     "bus.port", "ct.callers", "ct.errors", "ct.introspection", "ct.ledger", "ct.sessions", "ct.status",
     "psp.capabilities", "psp.card_numbers", "psp.errors", "psp.facts", "psp.money", "psp.outcome", "psp.port",
-    "psp.registry", "psp.seams",
+    "psp.registry", "psp.seams", "psp.trace",
     "psp.example.adapter",
 )  # fmt: skip
 
@@ -23,8 +23,8 @@ _SDKS = ("commercetools", "google.cloud.pubsub_v1", "grpc")
 _TERMINAL = ("rich", "typer")
 FORBIDDEN = {
     "psp": ("bus", "ct", "ctpay", "enabler", "handlers", "sandbox", "workers", *_SDKS, *_TERMINAL),
-    "ct": ("bus", "ctpay", "enabler", "handlers", "psp.port", "psp.registry", "psp.example.adapter", "sandbox", "workers",
-           "google.cloud.pubsub_v1", "grpc", *_TERMINAL),
+    "ct": ("bus", "ctpay", "enabler", "handlers", "psp.port", "psp.registry", "psp.trace", "psp.example.adapter",
+           "sandbox", "workers", "google.cloud.pubsub_v1", "grpc", *_TERMINAL),
     "bus": ("aiohttp", "commercetools", "ct", "ctpay", "enabler", "handlers", "psp.port", "psp.registry",
             "psp.example.adapter", "sandbox", "workers", *_TERMINAL),
     "enabler": ("ct.ledger", "ctpay", "psp.registry", "psp.example.adapter", "sandbox", "workers", *_SDKS, *_TERMINAL),
@@ -47,13 +47,23 @@ ALLOWED = {
         "aiohttp",
         "commercetools",
     ),
-    "bus": ("psp.errors", "psp.facts", "psp.money", "psp.outcome", "psp.seams", "google.cloud.pubsub_v1", "grpc"),
+    "bus": (
+        "psp.errors",
+        "psp.facts",
+        "psp.money",
+        "psp.outcome",
+        "psp.seams",
+        "psp.trace",
+        "google.cloud.pubsub_v1",
+        "grpc",
+    ),
     "enabler": ("bus.port", "psp.money", "psp.port", "aiohttp"),
     "handlers": (
         "bus.port",
         "psp.card_numbers",
         "psp.money",
         "psp.port",
+        "psp.trace",
         "ct.callers",
         "ct.errors",
         "ct.introspection",
@@ -61,7 +71,7 @@ ALLOWED = {
         "ct.status",
         "aiohttp",
     ),
-    "workers": ("bus.port", "ct.ledger", "psp.money", "psp.port"),
+    "workers": ("bus.port", "ct.ledger", "psp.money", "psp.port", "psp.trace"),
     "ctpay": ("bus.port", "ct.ledger", "enabler", "handlers", "psp.registry", "workers", "aiohttp", "typer", "rich"),
     "sandbox": ("aiohttp", "google.cloud.pubsub_v1", "grpc"),
 }
