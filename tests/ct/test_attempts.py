@@ -293,3 +293,22 @@ def test_an_equal_part_asked_for_while_the_first_is_under_way_is_a_double_click(
 def test_when_a_part_was_known_to_be_paid_is_told_by_our_log_and_not_by_the_psps_clock():
     assert isinstance(decide(PART, part(told_at="2026-03-01T12:02:00.000Z")), Join)
     assert isinstance(decide(PART, part(at="2026-03-01T12:02:00.000Z", told_at="2026-03-01T12:00:30.000Z")), Begin)
+
+
+def told_first(kind, cause="c-new"):
+    """A failed attempt whose fields other software has replaced, and the first entry of its log."""
+    document = attempt("a", "Failure")
+    document["transactions"][0] |= {"custom": {"type": {"typeId": "type", "id": "erp"}, "fields": {}}}
+    fields = {"ctpayKind": kind, "ctpayCause": cause, "ctpayAt": "2026-03-01T12:00:00.000Z", "ctpayCode": "x"}
+    return document | {"interfaceInteractions": [{"type": {}, "fields": fields}]}
+
+
+def test_what_was_refused_from_the_start_is_met_again_by_the_log_whatever_became_of_our_fields():
+    decision = decide(WISH, cart(told_first("refusal")))
+    assert isinstance(decision, Resume)
+    assert decision.payment.id == "a"
+
+
+@pytest.mark.parametrize(("kind", "cause"), [("refusal", "c-other"), ("mismatch", "c-new")])
+def test_what_the_log_tells_first_of_others_or_otherwise_is_no_refusal_of_mine(kind, cause):
+    assert isinstance(decide(WISH, cart(told_first(kind, cause))), Begin)
