@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from support.ct_documents import cart_document, money, payment_document, transaction
 
@@ -123,3 +125,20 @@ def test_what_is_unreadable_is_told_shortly_and_with_the_reason():
     assert str(caught.value) == (
         f"Payment {'p' * 36} cannot be read: ValueError('high-precision money'). Look at it by hand."
     )
+
+
+def test_what_other_software_has_replaced_is_read_from_the_reservation_in_the_log():
+    told = {"Kind": "reserved", "Cause": "c-1", "At": "2026-03-01T12:03:00.000Z", "Code": "Charge", "Message": "c-1"}
+    document = payment_document(
+        transaction("x", "Charge"),
+        interfaceInteractions=[entry(**told, RequestHash="h-1", Owner="owner-1")],
+    )
+    found = parse_payment(document).transaction("x")
+    assert (found.command_id, found.request_hash, found.owner) == ("c-1", "h-1", "owner-1")
+    assert found.reserved_at == datetime(2026, 3, 1, 12, 3, tzinfo=UTC)
+    assert not found.writable
+
+
+def test_what_nobody_reserved_was_never_reserved():
+    found = parse_payment(payment_document(transaction("x", "Charge"))).transaction("x")
+    assert (found.command_id, found.request_hash, found.owner, found.reserved_at) == (None, None, None, None)

@@ -281,3 +281,30 @@ def test_a_name_that_a_merchant_gave_before_the_psp_told_of_it_gives_way_to_the_
     assert parse_payment(after).transaction("t").interaction_id == "cap-1"
     after, _ = settled(after, second)
     assert parse_payment(after).transaction("t").interaction_id == "cap-1"
+
+
+def marks(document, *facts):
+    """The fields of the first transaction after the facts."""
+    return settled(document, *facts)[0]["transactions"][0].get("custom", {}).get("fields", {})
+
+
+def test_an_authorization_that_succeeds_after_it_had_failed_is_marked_as_late():
+    failed = payment_document(transaction("auth", state="Failure", command="c1"))
+    assert marks(failed, fact(ours="auth"))["ctpayLate"] is True
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        payment_document(transaction("auth", state="Failure")),
+        payment_document(transaction("auth", "Charge", "Failure", command="c1")),
+    ],
+)
+def test_nothing_else_is_marked_as_late(document):
+    kind = Kind(document["transactions"][0]["type"])
+    assert "ctpayLate" not in marks(document, fact(kind, ours="auth"))
+
+
+def test_what_was_undone_bears_the_mark():
+    done = payment_document(transaction("r", "Refund", "Success", command="c1", interaction_id="r-1"))
+    assert marks(done, fact(Kind.REFUND, State.REVERSED, name="r-1"))["ctpayReversed"] is True
