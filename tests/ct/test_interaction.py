@@ -81,3 +81,7 @@ def test_two_reservations_are_about_two_transactions():
 def test_what_a_merchant_put_there_and_we_took_on_was_reserved_by_nobody():
     claim = entry(InteractionKind.CLAIM, command="c-2", about="a")
     assert found([charge("a")], claim, entry()) == {}
+
+
+def test_what_stands_in_the_place_of_a_commands_id_and_is_no_text_names_no_command():
+    assert found([charge("a", fields={"ctpayCommandId": 7})], entry()) == {"a": "c-1"}

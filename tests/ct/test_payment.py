@@ -135,10 +135,18 @@ def test_what_other_software_has_replaced_is_read_from_the_reservation_in_the_lo
     )
     found = parse_payment(document).transaction("x")
     assert (found.command_id, found.request_hash, found.owner) == ("c-1", "h-1", "owner-1")
-    assert found.reserved_at == datetime(2026, 3, 1, 12, 3, tzinfo=UTC)
+    # Nothing tells whether the shopper was asked: they may have been, ever since.
+    assert found.reserved_at == found.action_at == datetime(2026, 3, 1, 12, 3, tzinfo=UTC)
     assert not found.writable
 
 
 def test_what_nobody_reserved_was_never_reserved():
     found = parse_payment(payment_document(transaction("x", "Charge"))).transaction("x")
     assert (found.command_id, found.request_hash, found.owner, found.reserved_at) == (None, None, None, None)
+
+
+def test_which_charge_a_merchants_refund_is_taken_from_is_read_from_our_claim():
+    claim = entry(Kind="claim", Cause="c", TransactionId="m", At="2026-03-01T12:00:00.000Z", Message="cap")
+    document = payment_document(transaction("m", "Refund"), transaction("n", "Refund"), interfaceInteractions=[claim])
+    found = parse_payment(document)
+    assert (found.transaction("m").charge_id, found.transaction("n").charge_id) == ("cap", None)

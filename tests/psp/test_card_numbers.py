@@ -138,3 +138,19 @@ def test_a_uuid_is_no_card_number_with_its_dashes_and_without():
     names = [uuid.UUID(int=numbers.getrandbits(128), version=4) for _ in range(20_000)]
     assert [one for one in names if hides_card_number(one.hex) or hides_card_number(f"capture {one}")] == []
     assert hides_card_number(PAN + "a" * 15)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_card_number_is_seen_however_it_is_spelt(spelling):
+    assert has_card_number(f"No such card: {spelling}.")
+
+
+def test_a_name_that_is_a_uuid_is_no_card_number_whatever_its_digits():
+    assert not has_card_number("41111111-1111-1111-1111-111111111111")
+    assert has_card_number("41111111-1111-1111")
+
+
+def test_only_the_number_is_masked_also_behind_a_name():
+    name = "81a5c8b2-6d5c-4c4f-9f3c-1d2e3f4a5b6c"
+    assert mask_card_numbers(f"No {PAN} here", "*") == "No * here"
+    assert scrub_card_numbers(f"{name} has {PAN}, and {name}", "*") == f"{name} has *, and {name}"
