@@ -60,7 +60,13 @@ def within(span: Span) -> Iterator[None]:
     before = _current.set(span)
     try:
         yield
-    finally:
+    except GeneratorExit:
+        # Nobody ended this task: it is collected, in the context of whoever does so, where nothing was set.
+        raise
+    except BaseException:
+        _current.reset(before)
+        raise
+    else:
         _current.reset(before)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 
 import pytest
 
@@ -78,3 +79,17 @@ async def test_a_task_and_those_that_it_starts_carry_their_span_and_others_do_no
             assert carried() != first
         assert carried() == first
     assert (await outside, carried(), current()) == ({}, {}, None)
+
+
+def test_a_task_that_nobody_ended_is_collected_without_a_word():
+    async def hang():
+        with within(span_for(GIVEN, unique="id-1")):
+            await asyncio.Event().wait()
+
+    async def begin_and_abandon():
+        hanging = hang()
+        contextvars.copy_context().run(hanging.send, None)
+        return hanging
+
+    asyncio.run(begin_and_abandon()).close()
+    assert current() is None
