@@ -6,7 +6,9 @@ import asyncio
 import itertools
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
+
+from simulation.planting import Change
 
 from bus.letters import for_replay
 from bus.messages import DeletePaymentMethod, StorePaymentMethod
@@ -25,13 +27,10 @@ from psp.stored import Initiator, TokenKind
 from workers import authorize, dead_letters, means, methods, runtime
 from workers.means import Means
 
-#: (where, attribute, what stands there instead).
-_Change: TypeAlias = tuple[Any, str, Any]
-
 _APPROVED: Final = Standing(outcome=Outcome.APPROVED)
 
 
-def stored_unasked() -> list[_Change]:
+def stored_unasked() -> list[Change]:
     original = authorize.means_of
 
     async def means_of(work: Any, command: Any, cart: Any) -> Any:
@@ -41,12 +40,12 @@ def stored_unasked() -> list[_Change]:
     return [(authorize, "means_of", means_of)]
 
 
-def stored_under_any_key() -> list[_Change]:
+def stored_under_any_key() -> list[Change]:
     numbers = itertools.count()
     return [(stored, "key_of", lambda _customer, _token: f"method-{next(numbers)}")]
 
 
-def noted_before_it_is_stored() -> list[_Change]:
+def noted_before_it_is_stored() -> list[Change]:
     async def store(work: Any, command: Any) -> Any:
         payment = await work.ledger.load(command.payment_id)
         if methods._is_stored(payment):
@@ -61,11 +60,11 @@ def noted_before_it_is_stored() -> list[_Change]:
     return _handled(StorePaymentMethod, store)
 
 
-def _handled(message: type, handle: Any) -> list[_Change]:
+def _handled(message: type, handle: Any) -> list[Change]:
     return [(runtime, "_HANDLERS", {**runtime._HANDLERS, message: handle})]
 
 
-def deleting(*steps: str) -> list[_Change]:
+def deleting(*steps: str) -> list[Change]:
     """A deletion whose steps come in this order; what is left out is never done."""
 
     async def delete(work: Any, command: Any) -> Any:
@@ -90,11 +89,11 @@ def deleting(*steps: str) -> list[_Change]:
     return _handled(DeletePaymentMethod, delete)
 
 
-def old_news_stores_again() -> list[_Change]:
+def old_news_stores_again() -> list[Change]:
     return [(methods, "_is_stored", lambda _payment: False)]
 
 
-def deleted_card_pays() -> list[_Change]:
+def deleted_card_pays() -> list[Change]:
     async def load(ledger: Any, method_id: str) -> Any:
         found = await stored.load(ledger, method_id)
         return found and replace(found, active=True)
@@ -102,7 +101,7 @@ def deleted_card_pays() -> list[_Change]:
     return [(means, "stored", SimpleNamespace(load=load))]
 
 
-def anothers_card_pays() -> list[_Change]:
+def anothers_card_pays() -> list[Change]:
     original = authorize.means_of
 
     async def means_of(work: Any, command: Any, cart: Any) -> Any:
@@ -115,7 +114,7 @@ def anothers_card_pays() -> list[_Change]:
     return [(authorize, "means_of", means_of)]
 
 
-def shopper_said_to_be_there() -> list[_Change]:
+def shopper_said_to_be_there() -> list[Change]:
     original = SandboxAdapter.authorize
 
     async def authorized(self: SandboxAdapter, request: Any) -> Any:
@@ -124,7 +123,7 @@ def shopper_said_to_be_there() -> list[_Change]:
     return [(SandboxAdapter, "authorize", authorized)]
 
 
-def letter_removed_first() -> list[_Change]:
+def letter_removed_first() -> list[Change]:
     async def do(self: Desk, action: Any, shelf: Any, letter: Any) -> None:
         await shelf.remove(letter.id)
         if action is _Action.REPLAY:
@@ -133,7 +132,7 @@ def letter_removed_first() -> list[_Change]:
     return [(Desk, "_do", do)]
 
 
-def letter_let_go_first() -> list[_Change]:
+def letter_let_go_first() -> list[Change]:
     original = dead_letters.dead_letters
     kept: set[asyncio.Task[Any]] = set()
 

@@ -1,0 +1,109 @@
+"""Defects planted in what is weighed before money is promised, and in what takes it back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from simulation.planting import Change
+
+from ct import admission, attempts, folds, judge, messages
+from psp.facts import Kind, State
+from workers import authorize, complete, perform, reconcile, superseded
+
+
+def merchants_refund_overlooked() -> list[Change]:
+    return [(messages, "COMMANDED", frozenset({Kind.CHARGE, Kind.CANCEL_AUTHORIZATION}))]
+
+
+def cart_not_weighed() -> list[Change]:
+    return [(attempts, "_left", lambda _wish, cart, _payments: cart.total.amount)]
+
+
+def others_reservations_ignored() -> list[Change]:
+    def uses(transaction: Any) -> bool:
+        return transaction.state in (State.PENDING, State.SUCCESS)
+
+    return [(folds, "uses", uses), (admission, "uses", uses)]
+
+
+def pending_refunds_ignored() -> list[Change]:
+    def refunds_used(payment: Any, *, charge_id: str | None = None, besides: str | None = None) -> int:
+        return sum(
+            one.amount.amount
+            for one in payment.of_kind(Kind.REFUND)
+            if one.state is State.SUCCESS and one.id != besides and charge_id in (None, one.charge_id)
+        )
+
+    return [(judge, "refunds_used", refunds_used)]
+
+
+def cancel_not_minded() -> list[Change]:
+    return [(judge, "cancelling", lambda _payment, *, besides=None: False)]
+
+
+def cancelled_during_a_capture() -> list[Change]:
+    original = judge.judge_cancel
+
+    def judge_cancel(payment_: Any) -> Any:
+        known = tuple(
+            one for one in payment_.transactions if one.kind is not Kind.CHARGE or one.state is not State.INITIAL
+        )
+        return original(replace(payment_, transactions=known))
+
+    return [(admission, "judge_cancel", judge_cancel)]
+
+
+def reversing(left_out: Kind) -> list[Change]:
+    original = admission._reserved
+
+    def reserved(request: Any, children: Any) -> Any:
+        kept = children if request.kind is not None else [one for one in children if one[1] is not left_out]
+        return original(request, kept)
+
+    return [(admission, "_reserved", reserved)]
+
+
+def refund_still_covers() -> list[Change]:
+    original = folds.covers
+
+    def covers(payment_: Any) -> int:
+        kept = tuple(one for one in payment_.transactions if one.kind is not Kind.REFUND)
+        return original(replace(payment_, transactions=kept))
+
+    return [(where, "covers", covers) for where in (folds, attempts, superseded)]
+
+
+def superseded_completed() -> list[Change]:
+    original = complete._find
+
+    async def find(work: Any, command: Any) -> Any:
+        found = await original(work, command)
+        return found and (found[0], replace(found[1], superseded=False))
+
+    return [(complete, "_find", find)]
+
+
+def superseded_kept() -> list[Change]:
+    async def nothing(_work: Any, _payment: Any, *, cause: str) -> None:
+        return None
+
+    everywhere = (authorize, complete, perform, reconcile, superseded)
+    return [(one, "give_back_if_superseded", nothing) for one in everywhere]
+
+
+def late_success_not_weighed() -> list[Change]:
+    async def kept(_work: Any, payment_: Any, _attempt: Any, *, cause: str) -> Any:
+        return payment_
+
+    return [(superseded, "_weigh_again", kept)]
+
+
+def shopper_not_waited_for() -> list[Change]:
+    original = reconcile._has_gone
+
+    def has_gone(work: Any, *arguments: Any) -> Any:
+        return original(replace(work, limits=replace(work.limits, action_within=timedelta())), *arguments)
+
+    return [(reconcile, "_has_gone", has_gone)]
