@@ -14,7 +14,7 @@ import random
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -565,6 +565,10 @@ def play(act: Act, crash_at: tuple[int, ...] = ()) -> tuple[History, int]:
         loop.bury()
 
 
+#: Where one operation is crashed: at a step, or at a step and then at one that follows.
+CrashAt: TypeAlias = tuple[int, ...]
+
+
 @dataclass(kw_only=True, slots=True)
 class Drilled:
     """What crashing one operation gave."""
@@ -578,23 +582,35 @@ class Drilled:
 
 def drill(name: str, *, singles: int, doubles: int) -> Drilled:
     """Crash one operation: at so many of its steps, and at so many pairs of steps, evenly chosen."""
+    found = unharmed(name)
+    return crashed(found, crash_points(found.steps, singles=singles, doubles=doubles))
+
+
+def unharmed(name: str) -> Drilled:
+    """The operation without a crash."""
     with quiet():
-        return _drill(name, singles=singles, doubles=doubles)
+        history, steps = play(ACTS[name])
+        return Drilled(
+            act=name, steps=steps, runs=1, wrong=[f"{name}, without a crash: {one}" for one in check(history)]
+        )
 
 
-def _drill(name: str, *, singles: int, doubles: int) -> Drilled:
-    act = ACTS[name]
-    history, steps = play(act)
-    found = Drilled(act=name, steps=steps, runs=1)
-    found.wrong += [f"{name}, without a crash: {one}" for one in check(history)]
-    every = [(one,) for one in range(1, steps + 1)]
-    pairs = list(itertools.product(range(1, steps + 1), range(1, steps + 1)))
-    for crash_at in (*_evenly(every, singles), *_evenly(pairs, doubles)):
-        history, _ = play(act, crash_at)
-        found.runs += 1
-        found.wrong += [f"{name}, crashed at {crash_at}: {one}" for one in check(history)]
-        if not history.settled:
-            found.wrong.append(f"{name}, crashed at {crash_at}: did not come to rest")
+def crash_points(steps: int, *, singles: int, doubles: int) -> list[CrashAt]:
+    """So many single crashes and pairs of crashes of an operation, evenly chosen; all, where there are no more."""
+    every = range(1, steps + 1)
+    return [*_evenly([(one,) for one in every], singles), *_evenly([*itertools.product(every, every)], doubles)]
+
+
+def crashed(unharmed: Drilled, points: Sequence[CrashAt]) -> Drilled:
+    """The same operation, crashed at each of these points."""
+    name = unharmed.act
+    found = replace(unharmed, runs=unharmed.runs + len(points), wrong=[*unharmed.wrong])
+    with quiet():
+        for point in points:
+            history, _ = play(ACTS[name], point)
+            found.wrong += [f"{name}, crashed at {point}: {one}" for one in check(history)]
+            if not history.settled:
+                found.wrong.append(f"{name}, crashed at {point}: did not come to rest")
     return found
 
 
