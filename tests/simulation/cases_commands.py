@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from simulation.book import Book, authorize_call, authorized, commanded, names, operation_json, reserved, row, settle
+from simulation.book import (
+    Book,
+    authorize_call,
+    authorized,
+    commanded,
+    names,
+    operation_json,
+    payment_json,
+    reserved,
+    row,
+    settle,
+)
 from simulation.cases_messages import charge_by_hand
 from simulation.cases_money import CASES as MONEY
 from simulation.cases_money import cancelled, challenge, refused_to_a_shopper, second_payment, usual
@@ -43,6 +54,11 @@ def given_back_but_for_a_part():
 def given_back_and_still_held():
     book = authorized(Book()).put("P", row("C", "Charge", 1000, "Success", command="ask-C", interactionId="cap"))
     return ordered_back(book, row("R", "Refund", 1000, command="ask-V:refund-0"))
+
+
+def given_back_during_a_capture():
+    book = authorized(Book()).put("P", row("C", "Charge", 1000, "Pending", command="ask-C", interactionId="cap"))
+    return ordered_back(book, row("X", "CancelAuthorization", 3200, command="ask-V:cancel"))
 
 
 def refused_to_give_back():
@@ -163,6 +179,15 @@ def gone_for_an_hour():
     return gone(1)
 
 
+def gone_since_nobody_knows_when():
+    """Reserved long ago and asked an hour ago, and other software has hidden when."""
+    open_ = payment_json("requires_action")
+    book = authorize_call(reserved(Book()), effect=None, reply=open_).pass_(hours=24)
+    book.psp["pay"] = open_
+    settle(book, "Pending").ack("m1").put("P", {"id": "A", "custom": None}, author="merchant").pass_(hours=1)
+    return book.put("P", note="superseded reconcile-1 A", author="reconcile#0")
+
+
 _KEEP, _BREAK = MONEY["S17"]
 
 
@@ -190,12 +215,15 @@ def given_up_by_the_second_click():
 
 CASES = {
     "S17": (_KEEP, (*_BREAK, refused_to_give_back, refused_although_given_back)),
-    "S18": ((given_back, usual), (given_back_but_for_a_part, given_back_and_still_held)),
+    "S18": ((given_back, usual), (given_back_but_for_a_part, given_back_and_still_held, given_back_during_a_capture)),
     "S19": ((charge_by_hand, taken_up_again), (taken_up_under_another_id,)),
     "S20": (
         (clicked_and_joined, clicked_again_much_later, clicked_and_given_back_meanwhile),
         (clicked_and_refused, clicked_and_charged_otherwise, clicked_and_charged_twice),
     ),
     "S21": ((answered_before_it_was_known, answered_at_that_moment), (not_told,)),
-    "M5": ((gone_for_a_day, given_up_for_another_card), (gone_for_an_hour, given_up_by_the_second_click)),
+    "M5": (
+        (gone_for_a_day, gone_since_nobody_knows_when, given_up_for_another_card),
+        (gone_for_an_hour, given_up_by_the_second_click),
+    ),
 }

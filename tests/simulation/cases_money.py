@@ -321,8 +321,8 @@ def challenge(book):
     return settle(book, "Pending").ack("m1")
 
 
-def completion(book):
-    body = {"type": "CompleteAuthorization", "command_id": "back", "operation": "pay-1", "cart_id": "cart"}
+def completion(book, operation="pay-1"):
+    body = {"type": "CompleteAuthorization", "command_id": "back", "operation": operation, "cart_id": "cart"}
     body |= {"parameters": {"result": "res"}}
     return book.publish("m9", "authorize", body)
 
@@ -350,16 +350,39 @@ def completed_although_given_up():
     return complete_call(completion(given_up(challenge(reserved(Book())))).deliver("m9"))
 
 
+def captured_although_given_up():
+    return capture(given_up(authorized(Book())))
+
+
+def given_up_although_captured():
+    return given_up(capture(authorized(Book())))
+
+
 def given_up_and_let_go():
     return completion(given_up(challenge(reserved(Book())))).deliver("m9").ack("m9")
 
 
 def decided_and_let_go():
     """The webhook was faster."""
+    return decided_by_webhook(challenge(reserved(Book())))
+
+
+def decided_and_let_go_beside_another():
+    """A second click has joined the attempt; the PSP has told of another one, which is open then and fails later."""
     book = challenge(reserved(Book()))
+    told = payment_json("requires_action", amount=4100)
+    book.webhook("w0", {"id": "evt-0", "type": "payment.action_required", "data": told}).deliver("w0")
+    book.put("P", row("B", "Authorization", 4100, "Pending", interactionId="pay"), note="fact evt-0 B").ack("w0")
+    decided_by_webhook(book.put("P", note="joined pay-2 A"), "pay-2")
+    failed = payment_json("failed", amount=4100)
+    book.webhook("w2", {"id": "evt-2", "type": "payment.failed", "data": failed}).deliver("w2")
+    return book.put("P", {"id": "B", "state": "Failure"}, note="fact evt-2 B").ack("w2")
+
+
+def decided_by_webhook(book, operation="pay-1"):
     book.psp["pay"] = payment_json()
     book.webhook("w1", {"id": "evt", "type": "payment.authorized", "data": payment_json()}).deliver("w1")
-    return completion(settle(book, cause="evt").ack("w1")).deliver("m9").ack("m9")
+    return completion(settle(book, cause="evt").ack("w1"), operation).deliver("m9").ack("m9")
 
 
 def let_go_unheard():
@@ -468,6 +491,12 @@ CASES = {
         (usual, paid_in_two_parts, paid_again_while_the_refund_failed_late),
         (asked_before_it_was_on_the_cart, paid_twice),
     ),
-    "M3": ((completed, given_up_while_it_is_completed), (completed_although_given_up,)),
-    "M4": ((completed, given_up_and_let_go, decided_and_let_go), (let_go_unheard, decided_too_late_to_be_let_go)),
+    "M3": (
+        (completed, given_up_while_it_is_completed, given_up_although_captured),
+        (completed_although_given_up, captured_although_given_up),
+    ),
+    "M4": (
+        (completed, given_up_and_let_go, decided_and_let_go, decided_and_let_go_beside_another),
+        (let_go_unheard, decided_too_late_to_be_let_go),
+    ),
 }

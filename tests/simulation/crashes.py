@@ -157,17 +157,29 @@ class Scene:
         await processes.Machine(self.site, name="reconcile-meanwhile", workers=[RECONCILE]).take_up()
         await asyncio.sleep(_AFTERWARDS_S)
 
-    async def intend(self, action: str, amount: int | None = None) -> None:
-        await self.merchant._intend(self.payment(), action, amount)
+    async def intend(self, action: str, amount: int | None = None, *, payment: Any = None) -> None:
+        """Of the last Payment on the cart, or of this one."""
+        await self.merchant._intend(payment or self.payment(), action, amount)
         await asyncio.sleep(_AFTERWARDS_S)
 
     async def put(self, kind: str, amount: int) -> None:
         self.merchant._put(self.payment(), kind, amount)
         await asyncio.sleep(_AFTERWARDS_S)
 
+    def kill_workers(self, *, late_s: float) -> None:
+        """What they had in hand comes again so much later."""
+        for machine in self.machines:
+            if machine.name.startswith("workers"):
+                machine.kill(late_s=late_s)
+
     def is_on_its_cart(self, cart: str) -> bool:
         """Whether a Payment has been put on this cart."""
         return bool(self.stage.commercetools.act("GET", f"/carts/{cart}").get("paymentInfo"))
+
+    def is_given_up(self, payment: str) -> bool:
+        """Whether its attempt is marked as superseded."""
+        made = self.stage.commercetools.act("GET", f"/payments/{payment}")["transactions"]
+        return any("ctpaySuperseded" in one.get("custom", {}).get("fields", {}) for one in made)
 
     def payment(self) -> Any:
         cart = self.stage.commercetools.act("GET", f"/carts/{self.shopper.cart}")
@@ -431,9 +443,7 @@ async def _reserved_and_lost(scene: Scene, late_s: float) -> Awaitable[None]:
     asking = asyncio.create_task(scene.intend("capturePayment", scene.total // 2))
     while not any(one["type"] == "Charge" for one in scene.payment()["transactions"]):  # noqa: ASYNC110 # no event tells
         await asyncio.sleep(0.001)
-    for machine in scene.machines:
-        if machine.name.startswith("workers"):
-            machine.kill(late_s=late_s)
+    scene.kill_workers(late_s=late_s)
     return asking
 
 
@@ -445,6 +455,31 @@ async def _cancelled_meanwhile(scene: Scene) -> None:
     await scene.intend("cancelPayment")
     await asyncio.sleep(_LOST_S)
     await asking
+
+
+async def _reversed_meanwhile(scene: Scene) -> None:
+    """A part is captured, and that is not decided, when all is to be given back."""
+    await scene.pay("tok_capture_pending")
+    await scene.intend("capturePayment", scene.total // 2)
+    scene.crash_from_now_on()
+    await scene.intend("reversePayment")
+    scene.at_the_psp("settle_operation", OperationKind.CAPTURE, scene.psp_payment.operations[0].id)
+    await asyncio.sleep(_AFTERWARDS_S)
+
+
+async def _captured_although_given_up(scene: Scene) -> None:
+    """An attempt succeeds late, after another card, and a merchant captures it when it is given up and not yet cancelled."""
+    await scene.pay("tok_declined")
+    first, payment = scene.psp_payment.id, scene.payment()
+    await scene.pay("tok_approved")
+    scene.at_the_psp("settle", first, Decision.APPROVE)
+    while not scene.is_given_up(payment["id"]):  # noqa: ASYNC110 # no event tells
+        await asyncio.sleep(0.001)
+    scene.kill_workers(late_s=_LOST_S)
+    await asyncio.sleep(_AFTERWARDS_S)
+    scene.crash_from_now_on()
+    await scene.intend("capturePayment", scene.total, payment=payment)
+    await asyncio.sleep(_LOST_S)
 
 
 async def _named_by_the_merchant(scene: Scene) -> None:
@@ -503,6 +538,8 @@ ACTS: Final[Mapping[str, Act]] = {
     "a capture that reconcile takes up": _lost_message,
     "a capture that comes again days later": _days_late,
     "cancel while a capture is reserved": _cancelled_meanwhile,
+    "reverse while a capture is pending": _reversed_meanwhile,
+    "capture what was given up": _captured_although_given_up,
     "a merchant's Charge of what is captured": _modified("Charge", captured=1, by_hand=True),
     "a Charge with a name of the merchant's own": _named_by_the_merchant,
     "a stray letter": _stray_letter,

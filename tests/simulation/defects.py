@@ -292,6 +292,16 @@ _ALL: Final = (
         ],
     ),
     Defect(
+        name="reversed-during-a-capture",
+        what="all is given back but for what is being captured",
+        changes=defects_money.reversed_during_a_capture,
+    ),
+    Defect(
+        name="captured-although-given-up",
+        what="what the shopper has paid otherwise is captured all the same",
+        changes=defects_money.captured_although_given_up,
+    ),
+    Defect(
         name="merchants-name-kept",
         what="what the PSP calls a capture does not replace a merchant's name for it",
         changes=defects_states.merchants_name_kept,
@@ -413,6 +423,8 @@ BY_ACT: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "key-honoured-for-ever": ("a capture that comes again days later", ()),
     "refund-still-covers": ("pay again after the refund", ()),
     "cancelled-during-a-capture": ("cancel while a capture is reserved", ()),
+    "reversed-during-a-capture": ("reverse while a capture is pending", ()),
+    "captured-although-given-up": ("capture what was given up", ()),
     "claim-not-judged": ("a merchant's Charge of what is captured", ()),
     "key-lifetime-overstated": ("a capture that comes again days later", ()),
     "merchants-name-kept": ("a Charge with a name of the merchant's own", ()),

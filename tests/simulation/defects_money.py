@@ -65,6 +65,22 @@ def reversing(left_out: Kind) -> list[Change]:
     return [(admission, "_reserved", reserved)]
 
 
+def reversed_during_a_capture() -> list[Change]:
+    return [(admission, "uses", lambda _: False)]
+
+
+def captured_although_given_up() -> list[Change]:
+    original = judge.judge_capture
+
+    def judge_capture(payment: Any, *arguments: Any) -> Any:
+        kept = tuple(
+            replace(one, superseded=False) if one.kind is Kind.AUTHORIZATION else one for one in payment.transactions
+        )
+        return original(replace(payment, transactions=kept), *arguments)
+
+    return [(admission, "judge_capture", judge_capture)]
+
+
 def refund_still_covers() -> list[Change]:
     original = folds.covers
 

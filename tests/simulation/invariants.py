@@ -48,7 +48,7 @@ from simulation.invariants_money import (
     s14_one_amount_everywhere,
 )
 from simulation.invariants_sending import (
-    m3_given_up_is_not_completed,
+    m3_given_up_is_left_alone,
     m4_what_a_shopper_answered_the_psp_hears,
     s4_reserved_before_it_is_asked,
     s12_one_key_for_one_request,
@@ -105,7 +105,7 @@ INVARIANTS: Final[Mapping[str, Predicate]] = {
     "L6": l6_letters_stay_with_their_people,
     "M1": m1_paid_once,
     "M2": m2_weighed_before_it_is_asked,
-    "M3": m3_given_up_is_not_completed,
+    "M3": m3_given_up_is_left_alone,
     "M4": m4_what_a_shopper_answered_the_psp_hears,
     "M5": m5_given_up_for_a_reason,
     "P1": p1_kept_by_wish_and_once,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from simulation.durable import trails_of_command
 from simulation.invariants_answers import state_at, used_at_most
 from simulation.invariants_messages import messages_of
-from simulation.projection import log_of
+from simulation.invariants_money import is_capturing
+from simulation.projection import fields_of, log_of
 from simulation.reading import Violation, is_ours
 
 if TYPE_CHECKING:
@@ -34,12 +35,18 @@ _PARTS_CLICKS: Final = ("merchant-", "process-clock-skewed", "psp-by-hand", "ct-
 
 
 def s18_a_reversal_leaves_nothing(reading: Reading) -> Iterator[Violation]:
-    """What a reversal reserves, with what was being given back already, is all that is held and all that was captured."""
+    """What a reversal reserves, with what was being given back already, is all that is held and all that was captured.
+
+    So none is reserved while a capture is under way, whatever may come of it.
+    """
     for message in _first_of_each(reading, "ReversePayment"):
         reserved = [one.ours for one in trails_of_command(reading, message) if one.ours is not None]
         if not reserved:
             continue
         version = min(reserved, key=lambda one: one.n)
+        if is_capturing(version.document):
+            text = f"{message} was reserved in version {version.version}, while a capture was under way"
+            yield Violation(name="S18", text=text, n=version.n)
         held, taken = _left_held(reading, version), _left_taken(reading, version)
         if held > 0 or taken > 0:
             text = f"{message} was reserved in version {version.version}, and {max(held, taken)} was left as it was"
@@ -112,7 +119,7 @@ def m5_given_up_for_a_reason(reading: Reading) -> Iterator[Violation]:
             if entry.get("ctpayKind") != "superseded" or trail is None or state_at(trail, version) != "Pending":
                 continue
             cause = str(entry.get("ctpayCause"))
-            if cause.startswith("reconcile") and (waited := _waited(reading, trail, version)) is not None:
+            if cause.startswith("reconcile") and (waited := _waited(reading, trail, version, before)) is not None:
                 text = f"{trail} was given up {waited} after its shopper was asked"
                 yield Violation(name="M5", text=text, n=version.n)
             if _is_second_click(reading, trail, cause):
@@ -120,10 +127,14 @@ def m5_given_up_for_a_reason(reading: Reading) -> Iterator[Violation]:
                 yield Violation(name="M5", text=text, n=version.n)
 
 
-def _waited(reading: Reading, trail: Trail, version: Version) -> timedelta | None:
-    """How long the shopper was waited for, where that is too short."""
+def _waited(reading: Reading, trail: Trail, version: Version, before: Version) -> timedelta | None:
+    """How long the shopper was waited for, where that is too short.
+
+    Where other software hides when the shopper was asked, that may have been ever since the attempt was reserved.
+    """
     rules = reading.history.rules
-    began = next((one.at for one, state in trail.steps if state == "Pending"), version.at)
+    bears = any(one["id"] == trail.id and "ctpayCommandId" in fields_of(one) for one in before.document["transactions"])
+    began = next((one.at for one, state in trail.steps if state == "Pending" or not bears), version.at)
     waited = version.at - began
     return waited if waited < rules.action_within - rules.skew_max else None
 

@@ -57,11 +57,11 @@ def s2_captures_within_the_authorization(reading: Reading) -> Iterator[Violation
 
     Judged at that version, since a late reversal may shrink what was captured. At the PSP: always.
     """
-    for trail in _admitted(reading, "Charge"):
+    for trail in admitted(reading, "Charge"):
         document = trail.ours.document  # type: ignore[union-attr]  # `_admitted` gives those that are ours
         held, used = _authorized(document), _used(document, "Charge")
         if used > held:
-            yield _admission("S2", trail, f"{used} captured or being captured, {held} authorized")
+            yield admission("S2", trail, f"{used} captured or being captured, {held} authorized")
     yield from _psp_totals(reading, "S2", taken="capture", out_of="authorization")
 
 
@@ -70,7 +70,7 @@ def s3_refunds_within_the_captures(reading: Reading) -> Iterator[Violation]:
 
     Judged at that version. At the PSP: always.
     """
-    for trail in _admitted(reading, "Refund"):
+    for trail in admitted(reading, "Refund"):
         document = trail.ours.document  # type: ignore[union-attr]  # `_admitted` gives those that are ours
         log = log_of(document)
         captured = _sum(
@@ -79,7 +79,7 @@ def s3_refunds_within_the_captures(reading: Reading) -> Iterator[Violation]:
         left = captured - _used(document, "Chargeback")
         used = _used(document, "Refund")
         if used > left:
-            yield _admission("S3", trail, f"{used} refunded or being refunded, {left} captured and not disputed")
+            yield admission("S3", trail, f"{used} refunded or being refunded, {left} captured and not disputed")
     yield from _psp_totals(reading, "S3", taken="refund", out_of="capture")
 
 
@@ -88,12 +88,12 @@ def s9_no_capture_after_the_cancel(reading: Reading) -> Iterator[Violation]:
 
     And at the PSP no capture follows a cancel.
     """
-    for trail in _admitted(reading, "Charge"):
-        if _used(trail.ours.document, "CancelAuthorization"):  # type: ignore[union-attr]  # see `_admitted`
-            yield _admission("S9", trail, "the authorization is cancelled or being cancelled")
-    for trail in _admitted(reading, "CancelAuthorization"):
-        if _reserved(trail.ours.document, "Charge"):  # type: ignore[union-attr]  # see `_admitted`
-            yield _admission("S9", trail, "a capture is reserved, of which the PSP may not know yet")
+    for trail in admitted(reading, "Charge"):
+        if _used(trail.ours.document, "CancelAuthorization"):  # type: ignore[union-attr]  # see `admitted`
+            yield admission("S9", trail, "the authorization is cancelled or being cancelled")
+    for trail in admitted(reading, "CancelAuthorization"):
+        if _reserved(trail.ours.document, "Charge"):  # type: ignore[union-attr]  # see `admitted`
+            yield admission("S9", trail, "a capture is reserved, of which the PSP may not know yet")
     cancelled: dict[str, str] = {}
     for effect in reading.history.effects:
         if effect.kind == "cancel":
@@ -263,12 +263,12 @@ def m2_weighed_before_it_is_asked(reading: Reading) -> Iterator[Violation]:
             yield Violation(name="M2", text=text, n=version.n)
 
 
-def _admitted(reading: Reading, kind: str) -> Iterator[Trail]:
+def admitted(reading: Reading, kind: str) -> Iterator[Trail]:
     """Transactions that we have reserved or claimed."""
     return (one for one in reading.trails.values() if one.kind == kind and one.ours is not None)
 
 
-def _admission(name: str, trail: Trail, why: str) -> Violation:
+def admission(name: str, trail: Trail, why: str) -> Violation:
     version = trail.ours
     assert version is not None
     return Violation(name=name, text=f"{trail} was admitted in version {version.version}: {why}", n=version.n)
@@ -315,6 +315,19 @@ def _reserved(document: Mapping[str, Any], kind: str) -> bool:
         one["type"] == kind and _is_initial(one) and ("ctpayCommandId" in fields_of(one) or one["id"] in claimed)
         for one in document["transactions"]
     )
+
+
+def is_capturing(document: Mapping[str, Any]) -> bool:
+    """Whether a capture of ours, or one that the PSP told of, is not decided."""
+    log = log_of(document)
+    pending = any(one["type"] == "Charge" and state_of(one, log) == "Pending" for one in document["transactions"])
+    return pending or _reserved(document, "Charge")
+
+
+def is_given_up(document: Mapping[str, Any]) -> bool:
+    """Whether the attempt that this Payment is was superseded."""
+    given_up = {one.get("ctpayTransactionId") for one in log_of(document) if one.get("ctpayKind") == "superseded"}
+    return any(fields_of(one).get("ctpaySuperseded") is True or one["id"] in given_up for one in _asked_for(document))
 
 
 def _covers(document: Mapping[str, Any] | None) -> int:

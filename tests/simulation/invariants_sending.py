@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from simulation.invariants_money import KINDS
+from simulation.invariants_money import KINDS, admission, admitted, is_given_up
 from simulation.logs import Happening
 from simulation.projection import fields_of, log_of
 from simulation.reading import Violation, is_completion, named
@@ -82,8 +82,11 @@ def s13_not_sent_too_late(reading: Reading) -> Iterator[Violation]:
                 yield Violation(name="S13", text=text, n=call.n)
 
 
-def m3_given_up_is_not_completed(reading: Reading) -> Iterator[Violation]:
-    """An attempt that was superseded is not completed by a run that began after that."""
+def m3_given_up_is_left_alone(reading: Reading) -> Iterator[Violation]:
+    """An attempt that was superseded is not completed by a run that began after that, and no capture of it is admitted."""
+    for trail in admitted(reading, "Charge"):
+        if is_given_up(trail.ours.document):  # type: ignore[union-attr]  # see `admitted`
+            yield admission("M3", trail, "the attempt was given up")
     superseded = _superseded(reading)
     deliveries = _completions(reading)
     for call in reading.asked:
@@ -140,16 +143,19 @@ def _is_hidden(reading: Reading, trail: Trail, n: int) -> bool:
 
 
 def _attempts_of(reading: Reading, operation: str, n: int) -> list[Trail]:
-    """The attempt that the operation began, or joined before `n`."""
+    """The attempt that the operation began, or joined before `n`: not one that the PSP told of beside it."""
     return [
         one
         for one in reading.trails.values()
         if one.kind == "Authorization"
         and (
             one.command_id == operation
-            or any(
-                entry.get("ctpayKind") == "joined" and entry.get("ctpayCause") == operation
-                for entry in log_of(reading.payment_at(one.payment_id, n) or {})
+            or (
+                one.command_id is not None
+                and any(
+                    entry.get("ctpayKind") == "joined" and entry.get("ctpayCause") == operation
+                    for entry in log_of(reading.payment_at(one.payment_id, n) or {})
+                )
             )
         )
     ]
