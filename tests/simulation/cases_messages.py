@@ -19,7 +19,7 @@ from simulation.book import (
 )
 from simulation.cases_money import usual
 from simulation.cases_states import disputed_and_won, failed_event, look_up, told_twice
-from simulation.logs import Genuine, Happening
+from simulation.logs import Fate, Genuine, Happening
 
 AUTHORIZED = {"id": "evt", "type": "payment.authorized", "data": payment_json()}
 
@@ -72,6 +72,23 @@ def given_to_a_person():
 
 def acknowledged_before_it_was_settled():
     return settle(authorize_call(reserved(Book()).ack("m1")))
+
+
+def given_up_before_it_was_asked():
+    """Reconcile closes it when it can no longer be sent."""
+    book = reserved(Book()).put("P", given_up_mark(), note="superseded pay-2 A").ack("m1").pass_(minutes=26)
+    look_up(book)
+    return book.put("P", {"id": "A", "state": "Failure"}, note="fact reconcile-1 A", author="reconcile#0")
+
+
+def given_up_after_it_was_asked():
+    """Nobody knows what became of it, and its message is gone."""
+    book = authorize_call(reserved(Book()), fate=Fate.RESET)
+    return book.put("P", given_up_mark(), note="superseded pay-2 A").ack("m1")
+
+
+def given_up_mark():
+    return {"id": "A", "custom": {"fields": {"ctpayCommandId": "pay-1", "ctpaySuperseded": True}}}
 
 
 def acknowledged_and_forgotten():
@@ -383,8 +400,10 @@ CASES = {
             charge_by_hand,
             answered_to_another_operation,
             completed_by_another_message,
+            given_up_before_it_was_asked,
         ),
         (
+            given_up_after_it_was_asked,
             completion_forgotten,
             acknowledged_before_it_was_settled,
             acknowledged_and_forgotten,

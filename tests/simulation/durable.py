@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from simulation.logs import Happening
-from simulation.projection import EVENT_TYPES, RANK, Row, fields_of, rows_of_event
+from simulation.projection import EVENT_TYPES, RANK, Row, fields_of, log_of, rows_of_event
 from simulation.reading import END, event_of
 
 if TYPE_CHECKING:
@@ -107,6 +107,8 @@ def _missing_work(reading: Reading, message: Message, n: int) -> str | None:
             continue
         if state == "Initial" and _is_left_to_reconcile(reading, message, trail, n):
             continue
+        if state == "Initial" and _is_given_up_unasked(reading, trail, n):
+            continue
         if state in (None, "Initial"):
             return f"{trail} is still {state or 'not there'}"
         if trail.id in reading.misled:
@@ -133,6 +135,13 @@ def _is_left_to_reconcile(reading: Reading, message: Message, trail: Trail, n: i
     )
     lines = reading.outcomes.get(message.id, ())
     return is_hidden and any(str(one.fields.get("reason", "")).startswith("left to reconcile: ") for one in lines)
+
+
+def _is_given_up_unasked(reading: Reading, trail: Trail, n: int) -> bool:
+    """Whether the log says that the attempt was given up, before the PSP was ever asked for it: reconcile closes it."""
+    log = log_of(reading.payment_at(trail.payment_id, n) or {})
+    marked = any(one.get("ctpayKind") == "superseded" and one.get("ctpayTransactionId") == trail.id for one in log)
+    return marked and not reading.asked_for.get(trail.id)
 
 
 def _is_answer_to(reading: Reading, message: Message, told: Told, trail: Trail) -> bool:
