@@ -120,6 +120,24 @@ def completed_by_another_message():
     return settle(book.ack("m1"), cause="done-1").ack("m-2")
 
 
+def looked_up(book):
+    """The message comes again, and the PSP says that what was pending has succeeded."""
+    settle(authorize_call(book, reply=payment_json("pending")), "Pending").deliver("m1")
+    return look_up(book, {"data": [payment_json()]})
+
+
+def looked_up_by_another_delivery():
+    """... to another delivery to the same process, which writes it down."""
+    return settle(looked_up(reserved(Book())).ack("m1")).ack("m1")
+
+
+def looked_up_and_let_go():
+    """... and no delivery writes it down, but for a webhook."""
+    book = looked_up(reserved(Book())).ack("m1").ack("m1")
+    book.webhook("w1", AUTHORIZED).deliver("w1")
+    return settle(book, cause="evt").ack("w1")
+
+
 def completion_forgotten():
     """... and the completion is let go without writing it down."""
     book = settle(authorize_call(reserved(Book()), reply=payment_json("requires_action"), effect=None), "Pending")
@@ -401,8 +419,10 @@ CASES = {
             answered_to_another_operation,
             completed_by_another_message,
             given_up_before_it_was_asked,
+            looked_up_by_another_delivery,
         ),
         (
+            looked_up_and_let_go,
             given_up_after_it_was_asked,
             completion_forgotten,
             acknowledged_before_it_was_settled,

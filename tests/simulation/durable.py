@@ -115,7 +115,7 @@ def _missing_work(reading: Reading, message: Message, n: int) -> str | None:
             # Decided by what is not true: the truth comes by an event, or by reconcile, and L1 judges that.
             continue
         told = (one for one in reading.told_of.get(trail.id, ()) if one.n < n)
-        heard = [one for one in told if _is_answer_to(reading, message, one, trail)]
+        heard = [one for one in told if _is_answer_to(reading, message, one, trail, n)]
         for one in heard:
             if one.row.transaction == trail.id and not reflects(reading, trail.payment_id, one.row, n):
                 return f"the PSP told {one.row} ({one.how}), and {trail} was never more than {state}"
@@ -144,8 +144,8 @@ def _is_given_up_unasked(reading: Reading, trail: Trail, n: int) -> bool:
     return marked and not reading.asked_for.get(trail.id)
 
 
-def _is_answer_to(reading: Reading, message: Message, told: Told, trail: Trail) -> bool:
-    """Whether the message's own request was answered: what others asked is their messages' to write down."""
+def _is_answer_to(reading: Reading, message: Message, told: Told, trail: Trail, n: int) -> bool:
+    """Whether a request of this delivery, which ends at `n`, was answered: what others asked is theirs to write down."""
     call = told.asked
     if call is None:
         return False
@@ -153,7 +153,10 @@ def _is_answer_to(reading: Reading, message: Message, told: Told, trail: Trail) 
         return message.type == "CompleteAuthorization"
     if call.key is not None:
         return call.key == trail.id and message.type != "CompleteAuthorization"
-    # A look-up bears no key: it is this message's where the process had no other message about the Payment in hand.
+    # A look-up bears no key: it is this message's where the process had no other message about the Payment in hand, and
+    # this delivery's where it has not the same message in hand once more.
+    if _is_in_hand_again(message, call.process, n):
+        return False
     in_hand = [one for one in reading.messages.values() if _is_in_hand(one, call.process, told.n)]
     about = [one for one in in_hand if one is message or trail.payment_id in reading.payments_of(one)]
     return about == [message]
@@ -163,6 +166,13 @@ def _is_in_hand(message: Message, process: str, n: int) -> bool:
     """Whether the process had the message at this place."""
     mine = [one for one in message.entries if one.process == process and one.n < n and one.subscription is None]
     return bool(mine) and mine[-1].happening is Happening.DELIVERED
+
+
+def _is_in_hand_again(message: Message, process: str, n: int) -> bool:
+    """Whether another delivery of the message to the process has not ended when this one does."""
+    mine = [one for one in message.entries if one.process == process and one.n <= n and one.subscription is None]
+    begun = sum(one.happening is Happening.DELIVERED for one in mine)
+    return begun > sum(one.happening in (Happening.ACKED, Happening.RETURNED) for one in mine)
 
 
 def _is_orphan(reading: Reading, trail: Trail, message: Message, n: int) -> bool:
