@@ -8,6 +8,7 @@ even sample of what is larger than a test run can afford; the counts say how lar
 from __future__ import annotations
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import sys
@@ -15,6 +16,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from simulation import processes
@@ -64,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
     is_all = "--all" in arguments
     console = Console(highlight=False, soft_wrap=True)
     # Spawned: a child starts from nothing, as the one command that repeats a run does.
-    with multiprocessing.get_context("spawn").Pool(len(os.sched_getaffinity(0)), processes.share) as pool:
+    with multiprocessing.get_context("spawn").Pool(len(os.sched_getaffinity(0)), _prepare) as pool:
         ordered = pool.apply_async(_orders, [sys.maxsize if is_all else SETS_TRIED])
         begun = pool.map(unharmed, ACTS)
         pieces = [*_pieces(begun, sys.maxsize if is_all else PAIRS_TRIED)]
@@ -84,6 +86,12 @@ def main(arguments: Sequence[str]) -> int:
     for text in wrong:
         console.print(text, markup=False)
     return 1 if wrong else 0
+
+
+def _prepare() -> None:
+    processes.share()
+    # What the orders' worker has to tell a person would be told thousands of times.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 def _orders(most: int) -> tuple[list[Found], float]:
