@@ -303,6 +303,15 @@ def named_otherwise():
     return usual().put("P", {"id": "C", "interactionId": "ERP-7"}, author="w")
 
 
+def named_otherwise_beside_an_untrue_event():
+    """The Charge has a merchant's name, and what an event told of with another amount has the PSP's."""
+    told = operation_json("capture", "succeeded", "cap", 42, "C")
+    book = usual().webhook("w1", {"id": "evt", "type": "capture.succeeded", "data": told}).deliver("w1")
+    book.more["untrue_events"] = frozenset({"evt"})
+    beside = row("C2", "Charge", 42, "Success", interactionId="cap")
+    return book.put("P", beside, {"id": "C", "interactionId": "ERP-7"}, note="mismatch evt C").ack("w1")
+
+
 def untrue_event():
     """An event with an amount that is not true is written beside, flagged, and changes nothing else."""
     data = payment_json(amount=42)
@@ -435,7 +444,7 @@ CASES = {
     ),
     "S15": ((usual, given_to_a_person), (never_delivered, delivered_without_end, no_rest)),
     "L1": (
-        (usual, untrue_event, excused_by_a_letter),
+        (usual, untrue_event, named_otherwise_beside_an_untrue_event, excused_by_a_letter),
         (psp_knows_more, psp_knows_nothing, left_initial, other_state_at_the_psp, named_otherwise),
     ),
     "L2": (

@@ -379,6 +379,18 @@ def decided_and_let_go_beside_another():
     return book.put("P", {"id": "B", "state": "Failure"}, note="fact evt-2 B").ack("w2")
 
 
+def joined_off_its_cart():
+    """A second click has joined the attempt, and the merchant takes it off its cart: there alone it would be met."""
+    book = challenge(reserved(Book())).put("P", note="joined pay-2 A").cart(author="merchant")
+    return completion(book, "pay-2").deliver("m9").ack("m9", "message.ignored", reason="no such operation")
+
+
+def begun_off_its_cart():
+    """... and the shopper comes back by what began it, which can be found."""
+    book = challenge(reserved(Book())).cart(author="merchant")
+    return completion(book).deliver("m9").ack("m9", "message.ignored", reason="no such operation")
+
+
 def decided_by_webhook(book, operation="pay-1"):
     book.psp["pay"] = payment_json()
     book.webhook("w1", {"id": "evt", "type": "payment.authorized", "data": payment_json()}).deliver("w1")
@@ -496,7 +508,7 @@ CASES = {
         (completed_although_given_up, captured_although_given_up),
     ),
     "M4": (
-        (completed, given_up_and_let_go, decided_and_let_go, decided_and_let_go_beside_another),
-        (let_go_unheard, decided_too_late_to_be_let_go),
+        (completed, given_up_and_let_go, decided_and_let_go, decided_and_let_go_beside_another, joined_off_its_cart),
+        (let_go_unheard, decided_too_late_to_be_let_go, begun_off_its_cart),
     ),
 }

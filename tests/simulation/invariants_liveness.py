@@ -145,7 +145,7 @@ def differences(reading: Reading) -> Iterator[tuple[str, str]]:
             known.add(trail.id)
             if trail.state != row.state and not trail.by_hand:
                 yield row.payment, f"the PSP has {row}, and {trail} is {trail.state}"
-            elif trail.state in ("Pending", "Success") and _is_misnamed(trail, row):
+            elif trail.state in ("Pending", "Success") and _is_misnamed(reading, trail, row):
                 yield row.payment, f"the PSP has {row}, and {trail} is called {trail.reference}"
     untrue = _from_untrue_events(reading)
     for trail in reading.trails.values():
@@ -168,9 +168,14 @@ def _counterpart(reading: Reading, row: Row) -> Trail | None:
     return None
 
 
-def _is_misnamed(trail: Trail, row: Row) -> bool:
-    """Whether the PSP could not find it by the name that it has here."""
-    return row.transaction == trail.id and not trail.by_hand and trail.reference not in (None, row.reference)
+def _is_misnamed(reading: Reading, trail: Trail, row: Row) -> bool:
+    """Whether the PSP could not find it by the name that it has here, and it could have the right one.
+
+    It could not where another has that: one that an event told of with another amount.
+    """
+    is_free = all(one.reference != row.reference for one in reading.trails_of(trail.payment_id) if one is not trail)
+    is_other = trail.reference not in (None, row.reference)
+    return row.transaction == trail.id and not trail.by_hand and is_other and is_free
 
 
 def _from_untrue_events(reading: Reading) -> set[str]:

@@ -121,22 +121,27 @@ def m4_what_a_shopper_answered_the_psp_hears(reading: Reading) -> Iterator[Viola
         last = message.entries[-1]
         if last.happening is not Happening.ACKED:
             continue
-        for trail in _attempts_of(reading, str(message.body.get("operation")), last.n):
+        operation = str(message.body.get("operation"))
+        for trail in _attempts_of(reading, operation, last.n):
             document = reading.payment_at(trail.payment_id, last.n) or {}
             log = log_of(document)
             done = trail.best(last.n) in _DECIDED or trail.by_hand
             dropped = trail.payment_id in given_up or any(one.get("ctpayKind") == "superseded" for one in log)
-            if _is_hidden(reading, trail, last.n):
+            if _is_hidden(reading, trail, operation, last.n):
                 continue
             if not done and not dropped and (document.get("interfaceId"), result) not in told:
                 text = f"{message} was let go, and the PSP never heard what the shopper answered about {trail}"
                 yield Violation(name="M4", text=text, n=last.n)
 
 
-def _is_hidden(reading: Reading, trail: Trail, n: int) -> bool:
-    """Whether nobody can find the attempt by what began it: it is off its cart, and other software replaced our fields."""
+def _is_hidden(reading: Reading, trail: Trail, operation: str, n: int) -> bool:
+    """Whether nobody can find the attempt by the operation: it is off its cart, where alone what has joined it is met.
+
+    So is what began it, where other software replaced our fields.
+    """
     document = reading.payment_at(trail.payment_id, n) or {"transactions": ()}
-    bears = any(one["id"] == trail.id and "ctpayCommandId" in fields_of(one) for one in document["transactions"])
+    made = (fields_of(one) for one in document["transactions"] if one["id"] == trail.id)
+    bears = any(one.get("ctpayCommandId") == operation for one in made)
     carts = {one.id: one.document for one in reading.history.carts if one.n < n}
     shown = (one for cart in carts.values() for one in cart.get("paymentInfo", {}).get("payments", ()))
     return not bears and all(one["id"] != trail.payment_id for one in shown)
