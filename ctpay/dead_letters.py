@@ -178,6 +178,17 @@ def _wanted(
     older_than: str | None,
     newer_than: str | None,
 ) -> Wanted:
+    given: dict[str, list[str] | list[str | None]] = {
+        "[ID]...": ids or [],
+        "--reason": [reason],
+        "--type": [type_],
+        "--correlation-id": [correlation_id],
+        "--older-than": [older_than],
+        "--newer-than": [newer_than],
+    }
+    if empty := [name for name, texts in given.items() if "" in texts]:
+        # An unset variable of a script: it would mean every letter, or be left out in silence.
+        raise typer.BadParameter("it is empty: say what it is, or leave it out.", param_hint=", ".join(empty))
     try:
         return Wanted(
             ids=frozenset(ids or ()),
@@ -186,8 +197,8 @@ def _wanted(
             cause=cause,
             type=type_,
             correlation_id=correlation_id,
-            older_than=age(older_than) if older_than else None,
-            newer_than=age(newer_than) if newer_than else None,
+            older_than=None if older_than is None else age(older_than),
+            newer_than=None if newer_than is None else age(newer_than),
         )
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--older-than, --newer-than") from None

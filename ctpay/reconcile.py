@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -101,7 +101,14 @@ async def _take_up(work: Work, wanted: Wanted, run_id: str) -> int:
 
 async def _compare(work: Work, wanted: Wanted, since: datetime, run_id: str) -> int:
     until = wanted.until or work.clock()
-    about = About(project_key=work.project_key, psp=work.psp.name, since=since, until=until, repair=wanted.repair)
+    about = About(
+        project_key=work.project_key,
+        psp=work.psp.name,
+        since=since,
+        until=until,
+        repair=wanted.repair,
+        rested=wanted.rested,
+    )
     file = ProgressFile(wanted.file) if wanted.file else None
     about, leaves = _opened(file, about, is_until_given=wanted.until is not None) if file else (about, [])
     place = Place()
@@ -137,10 +144,7 @@ def _opened(file: ProgressFile, about: About, *, is_until_given: bool) -> tuple[
         file.begin(about, [])
         return about, []
     earlier, leaves = found
-    same = (earlier.project_key, earlier.psp, earlier.since, earlier.repair)
-    if same != (about.project_key, about.psp, about.since, about.repair) or (
-        is_until_given and earlier.until != about.until
-    ):
+    if about != (earlier if is_until_given else replace(earlier, until=about.until)):
         raise ForeignFileError("The file is of another comparison. Name another file, or remove it to begin anew.")
     # Written anew, without a last line that may have been cut off.
     file.begin(earlier, leaves)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +32,8 @@ class About:
     since: datetime
     until: datetime
     repair: Repair
+    #: What changed within this was left alone.
+    rested: timedelta
 
 
 _ABOUT: Final[TypeAdapter[About]] = TypeAdapter(About)

@@ -383,6 +383,21 @@ def test_arguments_that_cannot_be_used_end_with_2(arguments):
     assert CliRunner().invoke(app, ["dead-letters", *arguments]).exit_code == 2
 
 
+@pytest.mark.parametrize("command", ["list", "replay", "drop"])
+@pytest.mark.parametrize("option", ["--reason", "--type", "--correlation-id", "--older-than", "--newer-than"])
+def test_an_option_that_a_script_left_empty_means_nothing_and_not_every_letter(monkeypatch, command, option):
+    monkeypatch.setattr("ctpay.dead_letters._run", lambda *_, **__: pytest.fail("it went to the letters"))
+    really = {"drop": ["--yes"]}.get(command, [])
+    told = CliRunner().invoke(app, ["dead-letters", command, "--cause", "poison", option, "", *really])
+    assert (told.exit_code, option in told.output) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["replay", "drop"])
+def test_an_id_that_a_script_left_empty_is_refused(monkeypatch, command):
+    monkeypatch.setattr("ctpay.dead_letters._run", lambda *_, **__: pytest.fail("it went to the letters"))
+    assert CliRunner().invoke(app, ["dead-letters", command, "4711", ""]).exit_code == 2
+
+
 @pytest.mark.parametrize("command", ["list", "show", "replay", "drop"])
 def test_every_command_has_an_example(command):
     said = CliRunner().invoke(app, ["dead-letters", command, "--help"], env={"COLUMNS": "200"}).output

@@ -233,7 +233,7 @@ async def test_a_run_up_to_now_goes_on_up_to_the_same_moment(house, capsys, tmp_
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["to"] == then.isoformat()
 
 
-@pytest.mark.parametrize("other", ["since", "until", "repair", "text"])
+@pytest.mark.parametrize("other", ["since", "until", "repair", "rested", "text"])
 async def test_a_file_of_something_else_is_refused_and_left_alone(house, capsys, tmp_path, other):
     since = house.clock()
     await missing_capture(house)
@@ -248,6 +248,7 @@ async def test_a_file_of_something_else_is_refused_and_left_alone(house, capsys,
         "since": {"since": since - timedelta(days=1)},
         "until": {"until": house.clock() + timedelta(days=1)},
         "repair": {"repair": Repair.EVIDENT},
+        "rested": {"rested": timedelta(hours=5)},
         "text": {},
     }[other]
     assert await run(house, **({"since": since, "file": file} | changed)) == 1
