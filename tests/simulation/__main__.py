@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from simulation import seed, timeline
-from simulation.batch import Result, prepare, spread
-from simulation.faults import FaultKind
+from simulation.batch import Result, at, prepare, spread
+from simulation.faults import WIRE, FaultKind
 from simulation.invariants import check
+from simulation.logs import Peer
 from simulation.loop import StalledError, collect
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def report(total: Result, *, elapsed_s: float, first: int, defect: str | None) -
     table = Table("fault", "struck", title="Faults by kind")
     for kind in FaultKind:
         table.add_row(kind.value, str(total.faults[kind.value]))
+        for peer in Peer if kind in WIRE else ():
+            table.add_row(f"  at {peer.value}", str(total.wire[at(kind, peer)]))
     out.print(table)
     missed = never_struck(total)
     _tell_failures(out, total, defect)
@@ -103,15 +106,17 @@ def report(total: Result, *, elapsed_s: float, first: int, defect: str | None) -
     violations = sum(map(len, total.violations.values())) + len(total.unsettled)
     last = first + total.seeds - 1
     out.print(
-        f"{total.seeds} seeds ({first} to {last}), {total.faults.total()} faults of {len(FaultKind) - len(missed)} kinds,"
+        f"{total.seeds} seeds ({first} to {last}), {total.faults.total()} faults of {sum(kind.value not in missed for kind in FaultKind)} kinds,"
         f" {violations} violations in {failed} seeds"
     )
     return exit_code(total)
 
 
 def never_struck(total: Result) -> list[str]:
-    """Kinds of fault that the run says nothing about."""
-    return [kind.value for kind in FaultKind if not total.faults[kind.value]]
+    """Kinds of fault that the run says nothing about, and peers that one of the wire's never struck."""
+    missed = [kind.value for kind in FaultKind if not total.faults[kind.value]]
+    struck = (kind for kind in FaultKind if kind in WIRE and kind.value not in missed)
+    return missed + [name for kind in struck for peer in Peer if not total.wire[name := at(kind, peer)]]
 
 
 def is_short(total: Result) -> bool:
@@ -146,6 +151,7 @@ def as_json(total: Result) -> str:
         {
             "seeds": total.seeds,
             "faults": dict(total.faults),
+            "wire": dict(total.wire),
             "never_struck": never_struck(total),
             "violations": total.violations,
             "unsettled": total.unsettled,

@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from simulation import processes, seed
+from simulation.faults import WIRE
 from simulation.invariants import check
+from simulation.logs import Peer
 from simulation.loop import StalledError, collect
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ class Result:
     seeds: int = 0
     cpu_s: float = 0.0
     faults: Counter[str] = field(default_factory=Counter)
+    #: Those of the wire by kind and peer: the PSP is asked so much less often that it could be left out by chance.
+    wire: Counter[str] = field(default_factory=Counter)
     violations: dict[int, list[str]] = field(default_factory=dict)
     unsettled: list[int] = field(default_factory=list)
     #: Virtual seconds from the last fault to the last change.
@@ -43,6 +47,7 @@ class Result:
         self.seeds += other.seeds
         self.cpu_s += other.cpu_s
         self.faults += other.faults
+        self.wire += other.wire
         self.violations |= other.violations
         self.unsettled += other.unsettled
         self.convergence_s += other.convergence_s
@@ -116,6 +121,7 @@ def _one(number: int, result: Result) -> None:
         result.violations[number] = [f"endless: {endless}"]
         return
     result.faults.update(fault.kind for fault in history.faults)
+    result.wire.update(at(fault.kind, Peer(fault.on.split()[0])) for fault in history.faults if fault.kind in WIRE)
     found = check(history)
     if found:
         result.violations[number] = [str(one) for one in found]
@@ -130,6 +136,11 @@ def _one(number: int, result: Result) -> None:
         exchanges=len(history.exchanges),
         crashes=sum(not crash.orderly for crash in history.crashes),
     )
+
+
+def at(kind: str, peer: Peer) -> str:
+    """The name of a fault of the wire on the way to one peer."""
+    return f"{kind} at {peer.value}"
 
 
 def spread(first: int, count: int, *, defect: str | None) -> Iterator[Result]:

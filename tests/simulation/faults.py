@@ -162,6 +162,8 @@ class FaultKind(enum.StrEnum):
     PSP_BY_HAND = "psp-by-hand"
 
 
+#: These are on the way to the PSP and to commercetools alike.
+WIRE: Final = frozenset(kind for kind in FaultKind if kind.value.startswith("wire-"))
 #: Kinds that come once in a seed where they are on at all, rather than by chance at every opportunity.
 _SELDOM: Final = frozenset(
     {

@@ -6,11 +6,13 @@ import asyncio
 import json
 import warnings
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from simulation import __main__ as runner
 from simulation import batch, loop, seed, timeline
-from simulation.faults import FaultKind
+from simulation.faults import WIRE, FaultKind
+from simulation.logs import Peer
 from simulation.loop import PROCESS, Life, SimulatedLoop, StalledError, collect
 
 
@@ -160,13 +162,27 @@ def test_a_batch_that_breaks_in_the_middle_is_no_result(monkeypatch):
 
 
 def test_a_long_run_in_which_a_kind_of_fault_never_struck_fails_also_for_machines():
-    whole = batch.Result(seeds=2000, convergence_s=[0.0], faults=Counter({kind.value: 1 for kind in FaultKind}))
-    short = batch.Result(seeds=2000, convergence_s=[0.0], faults=whole.faults - Counter({"ct-conflict": 1}))
+    faults = Counter({kind.value: 1 for kind in FaultKind})
+    wire = Counter({batch.at(kind, peer): 1 for kind in WIRE for peer in Peer})
+    whole = batch.Result(seeds=2000, convergence_s=[0.0], faults=faults, wire=wire)
+    assert runner.exit_code(whole) == 0
 
-    assert (runner.exit_code(whole), runner.exit_code(short)) == (0, 1)
-    assert json.loads(runner.as_json(short))["never_struck"] == ["ct-conflict"]
-    short.seeds = 1999
-    assert runner.exit_code(short) == 0
+    one = "wire-reply-lost at psp"
+    for missed, less in (
+        ("ct-conflict", {"faults": faults - Counter({"ct-conflict": 1})}),
+        (one, {"wire": wire - Counter({one: 1})}),
+    ):
+        short = replace(whole, **less)
+        assert runner.exit_code(short) == 1
+        assert json.loads(runner.as_json(short))["never_struck"] == [missed]
+        short.seeds = 1999
+        assert runner.exit_code(short) == 0
+
+
+def test_the_wire_is_counted_for_each_peer():
+    total = batch.count(range(1, 30))
+    assert total.wire.total() == sum(total.faults[kind] for kind in WIRE) > 0
+    assert set(total.wire) <= {batch.at(kind, peer) for kind in WIRE for peer in Peer}
 
 
 def test_the_lines_of_the_product_are_in_the_history_and_are_json():
