@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 #: Masks what looks like a secret.
 Mask: TypeAlias = Callable[[str], str]
 
-#: Fields of our own messages that are shown.
+#: Fields of our own messages that are shown, beside times.
 _OURS: Final = frozenset(
     {
-        "accepted_at", "amount", "cart_id", "charge_id", "command_id", "correlation_id", "event_id", "method",
-        "method_id", "operation", "payment_id", "psp", "received_at", "reply_to", "transaction_id", "type", "version",
+        "amount", "cart_id", "charge_id", "command_id", "correlation_id", "event_id", "method", "method_id",
+        "operation", "payment_id", "psp", "reply_to", "transaction_id", "type", "version",
     }
 )  # fmt: skip
 #: Fields of commercetools' notifications and of PSPs' events that are shown where their value is a plain one.

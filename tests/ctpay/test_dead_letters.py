@@ -22,7 +22,15 @@ from typer.testing import CliRunner
 
 from bus.letters import epitaph, read
 from bus.memory import Happening, MemoryBus, Mishap
-from bus.messages import AuthorizePayment, CompleteAuthorization, PspNotification, attributes, encode
+from bus.messages import (
+    AuthorizePayment,
+    CompleteAuthorization,
+    DeletePaymentMethod,
+    PspNotification,
+    RefundPayment,
+    attributes,
+    encode,
+)
 from bus.port import Cause, Delivery, dead
 from bus.provision import ensure
 from bus.pubsub import PubsubPublisher
@@ -35,6 +43,7 @@ from ctpay.letter_filter import Wanted, age
 from ctpay.letter_view import whole
 from ctpay.letters import Desk
 from ctpay.logs import MASK, Masker
+from psp.money import Money
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CANARY = "canary-4711"
@@ -320,6 +329,47 @@ def test_of_a_message_of_ours_what_is_listed_is_shown_and_all_else_is_masked(kin
     assert CANARY not in json.dumps(found)
     assert found["message"]["correlation_id"] == "c-1"
     assert MASK in found["message"].values()
+
+
+@pytest.mark.parametrize(
+    ("message", "also"),
+    [
+        (message_with_secrets(AuthorizePayment), {"cart_id", "method"}),
+        (message_with_secrets(CompleteAuthorization), {"cart_id", "operation"}),
+        (
+            RefundPayment(
+                correlation_id="c-1",
+                command_id="o-1",
+                accepted_at=NOON,
+                reply_to="here",
+                payment_id="p-1",
+                transaction_id="t-1",
+                charge_id="h-1",
+                request_hash=CANARY,
+                amount=Money(amount=1, currency="EUR"),
+                merchant_reference=CANARY,
+            ),
+            {"payment_id", "transaction_id", "charge_id", "amount", "reply_to"},
+        ),
+        (
+            DeletePaymentMethod(
+                correlation_id="c-1", command_id="o-1", accepted_at=NOON, method_id="m-1", customer_id=CANARY
+            ),
+            {"method_id"},
+        ),
+    ],
+)
+def test_of_each_command_a_person_sees_by_what_to_find_it(message, also):
+    found = shown(encode(message))["message"]
+    plain = {name for name, value in found.items() if value != MASK}
+    assert plain == {"type", "version", "correlation_id", "command_id", "accepted_at"} | also
+    assert CANARY not in json.dumps(found)
+
+
+def test_of_a_webhook_a_person_sees_by_what_to_find_it():
+    found = shown(encode(message_with_secrets(PspNotification)))["message"]
+    plain = {name for name, value in found.items() if value != MASK}
+    assert plain == {"type", "version", "correlation_id", "event_id", "psp", "received_at", "body"}
 
 
 def test_of_a_webhook_the_bodys_size_hash_and_plain_fields_are_shown():

@@ -42,6 +42,7 @@ async def test_every_file_is_served_with_its_type_and_safe_headers(client):
         async with client.get(f"/enabler/{path}") as reply:
             assert (reply.status, reply.headers["Content-Type"]) == (200, asset.media_type)
             assert reply.headers["X-Content-Type-Options"] == "nosniff"
+            assert reply.headers["Referrer-Policy"] == "no-referrer"
             assert reply.headers["Content-Security-Policy"].startswith("default-src 'none'")
             assert reply.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
 

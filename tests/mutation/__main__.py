@@ -37,6 +37,7 @@ TESTS = {
     "workers": ["tests/workers"],
     "bus": ["tests/workers", "tests/bus"],
     "handlers": ["tests/handlers"],
+    "enabler": ["tests/enabler"],
 }
 OPTIONS = ["-x", "-q", "-m", "not emulator", "-p", "no:cacheprovider", "-p", "no:schemathesis", "--timeout=60"]
 #: As many test files meet a mutant before the others do.
