@@ -465,4 +465,4 @@ async def test_a_card_number_in_the_sessions_order_number_goes_nowhere(whole, nu
     (fault,) = body["errors"]
     assert (response.status, fault["field"]) == (400, "session.metadata.futureOrderNumber")
     assert whole.payments() == []
-    assert "4242" not in whole.stream.getvalue()
+    assert not any(digits in whole.stream.getvalue() for digits in ("4242 4242", "42424242"))

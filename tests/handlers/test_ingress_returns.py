@@ -281,7 +281,7 @@ async def test_what_comes_along_is_bounded_and_free_of_card_data(ingress, world,
     )
     assert response.status == 400
     assert world.published == []
-    assert "4111" not in str(logs)
+    assert not any(digits in str(logs) for digits in ("11111111", "1111 1111", "1111%201111"))
 
 
 async def test_a_form_that_is_none_is_refused(ingress, world):
