@@ -105,8 +105,9 @@ def report(total: Result, *, elapsed_s: float, first: int, defect: str | None) -
     failed = len(total.violations) + len(total.unsettled)
     violations = sum(map(len, total.violations.values())) + len(total.unsettled)
     last = first + total.seeds - 1
+    kinds = sum(total.faults[kind.value] > 0 for kind in FaultKind)
     out.print(
-        f"{total.seeds} seeds ({first} to {last}), {total.faults.total()} faults of {sum(kind.value not in missed for kind in FaultKind)} kinds,"
+        f"{total.seeds} seeds ({first} to {last}), {total.faults.total()} faults of {kinds} kinds,"
         f" {violations} violations in {failed} seeds"
     )
     return exit_code(total)

@@ -58,7 +58,7 @@ def s2_captures_within_the_authorization(reading: Reading) -> Iterator[Violation
     Judged at that version, since a late reversal may shrink what was captured. At the PSP: always.
     """
     for trail in admitted(reading, "Charge"):
-        document = trail.ours.document  # type: ignore[union-attr]  # `_admitted` gives those that are ours
+        document = trail.ours.document  # type: ignore[union-attr]  # `admitted` gives those that are ours
         held, used = _authorized(document), _used(document, "Charge")
         if used > held:
             yield admission("S2", trail, f"{used} captured or being captured, {held} authorized")
@@ -71,7 +71,7 @@ def s3_refunds_within_the_captures(reading: Reading) -> Iterator[Violation]:
     Judged at that version. At the PSP: always.
     """
     for trail in admitted(reading, "Refund"):
-        document = trail.ours.document  # type: ignore[union-attr]  # `_admitted` gives those that are ours
+        document = trail.ours.document  # type: ignore[union-attr]  # `admitted` gives those that are ours
         log = log_of(document)
         captured = _sum(
             one for one in document["transactions"] if one["type"] == "Charge" and state_of(one, log) == "Success"
@@ -326,8 +326,8 @@ def is_capturing(document: Mapping[str, Any]) -> bool:
 
 def is_given_up(document: Mapping[str, Any]) -> bool:
     """Whether the attempt that this Payment is was superseded."""
-    given_up = {one.get("ctpayTransactionId") for one in log_of(document) if one.get("ctpayKind") == "superseded"}
-    return any(fields_of(one).get("ctpaySuperseded") is True or one["id"] in given_up for one in _asked_for(document))
+    log = log_of(document)
+    return any(_is_superseded(one, log) for one in _asked_for(document))
 
 
 def _covers(document: Mapping[str, Any] | None) -> int:
@@ -335,17 +335,21 @@ def _covers(document: Mapping[str, Any] | None) -> int:
     if document is None:
         return 0
     log = log_of(document)
-    given_up = {one.get("ctpayTransactionId") for one in log if one.get("ctpayKind") == "superseded"}
     held = _sum(
         one
         for one in _asked_for(document)
-        if fields_of(one).get("ctpaySuperseded") is not True
-        and one["id"] not in given_up
+        if not _is_superseded(one, log)
         and (state_of(one, log) in ("Pending", "Success") or ("ctpayCommandId" in fields_of(one) and _is_initial(one)))
     )
     taken = _used(document, "Charge")
     rest = 0 if _used(document, "CancelAuthorization") else max(held - taken, 0)
     return max(taken + rest - _used(document, "Refund") - _used(document, "Chargeback"), 0)
+
+
+def _is_superseded(transaction: Mapping[str, Any], log: list[Any]) -> bool:
+    """By its own mark, or by the log where other software has replaced that."""
+    told = (one.get("ctpayTransactionId") for one in log if one.get("ctpayKind") == "superseded")
+    return fields_of(transaction).get("ctpaySuperseded") is True or transaction["id"] in told
 
 
 def _is_initial(transaction: Mapping[str, Any]) -> bool:
