@@ -108,7 +108,10 @@ class MemoryReader:
     async def drain(self) -> None:
         self._leave()
         if self._tasks:
-            _, late = await asyncio.wait(set(self._tasks), timeout=self._drain_within_s)
+            tasks = list(self._tasks)
+            await asyncio.wait(tasks, timeout=self._drain_within_s)
+            # In the order in which they came: a set has another in each process, and a run could not be repeated.
+            late = [task for task in tasks if not task.done()]
             for task in late:
                 task.cancel()
             if late:

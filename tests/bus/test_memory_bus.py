@@ -181,6 +181,23 @@ async def test_draining_twice_is_draining():
     assert bus.reply_subscriptions == frozenset()
 
 
+async def test_what_is_let_go_is_let_go_in_the_order_in_which_it_came():
+    bus, let_go = MemoryBus(clock=now, drain_within_s=0.01), []
+
+    async def wait(delivery):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            let_go.append(int(delivery.data))
+
+    reader = await bus.consume(Topic.CAPTURE, wait)
+    for number in range(50):
+        await bus.publish(Topic.CAPTURE, b"%d" % number, {})
+    await eventually(lambda: _is(reader.busy == 50))
+    await reader.drain()
+    assert let_go == list(range(50))
+
+
 def test_a_body_is_not_shown_in_the_log():
     async def story(_clock):
         bus = MemoryBus(clock=now)

@@ -247,7 +247,10 @@ class Bad:
 
     def first(self, kinds: Sequence[FaultKind], what: str = "") -> FaultKind | None:
         """The first of these that strikes."""
-        return next((kind for kind in kinds if self.strikes(kind, what)), None)
+        for kind in kinds:
+            if kind in self.rates and self.strikes(kind, what):
+                return kind
+        return None
 
     def note(self, kind: FaultKind, what: str = "") -> None:
         n, at = self.recorder.stamp()

@@ -66,6 +66,34 @@ class _NoSelector(selectors.BaseSelector):
         return {}
 
 
+class _Step(asyncio.Handle):
+    """As asyncio's, which asks each time whether somebody is debugging: a seed makes a thousand."""
+
+    __slots__ = ()
+
+    def __init__(self, callback: Any, args: Any, loop: SimulatedLoop, context: Any) -> None:
+        self._context = contextvars.copy_context() if context is None else context
+        self._loop, self._callback, self._args = loop, callback, args
+        self._cancelled, self._repr, self._source_traceback = False, None, None
+
+
+class _Timer(asyncio.TimerHandle):
+    """A step at its time. Most are cancelled."""
+
+    __slots__ = ()
+
+    def __init__(self, when: float, callback: Any, args: Any, loop: SimulatedLoop, context: Any) -> None:
+        self._context = contextvars.copy_context() if context is None else context
+        self._loop, self._callback, self._args = loop, callback, args
+        self._cancelled, self._repr, self._source_traceback = False, None, None
+        self._when = when
+        self._scheduled = True
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._callback = self._args = None
+
+
 class SimulatedLoop(asyncio.SelectorEventLoop):
     """Virtual time from zero, in seconds."""
 
@@ -84,11 +112,18 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 
     def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
         """What is due at the same time happens in the order in which it was asked for."""
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        timer = _Timer(when, callback, args, self, context)
         self._timers += 1
         heapq.heappush(self._scheduled, (when, self._timers, timer))  # type: ignore[attr-defined]
-        timer._scheduled = True  # type: ignore[attr-defined]
         return timer
+
+    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+        step = _Step(callback, args, self, context)
+        self._ready.append(step)  # type: ignore[attr-defined]
+        return step
 
     def create_task(self, coro: Any, *, name: Any = None, context: Any = None) -> Any:
         task = super().create_task(coro, name=name, context=context)
@@ -167,7 +202,12 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
                     life.on_death(life)
                     self.graveyard.append(handle)
                     continue
-            handle._run()
+            try:
+                handle._context.run(handle._callback, *handle._args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # noqa: BLE001 # as asyncio does: it is told, and the loop goes on
+                self._complain(self, {"message": "Exception in callback", "exception": error})
 
 
 def _never_begins(coro: Any) -> None:

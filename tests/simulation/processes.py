@@ -8,7 +8,7 @@ import marshal
 import random
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr
@@ -28,7 +28,7 @@ from enabler import routes as enabler_routes
 from handlers import openapi
 from handlers.serving import make_runner
 from psp.sandbox.settings import SandboxSettings
-from sandbox.commercetools import documents
+from sandbox.commercetools import documents, predicate
 from workers.reconcile import Pass, take_up
 from workers.reconcile_lists import Job, Place, Repair, compare
 from workers.runtime import WORKERS
@@ -103,6 +103,7 @@ def share() -> None:
         return known[server_url]
 
     openapi.with_document = remembered
+    predicate.parse = lru_cache(predicate.parse)
     # JSON, as before, and much faster.
     documents._clone = lambda value: marshal.loads(marshal.dumps(value))  # our own bytes
 
@@ -242,7 +243,7 @@ class Machine:
             clock=_clock(site.recorder.now, self._skew_s),
             new_id=site.new_id,
             draw=jitter.random,
-            connector=lambda limit: Connector(wire, limit_per_host=limit),
+            connector=lambda limit: Connector(wire, life, limit_per_host=limit),
             bus=site.travel.open,
         )
 

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 #: Host in the settings -> who answers there.
 PEERS: Final = {"psp.example": Peer.PSP, "commercetools.example": Peer.COMMERCETOOLS}
 
+_HOUR_S: Final = 3600.0
+_FOR_EVER_S: Final = 24 * 365 * _HOUR_S
+
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 _BEFORE: Final = (
     FaultKind.WIRE_REQUEST_LOST,
@@ -271,8 +274,11 @@ class Outgoing(asyncio.Transport):
 class Connector(aiohttp.BaseConnector):
     """What the composition root takes in place of TCP."""
 
-    def __init__(self, wire: Wire, *, limit_per_host: int) -> None:
-        super().__init__(limit=0, limit_per_host=limit_per_host, keepalive_timeout=3600)
+    def __init__(self, wire: Wire, life: Life, *, limit_per_host: int) -> None:
+        # aiohttp looks for idle connections by our clock and tells idle ones by the real one: it never finds any, and a
+        # third of all timers are for it. A life that is to end at a step counts these steps as well.
+        idle_s = _HOUR_S if life.dies_at else _FOR_EVER_S
+        super().__init__(limit=0, limit_per_host=limit_per_host, keepalive_timeout=idle_s)
         self._wire = wire
 
     async def _create_connection(
