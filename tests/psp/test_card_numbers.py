@@ -111,6 +111,42 @@ def test_each_schemes_numbers_are_card_numbers(number):
     assert not has_card_number("0" + number[1:])
 
 
+#: What the schemes publish: the first four digits from and to -> how many digits their numbers have.
+ISSUERS = {
+    ("1000", "1999"): {15},
+    ("2131", "2131"): {15},
+    ("2200", "2204"): {16, 17, 18, 19},
+    ("2221", "2720"): {16},
+    ("3000", "3059"): {14, 15, 16, 17, 18, 19},
+    ("3095", "3095"): {14, 15, 16, 17, 18, 19},
+    ("3400", "3499"): {15},
+    ("3528", "3589"): {16, 17, 18, 19},
+    ("3600", "3699"): {14, 15, 16, 17, 18, 19},
+    ("3700", "3799"): {15},
+    ("3800", "3999"): {14, 15, 16, 17, 18, 19},
+    ("4000", "4999"): {13, 16, 19},
+    ("5000", "5099"): {13, 14, 15, 16, 17, 18, 19},
+    ("5100", "5599"): {16},
+    ("5600", "6999"): {13, 14, 15, 16, 17, 18, 19},
+    ("8100", "8299"): {16, 17, 18, 19},
+    ("9792", "9792"): {16},
+}
+#: Of each scheme's first digits the first and the last, and their neighbours outside.
+EDGES = sorted({int(edge) + step for issuer in ISSUERS for edge in issuer for step in (-1, 0, 1)})
+
+
+@pytest.mark.parametrize("prefix", [f"{edge:04}" for edge in EDGES])
+def test_a_schemes_numbers_have_its_first_digits_and_its_length(prefix):
+    lengths = next((known for (first, last), known in ISSUERS.items() if first <= prefix <= last), set())
+    passing = {
+        length
+        for length in range(12, 21)
+        for check in range(10)
+        if has_card_number(prefix + "0" * (length - len(prefix) - 1) + str(check))
+    }
+    assert passing == lengths
+
+
 def test_the_names_of_payments_stay():
     numbers = random.Random(7)
     names = [str(uuid.UUID(int=numbers.getrandbits(128), version=4)) for _ in range(20_000)]
