@@ -118,6 +118,8 @@ def test_a_value_cannot_end_its_literal(value: str, literal: str) -> None:
         (error(400, "SomethingNew"), InvalidRequestError),
         (error(413, "ContentTooLarge"), InvalidRequestError),
         (text("<html>", status=413), InvalidRequestError),
+        (text("<html>", status=414), InvalidRequestError),
+        (text("<html>", status=431), InvalidRequestError),
         (text("<html>", status=405), UnavailableError),
         (text("<html>default backend - 404</html>", status=404), UnavailableError),
         (text("", status=404), UnavailableError),

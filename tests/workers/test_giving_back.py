@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+from support.ct_documents import payment, transaction
 from support.house import with_psp
 from support.psp_servers import SECRET_KEY
 
@@ -11,6 +13,7 @@ from bus.topics import Topic
 from psp.errors import RefusedError
 from psp.facts import Kind, State
 from workers.reconcile import Pass, Step, take_up
+from workers.superseded import is_kept
 
 
 async def refuses(_request):
@@ -98,3 +101,66 @@ async def test_after_five_tries_in_vain_a_person_is_told_and_the_psp_is_left_alo
     assert (told.step, told.payment_id, told.transaction.kind) == (Step.UNKNOWN, payment.id, Kind.AUTHORIZATION)
     assert "will not give this back" in told.reason
     assert payment.interface_id in held(house)
+
+
+def logged(kind, minute, **fields):
+    values = {"Kind": kind, "At": f"2026-03-01T12:{minute:02}:00.000Z", "TransactionId": "auth"} | fields
+    return {"type": {}, "fields": {f"ctpay{name}": value for name, value in values.items()}}
+
+
+#: Five tries of ours, until five past.
+TRIES = [logged("reserved", minute, Cause=f"superseded-auth-{minute}", TransactionId="gone") for minute in range(1, 6)]
+HELD = transaction("auth", state="Success", command="c", fields={"ctpaySuperseded": True})
+
+
+def kept(*more, log=()):
+    return is_kept(payment(HELD, *more, interfaceInteractions=[*TRIES, *log]))
+
+
+def test_money_that_five_tries_did_not_give_back_is_kept():
+    assert kept()
+    assert not is_kept(payment(HELD, interfaceInteractions=TRIES[1:]))
+
+
+@pytest.mark.parametrize("kind", ["CancelAuthorization", "Refund"])
+@pytest.mark.parametrize("state", ["Initial", "Pending"])
+def test_what_is_being_given_back_is_not_kept(kind, state):
+    charge = [transaction("taken", "Charge", "Success")] if kind == "Refund" else []
+    assert not kept(*charge, transaction("back", kind, state, command="superseded-auth-5"))
+    assert kept(*charge, transaction("a-merchants", kind, "Initial"))
+    assert kept(*charge, transaction("back", kind, "Failure", command="superseded-auth-5"))
+
+
+def test_what_a_capture_under_way_takes_has_to_wait_for_it_and_is_not_kept():
+    assert not kept(transaction("capture", "Charge", "Pending", command="m"))
+
+
+@pytest.mark.parametrize(
+    "came",
+    [
+        {"Kind": "fact", "State": "Success"},
+        {"Kind": "late", "State": "Success"},
+        {"Kind": "fact", "State": "Success", "TransactionId": "taken"},
+        {"Kind": "late", "State": "Success", "TransactionId": "taken"},
+        {"Kind": "reversed", "TransactionId": "back"},
+    ],
+)
+def test_tries_are_counted_anew_when_money_has_come(came):
+    others = [transaction("taken", "Charge", "Success"), transaction("back", "Refund", "Failure", command="s")]
+    kind = came["Kind"]
+    assert kept(*others, log=[logged(kind, 0, Cause="evt", **came)])
+    assert not kept(*others, log=[logged(kind, 6, Cause="evt", **came)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("fact", {"State": "Success", "TransactionId": "back"}),
+        ("fact", {"State": "Pending"}),
+        ("late", {"State": "Failure"}),
+        ("unknown", {"State": "Success"}),
+    ],
+)
+def test_news_of_anything_else_begins_no_new_count(kind, told):
+    back = transaction("back", "Refund", "Failure", command="s")
+    assert kept(back, log=[logged(kind, 6, Cause="evt", **told)])
