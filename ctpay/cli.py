@@ -27,9 +27,9 @@ from ctpay.run import everything, shop, stand_ins, until_told_to_stop
 from ctpay.seams import new_id
 from ctpay.settings import SettingsError, load, load_ingress
 
-#: Errors whose text is all that a person needs, and the exit code.
 #: Whatever else a year is, it is a slip of the finger.
 _YEARS: Final = range(2000, 2200)
+#: Errors whose text is all that a person needs, and the exit code.
 _TOLD: Final[dict[type[Exception], int]] = {SettingsError: 2, PortError: 2, ChildError: 1}
 
 Show = Annotated[Loudness, typer.Option(help="How much of the logs to show.")]

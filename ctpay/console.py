@@ -14,8 +14,7 @@ from rich.text import Text
 
 #: What stands in a line's head or says nothing to a person who watches one machine.
 _HEAD: Final = frozenset(
-    {"timestamp", "level", "logger", "event", "exception", "correlation_id", "trace_id", "span_id", "instance"}
-    | {"left_out"}
+    {"timestamp", "level", "logger", "event", "exception", "correlation_id", "trace_id", "span_id"}
 )
 _TROUBLE: Final = frozenset({"warning", "error", "critical"})
 #: Beginnings of the events that say how a request or a message ended.

@@ -26,13 +26,11 @@ FIELDS: Final = frozenset(
     {
         "event", "level", "logger", "timestamp", "exception", "left_out",
         "correlation_id", "trace_id", "span_id",
-        "command_id", "event_id", "message_id", "payment_id", "transaction_id", "cart_id",
-        "operation", "psp", "psp_reference", "type", "topic", "worker", "instance", "subscription",
-        "outcome", "verdict", "reason", "cause", "error", "code", "check", "state", "currency", "minor_units",
-        "attempt", "attempts", "conflicts", "calls", "duration_ms", "age_ms", "wait_s", "timeout_s", "in_flight",
-        "count", "method", "route", "status", "path", "host", "port", "url", "version",
-        "ready", "key", "name", "missing",
-        "settled", "closed", "resumed", "waiting", "unknown", "away", "failed",
+        "command_id", "event_id", "message_id", "payment_id", "transaction_id",
+        "type", "topic", "worker", "subscription", "name", "port",
+        "reason", "cause", "error", "code", "attempt", "attempts", "duration_ms", "age_ms", "count",
+        "method", "route", "status",
+        "settled", "closed", "resumed", "waiting", "unknown", "away", "skipped", "failed",
     }
 )  # fmt: skip
 

@@ -378,6 +378,32 @@ def test_of_a_webhook_the_bodys_size_hash_and_plain_fields_are_shown():
     assert (len(body["sha256"]), body["bytes"] > 50) == (64, True)
 
 
+#: Of commercetools' notifications and of PSPs' events: what tells one from another.
+THEIRS = [
+    "createdAt", "created_at", "eventCode", "eventDate", "id", "notificationType", "projectKey", "resourceVersion",
+    "sequenceNumber", "specversion", "success", "time", "type", "typeId", "version",
+]  # fmt: skip
+
+
+def test_of_what_is_not_ours_the_plain_fields_are_shown_that_tell_one_from_another():
+    plain = dict.fromkeys(THEIRS, "it")
+    fields = shown(json.dumps(plain | {"resource": plain, "data": plain, "name": CANARY}).encode())["message"][
+        "not_ours"
+    ]
+    assert fields["fields"] == plain | {"resource": plain, "data": plain, MASK: "1 more"}
+
+
+@pytest.mark.parametrize(
+    ("action", "said"), [("replay", ("replayed", "would be replayed")), ("drop", ("dropped", "would be dropped"))]
+)
+async def test_what_becomes_of_letters_is_said_in_its_own_words_and_before_it_is_done(action, said):
+    for per_s, word in ((1000, said[0]), (None, said[1])):
+        office = Office(as_json=True)
+        await office.bury()
+        assert await getattr(office.desk, action)(Wanted(), per_s=per_s) == 0
+        assert [one["result"] for one in office.lines] == [word]
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -47,3 +47,14 @@ def test_secrets_are_new_every_time():
         "SANDBOX_PSP_WEBHOOK_SECRETS",
         "SHOP_CLIENT_SECRET",
     }
+
+
+def test_what_a_process_needs_of_its_surroundings_and_what_reaches_it_gets_through():
+    kept = {
+        name: f"its {name}"
+        for name in (
+            "HOME", "LANG", "LC_ALL", "PATH", "SYSTEMROOT", "TMPDIR", "TZ", "VIRTUAL_ENV", "LOG_LEVEL",
+            "COVERAGE_PROCESS_START", "DRAIN_S", "AUTHORIZATION_SEND_BY_S",
+        )
+    }  # fmt: skip
+    assert kept.items() <= environment(USUAL, kept).items()

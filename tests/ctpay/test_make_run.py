@@ -23,6 +23,24 @@ CTPAY = (sys.executable, "-m", "ctpay")
 #: Seconds. Far more than a start takes on a busy machine.
 PATIENCE_S = 60
 
+#: What `ctpay demo` tells, in this order: the plain ones first.
+STORIES = [
+    "authorize",
+    "a 3-D Secure challenge",
+    "a challenge that comes after the answer",
+    "a decline, then another card",
+    "two partial captures, and one too many",
+    "two partial refunds",
+    "cancel",
+    "reverse: cancel the rest, refund the captured",
+    "a capture that a merchant starts in commercetools",
+    "a refund that fails three days later",
+    "a dispute won and one lost",
+    "a double click",
+    "a card that is kept, paid with again, and deleted",
+    "a challenge left open, another card, and back",
+]
+
 pytestmark = pytest.mark.timeout(150)
 
 
@@ -97,7 +115,9 @@ def test_the_demo_plays_every_story_as_it_must_end():
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert lines[-1]["failed"] == 0
-    assert sum(line["event"] == "story" for line in lines) == lines[-1]["stories"] > 0
+    stories = [line["story"] for line in lines if line["event"] == "story"]
+    assert stories == STORIES
+    assert lines[-1]["stories"] == len(STORIES)
 
 
 async def test_the_shop_opens_and_ctrl_c_closes_everything():

@@ -73,6 +73,20 @@ def test_a_label_has_no_value_that_somebody_outside_made_up():
     assert found["ctpay_messages_total", "topic=capture", "type=other", "verdict=done"] == 2
 
 
+@pytest.mark.parametrize("method", ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"])
+def test_each_method_of_http_is_counted_by_its_name(method):
+    assert counted(REQUEST | {"method": method})[
+        "ctpay_requests_total", f"method={method}", "route=/payments", "status=200"
+    ]
+
+
+def test_times_are_told_apart_from_an_answer_out_of_memory_to_all_tries_of_a_call():
+    edges = ["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "10.0", "30.0", "60.0"]
+    found = counted(REQUEST, MESSAGE)
+    for name in ("ctpay_request_duration_seconds_bucket", "ctpay_message_duration_seconds_bucket"):
+        assert [key[1] for key in found if key[0] == name] == [f"le={edge}" for edge in [*edges, "+Inf"]]
+
+
 def test_dead_letters_are_told_as_they_are_when_somebody_asks():
     metrics, letters = Metrics(), {}
     metrics.tell_letters(letters)

@@ -48,3 +48,16 @@ def test_one_port_for_two_things_is_refused():
     wanted = environment()
     with pytest.raises(PortError, match="both"):
         chosen({**wanted, "PORT": wanted["SHOP_PORT"]})
+
+
+def test_each_port_has_the_variable_that_the_readme_names():
+    names = {
+        "SHOP_PORT": "shop",
+        "PORT": "ingress",
+        "COMMERCETOOLS_PORT": "commercetools",
+        "PSP_PORT": "psp",
+        "PUBSUB_PORT": "pubsub",
+    }
+    for variable, name in names.items():
+        wanted = environment()
+        assert getattr(chosen(wanted), name) == int(wanted[variable])

@@ -8,17 +8,22 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from rich.progress import Progress
 from support.house import open_house, with_psp
 from typer.testing import CliRunner
 
 from bus.messages import CapturePayment
+from bus.port import PublishError
 from ct.errors import UnavailableError
 from ctpay import cli
+from ctpay import reconcile as subject
 from ctpay.reconcile import Wanted, reconcile
+from ctpay.reconcile_file import ForeignFileError
 from psp.capabilities import Capabilities, Listing
 from psp.errors import OutcomeUnknownError, RefusedError, RetryableError
 from psp.money import Money
 from psp.port import Page
+from workers.reconcile import AwayError
 from workers.reconcile_lists import Repair
 
 
@@ -105,6 +110,38 @@ async def test_an_outage_is_told_without_a_traceback_and_with_what_was_done(hous
     said = capsys.readouterr()
     assert "commercetools gave no answer" in said.err
     assert [json.loads(line) for line in said.out.splitlines()] == [{"steps": 0}]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnavailableError("It is away."),
+        RetryableError("It is away."),
+        PublishError("It is away."),
+        AwayError("It is away."),
+        ForeignFileError("It is another's."),
+        OSError("It is full."),
+    ],
+)
+async def test_what_ends_a_run_is_told_in_its_own_words(house, capsys, monkeypatch, error):
+    async def fails(*_):
+        raise error
+
+    monkeypatch.setattr(subject, "_take_up", fails)
+    assert await run(house) == 1
+    assert capsys.readouterr().err == f"Reconciliation stopped: {error}\n"
+
+
+async def test_the_bar_names_both_lists_and_counts_what_was_looked_at_in_each(house, monkeypatch):
+    await house.authorized()
+    house.clock.pass_(minutes=10)
+    bar = Progress(disable=True)
+    monkeypatch.setattr(subject, "_bar", lambda: bar)
+    await run(house, since=house.clock.now - timedelta(hours=1))
+    assert {task.description: task.completed > 0 for task in bar.tasks} == {
+        "the PSP's list": True,
+        "commercetools": True,
+    }
 
 
 async def missing_capture(house):

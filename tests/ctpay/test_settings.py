@@ -150,7 +150,13 @@ def test_an_unknown_psp_is_refused_with_those_there_are(environment):
 
 
 @pytest.mark.parametrize("name", sorted(GOOD.keys() - {"PSP"}))
-@pytest.mark.parametrize("value", ["xxx", "changeme", "", "  "])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "xxx", "changeme", "change-me", "change_me", "todo", "secret", "password", "none", "null", "undefined", "...",
+        "ToDo", "", "  ",
+    ],
+)  # fmt: skip
 def test_a_placeholder_or_nothing_is_refused_in_every_required_variable(environment, name, value):
     environment({**GOOD, name: value})
     assert faults(load if name == "PSP_EXAMPLE_API_KEY" else load_ingress).keys() == {name}
@@ -203,3 +209,20 @@ def test_a_worker_needs_no_public_address(environment):
 def test_an_empty_optional_variable_counts_as_absent(environment):
     environment({**GOOD, "PUBSUB_EMULATOR_HOST": "", "DRAIN_S": ""})
     assert load().bus.pubsub_emulator_host is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CTP_API_URL", "http://api.example.com"),
+        ("GOOGLE_CLOUD_PROJECT", ""),
+        ("PSP", "nobody"),
+        ("DRAIN_S", "-1"),
+        ("LOG_LEVEL", "loud"),
+        ("WORKER_PORT", "http"),
+    ],
+)
+@pytest.mark.parametrize("read", [load, load_ingress])
+def test_a_fault_in_any_block_is_told_by_its_variable(environment, read, name, value):
+    environment({**GOOD, name: value})
+    assert faults(read).keys() == {name}
