@@ -38,7 +38,10 @@ TESTS = {
     "bus": ["tests/workers", "tests/bus"],
     "handlers": ["tests/handlers"],
     "enabler": ["tests/enabler"],
+    "ctpay": ["tests/ctpay"],
 }
+#: Met by tests of real processes alone, which run the code as it is whatever is changed in this one.
+BY_PROCESSES = frozenset({"ctpay/run.py", "ctpay/stories.py"})
 OPTIONS = ["-x", "-q", "-m", "not emulator", "-p", "no:cacheprovider", "-p", "no:schemathesis", "--timeout=60"]
 #: As many test files meet a mutant before the others do.
 NEAREST = 4
@@ -91,6 +94,8 @@ class Changed(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 def cases(rooms: list[str]) -> Iterator[Case]:
     for room in rooms:
         for path in sorted((ROOT / room).rglob("*.py")):
+            if path.relative_to(ROOT).as_posix() in BY_PROCESSES:
+                continue
             for mutant in mutants(path.read_text()):
                 yield Case(room=room, path=path, mutant=mutant)
 
