@@ -99,6 +99,11 @@ def _given() -> tuple[tuple[str, Document], ...]:
     return tuple((kind, document) for kind in ("type", "subscription") for document in core.state.shelves[kind])
 
 
+def copied(value: Any) -> Any:
+    """A copy of a document: as the stand-in's own, and in a fraction of its time."""
+    return orjson.loads(orjson.dumps(value))
+
+
 class _Shelf(Shelf):
     """Writes every version down."""
 
