@@ -43,44 +43,32 @@ def test_a_shopper_without_a_shop_page_reads_what_became_of_the_payment(language
     assert (response.status, *read(response)) == (200, language, title, text, back)
 
 
-@pytest.mark.parametrize("status", [400, 404, 410])
-def test_a_link_that_never_works_sends_the_shopper_back_to_the_shop(status):
-    assert _told(status, "en") == (
-        "en",
+#: Language -> title, what is wrong and what to do for a link that never works and for what passes by itself, and the mark.
+PROBLEMS = {
+    "en": (
         "Payment",
         "This link does not lead anywhere.",
         "It is not whole, or not one of ours. Go back to the shop: it knows how your payment stands.",
-        "For the shop's support: the-visit",
-    )
-    assert _told(status, "de") == (
-        "de",
-        "Zahlung",
-        "Dieser Link führt nirgendwohin.",
-        "Er ist unvollständig oder nicht von uns. Im Shop sehen Sie, wie es um Ihre Zahlung steht.",
-        "Für den Kundendienst des Shops: the-visit",
-    )
-
-
-@pytest.mark.parametrize("status", [429, 500, 503])
-def test_what_passes_by_itself_says_that_loading_again_is_safe(status):
-    assert _told(status, "en") == (
-        "en",
-        "Payment",
         "This did not work just now.",
         "Load this page again in a moment. You will not pay twice.",
         "For the shop's support: the-visit",
-    )
-    assert _told(status, "de") == (
-        "de",
+    ),
+    "de": (
         "Zahlung",
+        "Dieser Link führt nirgendwohin.",
+        "Er ist unvollständig oder nicht von uns. Im Shop sehen Sie, wie es um Ihre Zahlung steht.",
         "Das hat gerade nicht geklappt.",
         "Laden Sie diese Seite gleich noch einmal. Sie zahlen nicht doppelt.",
         "Für den Kundendienst des Shops: the-visit",
-    )
+    ),
+}
 
 
-def _told(status, language):
+@pytest.mark.parametrize("language", PROBLEMS)
+@pytest.mark.parametrize("status", [400, 404, 410, 429, 500, 503])
+def test_a_dead_link_sends_back_to_the_shop_and_what_passes_by_itself_may_be_loaded_again(status, language):
+    title, dead, to_shop, passing, again, mark = PROBLEMS[language]
+    told = (passing, again) if status in {429, 500, 503} else (dead, to_shop)
     problem = Problem(status=status, faults=(Fault(code="Any", message="Any."),), headers={})
     response = problem_page(problem, languages=language, correlation_id="the-visit")
-    assert response.status == status
-    return read(response)
+    assert (response.status, *read(response)) == (status, language, title, *told, mark)
