@@ -12,6 +12,7 @@ from sandbox.commercetools.documents import Document
 #: Without configuration, larger messages lose their payload.
 PAYLOAD_BYTES_MAX: Final = 256 * 1024
 _CLOUD_EVENTS_VERSION: Final = "1.0"
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +87,7 @@ def topic_of(subscription: Document) -> str:
 
 
 def _encode(value: Document) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def _without_payload(notice: Notice) -> Document:

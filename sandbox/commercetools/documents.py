@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
 #: A JSON object. Its values are whatever JSON has; `checks` has looked at everything that came in from outside.
@@ -25,8 +26,9 @@ def _clone(value: Any) -> Any:
     return value
 
 
+@lru_cache(maxsize=64)
 def timestamp(moment: datetime) -> str:
-    """As the platform writes it: UTC, milliseconds, `Z`; sorts as text."""
+    """As the platform writes it: UTC, milliseconds, `Z`; sorts as text. A request asks for its own more than once."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

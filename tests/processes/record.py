@@ -127,7 +127,7 @@ def _is_by_hand(transaction, versions):
 def _call(n, at, entry):
     return Call(
         n=n, at=at, process="", peer=Peer.PSP, method=entry["method"], path=entry["path"], key=entry["key"], body=b"",
-        document={"metadata": {"transaction_id": entry["key"]}}, body_hash=entry["body_sha256"] or "",
+        document={"metadata": {"transaction_id": entry["key"]}},
         performed_n=n, performed_at=at, status=entry["status"], reply=None,
         fate=Fate.GONE if entry["status"] is None else Fate.ANSWERED, done_n=None, done_at=None, fault=None,
     )  # fmt: skip

@@ -190,7 +190,6 @@ class Book:
             "key": None,
             "body": json.dumps(body).encode(),
             "document": body,
-            "body_hash": str(body),
             "performed_n": line["n"],
             "performed_at": line["at"],
             "status": 201,

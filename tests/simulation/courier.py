@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 from simulation.faults import FaultKind
 from simulation.logs import PSP, Genuine
+from simulation.outside import copied
 from simulation.record import START
 
 from sandbox.psp.events import Event
@@ -123,7 +123,7 @@ class Courier:
     def _beside(self, event: Event) -> None:
         """What is sent that never happened."""
         bad, outbox = self._bad, self._house.outbox
-        data: dict[str, Any] = json.loads(json.dumps(event.data))
+        data: dict[str, Any] = copied(event.data)
         if bad.strikes(FaultKind.WEBHOOK_UNKNOWN_PAYMENT, event.type):
             stranger = f"pay_{self._house.books.new_id()}"
             self._recorder.strangers.add(stranger)

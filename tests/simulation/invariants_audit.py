@@ -55,14 +55,17 @@ def x3_secrets_stay_secret(reading: Reading) -> Iterator[Violation]:
 
 
 def _written(reading: Reading) -> Iterator[str]:
-    """Everything that ever stood on a Payment. Versions share what did not change, which is told once."""
-    seen: set[int] = set()
-    for version in reading.history.payments:
-        for value in version.document.values():
-            for part in value if isinstance(value, list) else (value,):
-                if id(part) not in seen:
-                    seen.add(id(part))
-                    yield str(part)
+    """Everything that ever stood on a Payment. What stays as it was from one version to the next is told once."""
+    for version, before in reading.changes:
+        for name, value in version.document.items():
+            was = None if before is None else before.document.get(name)
+            if value == was:
+                continue
+            if isinstance(value, list):
+                known = was if isinstance(was, list) else ()
+                yield from (str(part) for part in value if part not in known)
+            else:
+                yield str(value)
 
 
 def a1_every_change_has_its_cause(reading: Reading) -> Iterator[Violation]:

@@ -107,8 +107,6 @@ class Call(Line):
     body: bytes = field(repr=False)
     #: The parsed body, where it is JSON.
     document: Any = field(repr=False)
-    #: SHA-256 of method, path and body.
-    body_hash: str
     #: The peer went about it at this place and time; None: it never arrived there.
     performed_n: int | None
     performed_at: datetime | None

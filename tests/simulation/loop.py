@@ -66,32 +66,26 @@ class _NoSelector(selectors.BaseSelector):
         return {}
 
 
-class _Step(asyncio.Handle):
-    """As asyncio's, which asks each time whether somebody is debugging: a seed makes a thousand."""
+class _Step(list[Any]):
+    """What is to be done: when, its number, callback, arguments, context.
+
+    A list, since a seed makes a thousand of them: it is made and ordered without a line of Python.
+    """
 
     __slots__ = ()
-
-    def __init__(self, callback: Any, args: Any, loop: SimulatedLoop, context: Any) -> None:
-        self._context = contextvars.copy_context() if context is None else context
-        self._loop, self._callback, self._args = loop, callback, args
-        self._cancelled, self._repr, self._source_traceback = False, None, None
-
-
-class _Timer(asyncio.TimerHandle):
-    """A step at its time. Most are cancelled."""
-
-    __slots__ = ()
-
-    def __init__(self, when: float, callback: Any, args: Any, loop: SimulatedLoop, context: Any) -> None:
-        self._context = contextvars.copy_context() if context is None else context
-        self._loop, self._callback, self._args = loop, callback, args
-        self._cancelled, self._repr, self._source_traceback = False, None, None
-        self._when = when
-        self._scheduled = True
 
     def cancel(self) -> None:
-        self._cancelled = True
-        self._callback = self._args = None
+        self[_CALLBACK] = None
+
+    def cancelled(self) -> bool:
+        return self[_CALLBACK] is None
+
+    def when(self) -> float:
+        return self[0]  # type: ignore[no-any-return]
+
+
+#: Where a step has its callback; None there: it is cancelled.
+_CALLBACK: Final = 2
 
 
 class SimulatedLoop(asyncio.SelectorEventLoop):
@@ -99,37 +93,40 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         super().__init__(_NoSelector())
-        self._now = 0.0
+        #: Seconds since the seed began.
+        self.now = 0.0
         self._steps = 0
         self._timers = 0
         #: Handles and tasks of the dead: kept, so that their frames are not closed.
         self.graveyard: list[object] = []
         self.complaints: list[str] = []
-        self.set_exception_handler(self._complain)
 
     def time(self) -> float:
-        return self._now
+        return self.now
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:
         """What is due at the same time happens in the order in which it was asked for."""
-        timer = _Timer(when, callback, args, self, context)
         self._timers += 1
-        heapq.heappush(self._scheduled, (when, self._timers, timer))  # type: ignore[attr-defined]
+        timer = _Step((when, self._timers, callback, args, contextvars.copy_context() if context is None else context))
+        heapq.heappush(self._scheduled, timer)  # type: ignore[attr-defined]
         return timer
 
-    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
-        return self.call_at(self._now + delay, callback, *args, context=context)
+    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> Any:
+        return self.call_at(self.now + delay, callback, *args, context=context)
 
-    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
-        step = _Step(callback, args, self, context)
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> Any:
+        step = _Step((0.0, 0, callback, args, contextvars.copy_context() if context is None else context))
         self._ready.append(step)  # type: ignore[attr-defined]
         return step
 
     def create_task(self, coro: Any, *, name: Any = None, context: Any = None) -> Any:
-        task = super().create_task(coro, name=name, context=context)
+        task = asyncio.Task(coro, loop=self, name=name, context=context)
         # A task that waits in the context of the dead is garbage to everybody else.
         self.graveyard.append(task)
         return task
+
+    #: Every future and every task asks. It is False, and costs no line of Python.
+    get_debug = staticmethod(bool)  # type: ignore[assignment]
 
     def outside(self) -> contextvars.Context:
         """A context that belongs to no process."""
@@ -140,25 +137,14 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def bury(self) -> None:
         """The seed is over: what is left may be collected, and must not run."""
         for task in self.graveyard:
-            if isinstance(task, asyncio.Task):
+            if isinstance(task, asyncio.Task) and not task.done():
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 _never_begins(task.get_coro())
-        self.call_soon = self.call_at = self._refuse  # type: ignore[method-assign,assignment]
-        self.create_task = self._refuse_task  # type: ignore[method-assign]
+        self.__class__ = _Buried
         self.graveyard.clear()
         self._ready.clear()  # type: ignore[attr-defined]
         self._scheduled.clear()  # type: ignore[attr-defined]
         self.close()
-
-    def _refuse(self, *_: object, **__: object) -> asyncio.Handle:
-        return asyncio.Handle(lambda: None, (), self)
-
-    def _refuse_task(self, coro: Any, **_: object) -> Any:
-        """A frame that is collected asks for it in its `finally`."""
-        _never_begins(coro)
-        never = self.create_future()
-        never.cancel()
-        return never
 
     def _make_self_pipe(self) -> None:
         """No signals and no threads here."""
@@ -167,47 +153,61 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def _close_self_pipe(self) -> None:
         """There is none."""
 
-    def _complain(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
         error = context.get("exception")
         self.complaints.append(f"{context.get('message')}: {type(error).__name__}: {error}")
 
     def _run_once(self) -> None:
         ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]
         if not ready:
-            while scheduled and scheduled[0][2]._cancelled:
+            while scheduled and scheduled[0][_CALLBACK] is None:
                 heapq.heappop(scheduled)
             if not scheduled:
                 raise StalledError("Nothing is left to happen. Whoever still waits waits for ever.")
-            self._now = max(self._now, scheduled[0][0])
-        now = self._now
+            self.now = max(self.now, scheduled[0][0])
+        now = self.now
         while scheduled and scheduled[0][0] <= now:
-            handle = heapq.heappop(scheduled)[2]
-            handle._scheduled = False
-            ready.append(handle)
+            ready.append(heapq.heappop(scheduled))
         process = PROCESS
         self._steps += len(ready)
         if self._steps > _STEPS_MAX:
             raise StalledError("It goes round and round.")
         for _ in range(len(ready)):
-            handle = ready.popleft()
-            if handle._cancelled:
+            step = ready.popleft()
+            _, _, callback, args, context = step
+            if callback is None:
                 continue
-            life = handle._context.get(process)
+            life = context.get(process)
             if life is not None:
                 if not life.alive:
-                    self.graveyard.append(handle)
+                    self.graveyard.append(step)
                     continue
                 life.steps += 1
                 if life.steps == life.dies_at and life.on_death is not None:
                     life.on_death(life)
-                    self.graveyard.append(handle)
+                    self.graveyard.append(step)
                     continue
             try:
-                handle._context.run(handle._callback, *handle._args)
+                context.run(callback, *args)
             except (SystemExit, KeyboardInterrupt):
                 raise
             except BaseException as error:  # noqa: BLE001 # as asyncio does: it is told, and the loop goes on
-                self._complain(self, {"message": "Exception in callback", "exception": error})
+                self.call_exception_handler({"message": "Exception in callback", "exception": error})
+
+
+class _Buried(SimulatedLoop):
+    """A loop whose seed is over. A frame that is collected may ask it for something in its `finally`."""
+
+    def call_at(self, *_: object, **__: object) -> _Step:
+        return _Step((0.0, 0, None, (), None))
+
+    call_soon = call_at
+
+    def create_task(self, coro: Any, **_: object) -> Any:
+        _never_begins(coro)
+        never = self.create_future()
+        never.cancel()
+        return never
 
 
 def _never_begins(coro: Any) -> None:

@@ -17,7 +17,7 @@ from simulation.record import START
 
 from bus.topics import Topic
 from ct.fields import INTERACTION_TYPE, TRANSACTION_TYPE
-from sandbox.commercetools.calls import Call, Probe
+from sandbox.commercetools.calls import Call, Probe, Reply
 from sandbox.commercetools.core import Core
 from sandbox.commercetools.front import Front
 from sandbox.commercetools.front import Request as CtRequest
@@ -37,14 +37,15 @@ from sandbox.psp.reply import problem, refusal
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from simulation.faults import Bad
     from simulation.record import Draft, Recorder
     from simulation.travel import Travel
     from simulation.wire import Request, Respond, Wire
 
-    from sandbox.commercetools.calls import Reply
+    from sandbox.commercetools.deliveries import Notice
+    from sandbox.commercetools.kinds import Kind
     from sandbox.psp.model import Effect as PspEffect
     from sandbox.psp.reply import Reply as PspReply
 
@@ -104,6 +105,15 @@ def copied(value: Any) -> Any:
     return orjson.loads(orjson.dumps(value))
 
 
+class _Core(Core):
+    """Shows a document as it stands on the shelf, where nothing is put into it: nobody here changes what they get."""
+
+    def _shown(self, status: int, document: Document, kind: Kind, call: Call, notices: Iterable[Notice] = ()) -> Reply:
+        if call.query.get("expand"):
+            return super()._shown(status, document, kind, call, notices)
+        return self._published(Reply(status=status, body=document, notices=tuple(notices)))
+
+
 class _Shelf(Shelf):
     """Writes every version down."""
 
@@ -145,7 +155,7 @@ class CommercetoolsServer:
         self._dice = dice
         self._wire = wire
         self._travel = travel
-        self.core = Core(project_key=PROJECT, new_id=new_id)
+        self.core = _Core(project_key=PROJECT, new_id=new_id)
         shelves = self.core.state.shelves
         for type_id, document in _given():
             shelves[type_id].put(document)
@@ -431,7 +441,7 @@ class PspServer:
                 self._bad.note(FaultKind.PSP_SETTLES_LATE, due.payment)
 
     def _respond(self, reply: PspReply, respond: Respond) -> None:
-        body = json.dumps(reply.body, separators=(",", ":")).encode()
+        body = orjson.dumps(reply.body)
         # A reply that is held or cut comes later than anybody waits.
         wait_s = 400.0 if reply.manner in {Manner.HOLD, Manner.DROP} else reply.delay_s
         if wait_s:

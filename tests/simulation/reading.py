@@ -10,7 +10,7 @@ import binascii
 import json
 from collections import defaultdict
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from simulation.logs import MERCHANT, PSP, SHOPPER, Fate, Genuine, Happening, Peer
@@ -133,9 +133,16 @@ def is_ours(version: Version) -> bool:
 
 def event_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """The PSP's event inside a PspNotification; empty where there is none."""
+    text = body.get("body")
+    return _event(text) if isinstance(text, str) else {}
+
+
+@lru_cache(maxsize=256)
+def _event(text: str) -> Mapping[str, Any]:
+    """Each is asked for by several predicates."""
     try:
-        event = json.loads(base64.b64decode(body["body"]))
-    except (KeyError, TypeError, ValueError, binascii.Error, RecursionError):
+        event = json.loads(base64.b64decode(text))
+    except (ValueError, binascii.Error, RecursionError):
         return {}
     return event if isinstance(event, dict) else {}
 
@@ -409,7 +416,7 @@ def has_published(messages: Iterable[Message], *, between: tuple[int, int]) -> b
 
 def _json(data: bytes) -> Mapping[str, Any]:
     try:
-        found = json.loads(data)
+        found = json.loads(data.decode())
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,7 +29,6 @@ class Draft:
     path: str
     key: str | None
     body: bytes
-    body_hash: str
     performed_n: int | None = None
     performed_at: datetime | None = None
     status: int | None = None
@@ -50,7 +49,6 @@ class Draft:
             key=self.key,
             body=self.body,
             document=_parsed(self.body) if self.peer is Peer.PSP else None,
-            body_hash=self.body_hash,
             performed_n=self.performed_n,
             performed_at=self.performed_at,
             status=self.status,
@@ -89,7 +87,7 @@ class Recorder:
     _moment: tuple[float, datetime] = (0.0, START)
 
     def now(self) -> datetime:
-        time = self.loop.time()
+        time = self.loop.now
         if time != self._moment[0]:
             self._moment = (time, START + timedelta(seconds=time))
         return self._moment[1]
@@ -99,6 +97,13 @@ class Recorder:
         self._n += 1
         return self._n, self.now()
 
+    def forget(self) -> None:
+        """Let go of all logs: the history has them, and the next seed can have their memory when that is gone too."""
+        for one in fields(self):
+            log = getattr(self, one.name)
+            if isinstance(log, list | set):
+                log.clear()
+
     def say(self, text: str) -> None:
         n, at = self.stamp()
         self.notes.append((n, at, text))
@@ -106,6 +111,6 @@ class Recorder:
 
 def _parsed(body: bytes) -> Document | Any:
     try:
-        return json.loads(body) if body else None
+        return json.loads(body.decode()) if body else None
     except ValueError:
         return None

@@ -9,7 +9,6 @@ import asyncio
 import json
 import random
 import sys
-import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -57,7 +56,9 @@ _ROUNDS_MAX: Final = 12
 
 def run(seed: int, *, until: int | None = None) -> History:
     """The history of a seed; `until`: only so many steps of actors and faults."""
-    return run_recorded(seed, until=until)[0]
+    history, recorder = run_recorded(seed, until=until)
+    recorder.forget()
+    return history
 
 
 def run_recorded(seed: int, *, until: int | None = None) -> tuple[History, Recorder]:
@@ -89,7 +90,10 @@ class _World:
         ids = self._dice("ids")
 
         def new_id() -> str:
-            return str(uuid.UUID(int=ids.getrandbits(128), version=4))
+            # A version 4 UUID: its version and its variant have their places in the text.
+            text = f"{ids.getrandbits(128):032x}"
+            variant = "89ab"[int(text[16], 16) & 3]
+            return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
         wire = self.wire = Wire(loop=loop, recorder=recorder, bad=bad, dice=self._dice("wire"))
         street = Street(wire)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import hashlib
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -129,7 +128,6 @@ class Wire:
         """A whole request has left a process."""
         n, at = self.recorder.stamp()
         target = f"{request.path}?{request.query}" if request.query else request.path
-        digest = hashlib.sha256(f"{request.method} {target}\n".encode() + request.body).hexdigest()
         draft = Draft(
             n=n,
             at=at,
@@ -139,7 +137,6 @@ class Wire:
             path=target,
             key=request.headers.get("idempotency-key"),
             body=request.body,
-            body_hash=digest,
         )
         self.recorder.calls.append(draft)
         what = f"{end.peer} {request.method} {request.path}"
