@@ -262,15 +262,8 @@ async def open_outside(
     """The way out, until the end of the block. `total_s`: of a call to commercetools, where it is not as usual."""
     ct, limits, seams = settings.commercetools, settings.limits, seams or REAL
     async with (
-        aiohttp.ClientSession(
-            connector=seams.connector(limits.connections_max), middlewares=(_trace,)
-        ) as to_commercetools,
-        # No cookies: a PSP's answer to one payment has no business in another's request.
-        aiohttp.ClientSession(
-            connector=seams.connector(limits.connections_max),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=(_trace,),
-        ) as to_psp,
+        _session(seams.connector(limits.connections_max)) as to_commercetools,
+        _session(seams.connector(limits.connections_max)) as to_psp,
     ):
         wire = Wire(
             http=to_commercetools,
@@ -302,6 +295,11 @@ async def open_outside(
                 patience=Patience(try_s=limits.psp_timeout_s, tries=limits.psp_tries, total_s=limits.psp_total_s),
             ),
         )
+
+
+def _session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+    """No cookies: the answer to one request has no business in another, which may be about another payment."""
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), middlewares=(_trace,))
 
 
 async def _trace(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:

@@ -57,6 +57,8 @@ class FaultPlan:
 
     def take(self, method: str, path: str, body: bytes) -> tuple[Fault | None, FaultPlan]:
         """The fault for a request, and the plan that is left. The first that fits strikes."""
+        if not self.faults:
+            return None, self
         struck: Fault | None = None
         left: list[Fault] = []
         for fault in self.faults:

@@ -134,7 +134,7 @@ class Tokens:
             raise not_found(f"URI '/{project_key}/{resource}'")
         read, write = SCOPES[resource]
         enough = [f"{scope}:{project_key}" for scope in (read if method in {"GET", "HEAD"} else write)]
-        if not {*enough, f"{_ALL}:{project_key}"} & set(grant.scopes):
+        if not any(scope in grant.scopes for scope in (*enough, f"{_ALL}:{project_key}")):
             raise insufficient_scope(enough)
         return grant
 

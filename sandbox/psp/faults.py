@@ -61,6 +61,8 @@ class FaultPlan:
 
     def take(self, on: str, kinds: frozenset[FaultKind]) -> tuple[Fault | None, FaultPlan]:
         """The first fault that fits strikes; every fault that fits counts down its `skip`."""
+        if not self.faults:
+            return None, self
         struck: Fault | None = None
         left: list[Fault] = []
         for fault in self.faults:

@@ -158,41 +158,48 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         self.complaints.append(f"{context.get('message')}: {type(error).__name__}: {error}")
 
     def _run_once(self) -> None:
-        ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]
-        if not ready:
-            while scheduled and scheduled[0][_CALLBACK] is None:
-                heapq.heappop(scheduled)
-            if not scheduled:
-                raise StalledError("Nothing is left to happen. Whoever still waits waits for ever.")
-            self.now = max(self.now, scheduled[0][0])
-        now = self.now
-        while scheduled and scheduled[0][0] <= now:
-            ready.append(heapq.heappop(scheduled))
-        process = PROCESS
-        self._steps += len(ready)
-        if self._steps > _STEPS_MAX:
-            raise StalledError("It goes round and round.")
-        for _ in range(len(ready)):
-            step = ready.popleft()
-            _, _, callback, args, context = step
-            if callback is None:
-                continue
-            life = context.get(process)
-            if life is not None:
-                if not life.alive:
-                    self.graveyard.append(step)
+        """Once and again, until it is told to stop: asyncio asks after each call, and a seed makes a thousand."""
+        ready, scheduled, process = self._ready, self._scheduled, PROCESS  # type: ignore[attr-defined]
+        while not self._stopping:  # type: ignore[attr-defined]
+            if not ready:
+                self._let_time_pass()
+            now = self.now
+            while scheduled and scheduled[0][0] <= now:
+                ready.append(heapq.heappop(scheduled))
+            count = len(ready)
+            self._steps += count
+            if self._steps > _STEPS_MAX:
+                raise StalledError("It goes round and round.")
+            for _ in range(count):
+                step = ready.popleft()
+                _, _, callback, args, context = step
+                if callback is None:
                     continue
-                life.steps += 1
-                if life.steps == life.dies_at and life.on_death is not None:
-                    life.on_death(life)
-                    self.graveyard.append(step)
-                    continue
-            try:
-                context.run(callback, *args)
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as error:  # noqa: BLE001 # as asyncio does: it is told, and the loop goes on
-                self.call_exception_handler({"message": "Exception in callback", "exception": error})
+                life = context.get(process)
+                if life is not None:
+                    if not life.alive:
+                        self.graveyard.append(step)
+                        continue
+                    life.steps += 1
+                    if life.steps == life.dies_at and life.on_death is not None:
+                        life.on_death(life)
+                        self.graveyard.append(step)
+                        continue
+                try:
+                    context.run(callback, *args)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:  # noqa: BLE001 # as asyncio does: it is told, and the loop goes on
+                    self.call_exception_handler({"message": "Exception in callback", "exception": error})
+
+    def _let_time_pass(self) -> None:
+        """Until the next step is due."""
+        scheduled = self._scheduled  # type: ignore[attr-defined]
+        while scheduled and scheduled[0][_CALLBACK] is None:
+            heapq.heappop(scheduled)
+        if not scheduled:
+            raise StalledError("Nothing is left to happen. Whoever still waits waits for ever.")
+        self.now = max(self.now, scheduled[0][0])
 
 
 class _Buried(SimulatedLoop):

@@ -164,7 +164,10 @@ class _World:
             await asyncio.sleep(_NEXT_REPLAY_S)
             settled = settled and await rest()
         courting.cancel()
-        return self._history(psp, settled=settled)
+        history = self._history(psp, settled=settled)
+        # They and the wire know each other: without this they would all stay in memory.
+        wire.servers.clear()
+        return history
 
     def _terms(self) -> Terms:
         dice = self._dice("terms")
@@ -363,11 +366,12 @@ def _listen(recorder: Recorder) -> None:
 def _masked(recorder: Recorder) -> tuple[LogLine, ...]:
     """The lines as they would be written. The masks are put on where there is something to mask."""
     masker = Masker(settings().common.secrets())
-    canaries = recorder.canaries
+    texts = [" ".join(value for value in line.fields.values() if isinstance(value, str)) for line in recorder.lines]
+    everything = "\n".join(texts)
+    told = [canary for canary in recorder.canaries if canary in everything]
     lines = []
-    for line in recorder.lines:
-        text = " ".join(value for value in line.fields.values() if isinstance(value, str))
-        if any(canary in text for canary in canaries):
+    for line, text in zip(recorder.lines, texts, strict=True):
+        if any(canary in text for canary in told):
             line = LogLine(n=line.n, at=line.at, process=line.process, fields=masker(None, "", dict(line.fields)))  # noqa: PLW2901
         lines.append(line)
     for complaint in recorder.loop.complaints:

@@ -28,7 +28,6 @@ class Got:
 
     status: int
     document: Any
-    headers: Mapping[str, str]
 
 
 class Incoming(asyncio.Transport):
@@ -171,4 +170,4 @@ def _response(written: bytearray) -> Got | None:
         return None
     first, headers, body = whole
     is_json = headers.get("content-type", "").startswith("application/json")
-    return Got(status=int(first.split(" ")[1]), document=json.loads(body) if is_json else None, headers=headers)
+    return Got(status=int(first.split(" ")[1]), document=json.loads(body) if is_json else None)

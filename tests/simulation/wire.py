@@ -7,16 +7,15 @@ chosen here by the seed, and whatever is under way when a process dies goes its 
 from __future__ import annotations
 
 import asyncio
-import functools
 import random
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import aiohttp
 from simulation.faults import FaultKind
-from simulation.logs import Fate, Peer
+from simulation.logs import Fate, Peer, entry
 from simulation.loop import PROCESS, Life
 from simulation.record import Draft
 
@@ -33,6 +32,10 @@ PEERS: Final = {"psp.example": Peer.PSP, "commercetools.example": Peer.COMMERCET
 _HOUR_S: Final = 3600.0
 _FOR_EVER_S: Final = 24 * 365 * _HOUR_S
 
+#: What anybody outside looks at.
+_HEADERS: Final = re.compile(
+    r"\r\n(authorization|content-length|content-type|idempotency-key|x-correlation-id): *([^\r]*)", re.IGNORECASE
+)
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 _BEFORE: Final = (
     FaultKind.WIRE_REQUEST_LOST,
@@ -51,7 +54,7 @@ _KILLS: Final = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@entry
 class Request:
     """One request as it arrives at a stand-in."""
 
@@ -295,25 +298,21 @@ class Connector(aiohttp.BaseConnector):
 
 
 def message(written: bytearray) -> tuple[str, dict[str, str], bytes] | None:
-    """First line, headers and body of the HTTP message in these bytes, which are then empty; None: some is to come."""
+    """First line, headers that matter and body of the HTTP message in these bytes, which are then empty.
+
+    None: some of it is to come.
+    """
     end = written.find(b"\r\n\r\n")
     if end < 0:
         return None
-    first, *lines = written[:end].decode("latin-1").split("\r\n")
-    headers = dict(map(_header, lines))
+    head = written[:end].decode("latin-1")
+    headers = {name.lower(): value for name, value in _HEADERS.findall(head)}
     length = int(headers.get("content-length", "0"))
     if len(written) < end + 4 + length:
         return None
     body = bytes(written[end + 4 : end + 4 + length])
     written.clear()
-    return first, headers, body
-
-
-@functools.lru_cache(maxsize=512)
-def _header(line: str) -> tuple[str, str]:
-    """Name and value. Most lines are the same in every request."""
-    name, _, value = line.partition(":")
-    return name.lower(), value.strip()
+    return head.partition("\r\n")[0], headers, body
 
 
 def _request(written: bytearray) -> Request | None:
