@@ -271,6 +271,8 @@ class Core:
         return self._published(Reply(status=status, body=shown, notices=tuple(notices)))
 
     def _published(self, reply: Reply) -> Reply:
+        if not reply.notices:
+            return reply
         subscriptions = self.state.shelves["subscription"]
         outgoing = tuple(deliveries(reply.notices, subscriptions, bytes_max=self._payload_bytes_max))
         return Reply(status=reply.status, body=reply.body, notices=reply.notices, deliveries=outgoing)

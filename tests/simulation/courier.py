@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
+from simulation.documents import copied
 from simulation.faults import FaultKind
 from simulation.logs import PSP, Genuine
-from simulation.outside import copied
 from simulation.record import START
 
 from sandbox.psp.events import Event

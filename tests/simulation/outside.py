@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
-import orjson
+from simulation.documents import parsed, written
 from simulation.faults import FaultKind
 from simulation.logs import MERCHANT, Document, Effect, Version
 from simulation.record import START
@@ -100,11 +100,6 @@ def _given() -> tuple[tuple[str, Document], ...]:
     return tuple((kind, document) for kind in ("type", "subscription") for document in core.state.shelves[kind])
 
 
-def copied(value: Any) -> Any:
-    """A copy of a document: as the stand-in's own, and in a fraction of its time."""
-    return orjson.loads(orjson.dumps(value))
-
-
 class _Core(Core):
     """Shows a document as it stands on the shelf, where nothing is put into it: nobody here changes what they get."""
 
@@ -191,7 +186,7 @@ class CommercetoolsServer:
         )
         reply = self.front.answer(visit, self._recorder.now())
         assert not isinstance(reply, Probe), "the product makes no subscriptions while it runs"
-        body = orjson.dumps(reply.body) if reply.body else b""
+        body = written(reply.body) if reply.body else b""
         self._tell(reply)
         if fault is FaultKind.CT_ERROR_AFTER:
             respond(503, b'{"statusCode":503,"message":"away"}', {})
@@ -288,7 +283,7 @@ class CommercetoolsServer:
         if len(history) < 2 or not self._bad.strikes(FaultKind.CT_STALE_READ, what):
             return body
         draft.fault = draft.fault or FaultKind.CT_STALE_READ
-        return orjson.dumps(history[-2])
+        return written(history[-2])
 
     def _maybe_stale_within(self, cart: Document, body: bytes, draft: Draft, what: str) -> bytes:
         """A cart whose newest Payment is shown as it was before the last change."""
@@ -298,8 +293,8 @@ class CommercetoolsServer:
         stale = self._maybe_stale("payment", shown[-1], b"", draft, what)
         if not stale:
             return body
-        payments = [*shown[:-1], {**shown[-1], "obj": json.loads(stale)}]
-        return orjson.dumps({**cart, "paymentInfo": {**cart["paymentInfo"], "payments": payments}})
+        payments = [*shown[:-1], {**shown[-1], "obj": parsed(stale)}]
+        return written({**cart, "paymentInfo": {**cart["paymentInfo"], "payments": payments}})
 
     def _tell(self, reply: Reply) -> None:
         """The subscription's messages go out."""
@@ -441,7 +436,7 @@ class PspServer:
                 self._bad.note(FaultKind.PSP_SETTLES_LATE, due.payment)
 
     def _respond(self, reply: PspReply, respond: Respond) -> None:
-        body = orjson.dumps(reply.body)
+        body = written(reply.body)
         # A reply that is held or cut comes later than anybody waits.
         wait_s = 400.0 if reply.manner in {Manner.HOLD, Manner.DROP} else reply.delay_s
         if wait_s:

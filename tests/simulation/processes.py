@@ -11,10 +11,11 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr
+from simulation.documents import copied
 from simulation.faults import FaultKind
 from simulation.logs import Crash
 from simulation.loop import PROCESS, Life
-from simulation.outside import PROJECT, PUBLISHABLE_KEY, SECRET_KEY, copied
+from simulation.outside import PROJECT, PUBLISHABLE_KEY, SECRET_KEY
 from simulation.record import START
 from simulation.street import Door
 from simulation.wire import Connector

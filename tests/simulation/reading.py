@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from simulation.documents import parsed
 from simulation.logs import MERCHANT, PSP, SHOPPER, Fate, Genuine, Happening, Peer
 from simulation.projection import RANK, Row, fields_of, log_of, rows_of_event, rows_of_reply, state_of
 
@@ -141,7 +141,7 @@ def event_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
 def _event(text: str) -> Mapping[str, Any]:
     """Each is asked for by several predicates."""
     try:
-        event = json.loads(base64.b64decode(text))
+        event = parsed(base64.b64decode(text))
     except (ValueError, binascii.Error, RecursionError):
         return {}
     return event if isinstance(event, dict) else {}
@@ -416,7 +416,7 @@ def has_published(messages: Iterable[Message], *, between: tuple[int, int]) -> b
 
 def _json(data: bytes) -> Mapping[str, Any]:
     try:
-        found = json.loads(data.decode())
+        found = parsed(data)
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from simulation.documents import parsed
 from simulation.logs import BusEntry, Call, Crash, Effect, Exchange, Fate, Fault, LogLine, Peer, Version, Wrote
 
 if TYPE_CHECKING:
@@ -111,6 +111,6 @@ class Recorder:
 
 def _parsed(body: bytes) -> Document | Any:
     try:
-        return json.loads(body.decode()) if body else None
+        return parsed(body) if body else None
     except ValueError:
         return None

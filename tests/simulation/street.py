@@ -6,11 +6,11 @@ Our side is the real aiohttp, byte for byte; those outside speak as little HTTP 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from simulation.documents import parsed
 from simulation.logs import Exchange, Genuine
 from simulation.wire import message
 
@@ -170,4 +170,4 @@ def _response(written: bytearray) -> Got | None:
         return None
     first, headers, body = whole
     is_json = headers.get("content-type", "").startswith("application/json")
-    return Got(status=int(first.split(" ")[1]), document=json.loads(body) if is_json else None)
+    return Got(status=int(first.split(" ")[1]), document=parsed(body) if is_json else None)
