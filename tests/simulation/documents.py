@@ -1,4 +1,7 @@
-"""JSON as it is read, written and copied outside the product: by what is fastest, since a seed does little else."""
+"""JSON as it is read, written and copied outside the product: by what is fastest, since a seed does so much of it.
+
+A whole number of more than 64 bits would become a float here. Nobody sends one.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import orjson
 def parsed(data: bytes) -> Any:
     """What these bytes say. Raises ValueError.
 
-    What is JSON to Python alone (NaN, half a surrogate) is read by Python: the product reads it so.
+    What is JSON to Python alone (NaN, half a surrogate) is read by Python, as the product reads it.
     """
     try:
         return orjson.loads(data)

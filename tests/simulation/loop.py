@@ -119,6 +119,10 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         self._ready.append(step)  # type: ignore[attr-defined]
         return step
 
+    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> Any:
+        """There is one thread. Asyncio asks so for the end of a generator that was left early."""
+        return self.call_soon(callback, *args, context=context)
+
     def create_task(self, coro: Any, *, name: Any = None, context: Any = None) -> Any:
         task = asyncio.Task(coro, loop=self, name=name, context=context)
         # A task that waits in the context of the dead is garbage to everybody else.

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 from simulation import __main__ as runner
-from simulation import batch, loop, seed, timeline
+from simulation import batch, documents, loop, seed, timeline
 from simulation.faults import WIRE, FaultKind
 from simulation.logs import Peer
 from simulation.loop import PROCESS, Life, SimulatedLoop, StalledError, collect
@@ -74,6 +74,49 @@ def test_days_pass_in_no_time_and_timers_keep_their_order():
 
     assert rung == ["early", "late"]
     assert now == 4 * 86400
+
+
+def test_what_was_cancelled_never_happens_and_what_raises_is_told():
+    async def main(simulated):
+        rung = []
+        for cancelled in (simulated.call_soon(rung.append, "soon"), simulated.call_later(1, rung.append, "later")):
+            cancelled.cancel()
+            assert cancelled.cancelled()
+        simulated.call_later(2, lambda: 1 / 0)
+        assert simulated.call_later(3, rung.append, "rung").when() == 3
+        await asyncio.sleep(4)
+        return rung, simulated.complaints
+
+    rung, complaints = on_simulated_time(main)
+
+    assert rung == ["rung"]
+    assert complaints == ["Exception in callback: ZeroDivisionError: division by zero"]
+
+
+def test_a_generator_that_is_left_early_is_closed_as_asyncio_closes_it():
+    async def main(_):
+        told = []
+
+        async def numbers():
+            try:
+                yield 1
+            finally:
+                await asyncio.sleep(1)
+                told.append("closed")
+
+        async for _number in numbers():
+            break
+        await asyncio.sleep(2)
+        return told
+
+    assert on_simulated_time(main) == ["closed"]
+
+
+def test_what_is_json_to_python_alone_is_read_as_the_product_reads_it():
+    for data in (b'{"a": NaN}', b'{"a": "\\ud800"}', b'{"a": [1, 2.5, null, "\xc3\xa9"]}'):
+        assert repr(documents.parsed(data)) == repr(json.loads(data))
+    with pytest.raises(ValueError):
+        documents.parsed(b"no json")
 
 
 def test_what_waits_for_ever_is_found_out():
