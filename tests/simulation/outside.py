@@ -19,7 +19,7 @@ from bus.topics import Topic
 from ct.fields import INTERACTION_TYPE, TRANSACTION_TYPE
 from sandbox.commercetools.calls import Call, Probe, Reply
 from sandbox.commercetools.core import Core
-from sandbox.commercetools.front import Front
+from sandbox.commercetools.front import Entry, Front, Visit
 from sandbox.commercetools.front import Request as CtRequest
 from sandbox.commercetools.shelf import Shelf
 from sandbox.commercetools.tokens import demo_clients
@@ -157,6 +157,8 @@ class CommercetoolsServer:
         for type_id, versions in (("payment", recorder.payments), ("cart", recorder.carts)):
             shelves[type_id] = _Shelf(sorted(shelves[type_id].indexed), recorder=recorder, versions=versions)
         self.front = Front(self.core, demo_clients(PROJECT), new_id=new_id)
+        #: The stand-in's own log of requests, which nobody reads here.
+        self._entry = Entry(at="", method="", path="", query="", correlation_id=None)
         self._storm = 0
         self._stale: dict[str, Document] = {}
 
@@ -173,18 +175,14 @@ class CommercetoolsServer:
         if fault is FaultKind.CT_RATE_LIMIT:
             respond(429, b'{"statusCode":429,"message":"slow down"}', {"Retry-After": "1"})
             return
-        visit = self.front.arrive(
-            CtRequest(
-                method=request.method,
-                path=request.path,
-                query=request.query,
-                body=request.body,
-                authorization=request.headers.get("authorization"),
-                correlation_id=request.headers.get("x-correlation-id"),
-            ),
-            self._recorder.now(),
+        arrived = CtRequest(
+            method=request.method,
+            path=request.path,
+            query=request.query,
+            body=request.body,
+            authorization=request.headers.get("authorization"),
         )
-        reply = self.front.answer(visit, self._recorder.now())
+        reply = self.front.answer(Visit(request=arrived, entry=self._entry, fault=None), self._recorder.now())
         assert not isinstance(reply, Probe), "the product makes no subscriptions while it runs"
         body = written(reply.body) if reply.body else b""
         self._tell(reply)

@@ -7,10 +7,11 @@ import contextvars
 import random
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import cache, lru_cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr
+from simulation import predicates
 from simulation.documents import copied
 from simulation.faults import FaultKind
 from simulation.logs import Crash
@@ -104,7 +105,7 @@ def share() -> None:
         return known[server_url]
 
     openapi.with_document = remembered
-    predicate.parse = lru_cache(predicate.parse)
+    predicate.parse = predicates.parse
     documents._clone = copied
 
 
@@ -238,11 +239,12 @@ class Machine:
 
     def _seams(self, life: Life) -> Seams:
         site, wire = self._site, self._site.wire
-        jitter = random.Random(f"{site.dice.random()} {life.id}")  # repeatable on purpose
+        # Repeatable on purpose. Made when somebody draws: most processes never do.
+        jitter = cache(partial(random.Random, f"{site.dice.random()} {life.id}"))
         return Seams(
             clock=_clock(site.recorder.now, self._skew_s),
             new_id=site.new_id,
-            draw=jitter.random,
+            draw=lambda: jitter().random(),
             connector=lambda limit: Connector(wire, life, limit_per_host=limit),
             bus=site.travel.open,
         )
