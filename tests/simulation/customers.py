@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from simulation.actors import Shopper
 from simulation.logs import MERCHANT, Peer
+from simulation.operations import AFTERWARDS_S
 
 from sandbox.psp.world import Decision
 
 if TYPE_CHECKING:
     from simulation.crashes import Scene
+    from simulation.operations import Act
     from simulation.street import Got
-
-#: Virtual seconds after which everything that follows from an act has happened.
-_AFTERWARDS_S: Final = 60.0
-
-_Act: TypeAlias = Callable[["Scene"], Awaitable[None]]
 
 
 class Customer:
@@ -38,7 +35,7 @@ class Customer:
         stage.commercetools.act("POST", f"/carts/{shopper.cart}", {"version": cart["version"], "actions": [action]})
         return shopper
 
-    async def pay(self, shopper: Shopper, *, after_s: float = _AFTERWARDS_S, **method: Any) -> Got | None:
+    async def pay(self, shopper: Shopper, *, after_s: float = AFTERWARDS_S, **method: Any) -> Got | None:
         """One click, and what is answered; `method`: what the request says of it beside its type."""
         stage = self._scene.stage
         headers = {**shopper._headers, "Idempotency-Key": stage.new_id()}
@@ -51,7 +48,7 @@ class Customer:
         """In the shop's list of the customer's cards."""
         path = f"/stored-payment-methods/{method}"
         await self._scene.stage.street.ask(shopper.name, "DELETE", path, headers=shopper._headers)
-        await asyncio.sleep(_AFTERWARDS_S)
+        await asyncio.sleep(AFTERWARDS_S)
 
     async def keeps_a_card(self) -> str:
         """The id of a method that has been stored before."""
@@ -70,7 +67,7 @@ def customer_of(scene: Scene) -> Customer:
     return Customer(scene)
 
 
-def _stored(card: str) -> _Act:
+def _stored(card: str) -> Act:
     async def act(scene: Scene) -> None:
         customer = customer_of(scene)
         scene.crash_from_now_on()
@@ -94,7 +91,7 @@ async def _stored_after_a_challenge(scene: Scene) -> None:
     payment = scene.at_the_psp("answer_challenge", scene.psp_payment.id, Decision.APPROVE)
     scene.crash_from_now_on()
     await shopper._return(got.document, str(payment.result))
-    await asyncio.sleep(_AFTERWARDS_S)
+    await asyncio.sleep(AFTERWARDS_S)
 
 
 async def _stored_by_its_event(scene: Scene) -> None:
@@ -103,7 +100,7 @@ async def _stored_by_its_event(scene: Scene) -> None:
     await customer.pay(customer.shop(), token="tok_pending", storePaymentMethod=True)
     scene.crash_from_now_on()
     scene.at_the_psp("settle", scene.psp_payment.id, Decision.APPROVE)
-    await asyncio.sleep(_AFTERWARDS_S)
+    await asyncio.sleep(AFTERWARDS_S)
 
 
 async def _paid_with_it(scene: Scene) -> None:
@@ -120,7 +117,7 @@ async def _charged_for_another(scene: Scene) -> None:
     cart = Customer(scene, "customer-2").shop().cart
     scene.crash_from_now_on()
     await _charge(scene, cart, method)
-    await asyncio.sleep(_AFTERWARDS_S)
+    await asyncio.sleep(AFTERWARDS_S)
 
 
 async def _renewed(scene: Scene) -> None:
@@ -130,7 +127,7 @@ async def _renewed(scene: Scene) -> None:
     cart = customer.shop().cart
     scene.crash_from_now_on()
     await _charge(scene, cart, method)
-    await asyncio.sleep(_AFTERWARDS_S)
+    await asyncio.sleep(AFTERWARDS_S)
 
 
 async def _renewed_twice(scene: Scene) -> None:
@@ -140,7 +137,7 @@ async def _renewed_twice(scene: Scene) -> None:
     cart = customer.shop().cart
     scene.crash_from_now_on()
     await asyncio.gather(_charge(scene, cart, method), _charge(scene, cart, method))
-    await asyncio.sleep(_AFTERWARDS_S)
+    await asyncio.sleep(AFTERWARDS_S)
 
 
 async def _charge(scene: Scene, cart: str, method: str) -> None:
@@ -183,7 +180,7 @@ async def _deleted_while_the_psp_is_away(scene: Scene) -> None:
     scene.wire.gateway = frozenset({(Peer.PSP, "POST")})
     await customer.delete(shopper, method)
     scene.wire.gateway = frozenset()
-    await asyncio.sleep(2 * _AFTERWARDS_S)
+    await asyncio.sleep(2 * AFTERWARDS_S)
 
 
 async def _charged_while_it_is_being_deleted(scene: Scene) -> None:
@@ -194,11 +191,11 @@ async def _charged_while_it_is_being_deleted(scene: Scene) -> None:
     scene.crash_from_now_on()
     scene.wire.gateway = frozenset({(Peer.PSP, "POST")})
     deleting = asyncio.create_task(customer.delete(shopper, method))
-    await asyncio.sleep(_AFTERWARDS_S / 2)
+    await asyncio.sleep(AFTERWARDS_S / 2)
     scene.wire.gateway = frozenset()
     await _charge(scene, cart, method)
     await deleting
-    await asyncio.sleep(_AFTERWARDS_S)
+    await asyncio.sleep(AFTERWARDS_S)
 
 
 async def _deleted_while_it_pays(scene: Scene) -> None:
@@ -225,10 +222,10 @@ async def _told_again_after_it_was_deleted(scene: Scene) -> None:
     outbox = scene.stage.psp.house.outbox
     outbox.resend(next(one.id for one in outbox.events.values() if one.type == "payment.authorized"))
     scene.stage.psp.stir()
-    await asyncio.sleep(_AFTERWARDS_S)
+    await asyncio.sleep(AFTERWARDS_S)
 
 
-CUSTOMERS: Final[Mapping[str, _Act]] = {
+CUSTOMERS: Final[Mapping[str, Act]] = {
     "store a card": _stored("tok_approved"),
     "store no card": _not_stored,
     "store a card, a server error after the effect": _stored("tok_error_after"),

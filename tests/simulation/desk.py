@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Self, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Self
 
 from rich.console import Console
 from simulation import processes
 from simulation.customers import customer_of
 from simulation.logs import BusEntry, Crash, Happening, Peer
 from simulation.loop import PROCESS
+from simulation.operations import AFTERWARDS_S
 
 from bus.port import Delivery
 from bus.topics import FOR_PEOPLE, POLICIES, Topic
@@ -23,20 +24,17 @@ from ctpay.logs import Masker
 if TYPE_CHECKING:
     from simulation.crashes import Scene
     from simulation.loop import Life
+    from simulation.operations import Act
     from simulation.processes import Site
 
     from bus.memory import Held
 
-#: Virtual seconds after which everything that follows from an act has happened.
-_AFTERWARDS_S: Final = 60.0
 #: Seconds one way to the bus.
 _WAY_S: Final = 0.005
 #: Virtual seconds in which a message is given up that fails every time; most are between its last deliveries.
 _BURIED_WITHIN_S: Final = 100 * 60.0
 #: How often a message is tried again whose readers die of it, before it is a person's.
 _REPLAYS_OF_THE_UNTOLD: Final = 10
-
-_Act: TypeAlias = Callable[["Scene"], Awaitable[None]]
 
 
 class _Shelf:
@@ -113,7 +111,7 @@ class Clerk:
         """`ctpay dead-letters replay`."""
         while not await self._run():  # noqa: ASYNC110 # it is tried again, not waited for
             await asyncio.sleep(FOR_PEOPLE.ack_deadline_s + 1)
-        await asyncio.sleep(_AFTERWARDS_S)
+        await asyncio.sleep(AFTERWARDS_S)
 
     async def _run(self) -> bool:
         """Whether it came to its end, rather than to a crash."""
@@ -160,7 +158,7 @@ async def _buried_by_an_outage(scene: Scene) -> None:
     await _until_there_is_a_letter(scene)
     scene.wire.gateway = frozenset()
     scene.crash_from_now_on()
-    await asyncio.sleep(5 * _AFTERWARDS_S)
+    await asyncio.sleep(5 * AFTERWARDS_S)
 
 
 async def _deletion_buried(scene: Scene) -> None:
@@ -172,7 +170,7 @@ async def _deletion_buried(scene: Scene) -> None:
     await _until_there_is_a_letter(scene)
     scene.wire.gateway = frozenset()
     scene.crash_from_now_on()
-    await asyncio.sleep(5 * _AFTERWARDS_S)
+    await asyncio.sleep(5 * AFTERWARDS_S)
 
 
 async def _until_there_is_a_letter(scene: Scene) -> None:
@@ -201,7 +199,7 @@ async def _killed_its_readers(scene: Scene, *, replays: int) -> None:
         if machine.name.startswith("workers"):
             machine.kill()
     await asking
-    await asyncio.sleep(5 * _AFTERWARDS_S)
+    await asyncio.sleep(5 * AFTERWARDS_S)
 
 
 async def _moved_by_pubsub(scene: Scene) -> None:
@@ -234,11 +232,11 @@ async def _replayed_by_two(scene: Scene) -> None:
     """The letter dies again at once, and two people replay what there is."""
     scene.crash_from_now_on()
     scene.site.travel.put(Topic.WEBHOOK, b"not json", {"type": "PspNotification"})
-    await asyncio.sleep(_AFTERWARDS_S)
+    await asyncio.sleep(AFTERWARDS_S)
     await asyncio.gather(Clerk(scene).replay(), Clerk(scene).replay())
 
 
-LETTERS: Final[Mapping[str, _Act]] = {
+LETTERS: Final[Mapping[str, Act]] = {
     "a letter of an outage": _buried_by_an_outage,
     "a letter of a deletion": _deletion_buried,
     "a letter of a message whose readers died": _moved_by_pubsub,
