@@ -75,11 +75,16 @@ async def _give_up(scene: Scene) -> None:
     await scene.pay("tok_approved")
 
 
-async def _webhook(scene: Scene) -> None:
-    await scene.pay("tok_pending")
-    scene.crash_from_now_on()
-    scene.at_the_psp("settle", scene.psp_payment.id, Decision.APPROVE)
-    await asyncio.sleep(AFTERWARDS_S)
+def _approved_later(card: str) -> Act:
+    """The PSP approves after all what it had answered otherwise."""
+
+    async def act(scene: Scene) -> None:
+        await scene.pay(card)
+        scene.crash_from_now_on()
+        scene.at_the_psp("settle", scene.psp_payment.id, Decision.APPROVE)
+        await asyncio.sleep(AFTERWARDS_S)
+
+    return act
 
 
 async def _dispute(scene: Scene) -> None:
@@ -101,13 +106,6 @@ async def _come_back(scene: Scene) -> None:
         await scene.shopper._return(got.document, str(payment.result))
 
     await asyncio.gather(scene.pay("tok_approved"), return_())
-
-
-async def _late_success(scene: Scene) -> None:
-    await scene.pay("tok_declined")
-    scene.crash_from_now_on()
-    scene.at_the_psp("settle", scene.psp_payment.id, Decision.APPROVE)
-    await asyncio.sleep(AFTERWARDS_S)
 
 
 async def _late_success_after_another(scene: Scene) -> None:
@@ -153,7 +151,7 @@ async def _refund_after_a_refund(scene: Scene) -> None:
 
 async def _old_failure(scene: Scene) -> None:
     """The event of a decline comes once more, after the success that followed it."""
-    await _late_success(scene)
+    await _approved_later("tok_declined")(scene)
     outbox = scene.stage.psp.house.outbox
     failed = next(one for one in outbox.events.values() if one.type == "payment.failed")
     outbox.resend(failed.id)
@@ -380,8 +378,8 @@ PAYMENTS: Final[Mapping[str, Act]] = {
     "a merchant's Charge of what is captured": _modified("Charge", captured=1, by_hand=True),
     "a Charge with a name of the merchant's own": _named_by_the_merchant,
     "a stray letter": _stray_letter,
-    "webhook": _webhook,
-    "a late success": _late_success,
+    "webhook": _approved_later("tok_pending"),
+    "a late success": _approved_later("tok_declined"),
     "a late success after another card": _late_success_after_another,
     "an old failure": _old_failure,
     "an unknown event": _unknown_event,

@@ -10,10 +10,12 @@ from dataclasses import replace
 
 import pytest
 from simulation import __main__ as runner
-from simulation import batch, documents, loop, seed, timeline
+from simulation import batch, documents, loop, predicates, seed, timeline
 from simulation.faults import WIRE, FaultKind
 from simulation.logs import Peer
 from simulation.loop import PROCESS, Life, SimulatedLoop, StalledError, collect
+
+from sandbox.commercetools.errors import RefusedError
 
 
 @pytest.fixture(autouse=True)
@@ -117,6 +119,31 @@ def test_what_is_json_to_python_alone_is_read_as_the_product_reads_it():
         assert repr(documents.parsed(data)) == repr(json.loads(data))
     with pytest.raises(ValueError):
         documents.parsed(b"no json")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'a(b = "x") and c < "2026" and (d(e in ("x", "y", 7, true)) or (f >= "2026" and not(g(h = 1.5))))',
+        'a in :ids and b contains any ("x", "y") and c is not defined',
+        'name = "1" and code = 1 and empty = ""',
+        r'a = "with \\"quotes\\" and \\\\"',
+        '`a-b` = "x"',
+        'a = "never closed',
+        'a = "x" and',
+        'a = "x" b = "y"',
+        "",
+    ],
+)
+def test_a_predicate_parsed_by_its_form_is_the_stand_ins_own_and_so_are_its_mistakes(text):
+    def told(parse):
+        try:
+            return parse(text)
+        except RefusedError as error:
+            return error.status, error.body
+
+    for _ in range(2):
+        assert told(predicates.parse) == told(predicates._parse)
 
 
 def test_what_waits_for_ever_is_found_out():
