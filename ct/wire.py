@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import aiohttp
 import backoff
+from pydantic_core import from_json
 from yarl import URL
 
 from ct.errors import (
@@ -182,13 +183,23 @@ def is_good(status: int) -> bool:
 
 def read_reply(status: int, content: bytes) -> Reply | None:
     """The answer in these bytes; None where it claims success without a JSON object, so that it proves nothing."""
-    try:
-        document = json.loads(content)
-    except ValueError:
-        document = None
+    document = _parsed(content)
     if isinstance(document, dict):
         return Reply(status=status, document=document)
     return None if is_good(status) else Reply(status=status, document={})
+
+
+def _parsed(content: bytes) -> Json:
+    """What these bytes say; None where they are no JSON."""
+    try:
+        return from_json(content)  # type: ignore[no-any-return]
+    except ValueError:
+        # Pydantic's reader is twice as fast, and stricter: half a surrogate in some text of a merchant's, which Python
+        # reads, must not make a whole Payment unreadable.
+        try:
+            return json.loads(content)  # type: ignore[no-any-return]
+        except (ValueError, RecursionError):
+            return None
 
 
 def first_error(document: JsonObject) -> JsonObject:

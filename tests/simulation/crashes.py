@@ -29,11 +29,11 @@ from simulation.invariants import check
 from simulation.kept import Notebook, with_stored_methods
 from simulation.loop import PROCESS, Life, SimulatedLoop, collect
 from simulation.operations import AFTERWARDS_S, PAYMENTS
+from simulation.operator import Operator
 from simulation.record import Recorder
 
 from bus.consumer import Consumer
 from sandbox.psp.model import Terms
-from workers.reconcile_schedule import NAME as RECONCILE
 
 if TYPE_CHECKING:
     from simulation.actors import Stage
@@ -142,7 +142,8 @@ class Scene:
 
     async def reconcile(self) -> None:
         """One pass, as an operator runs it."""
-        await processes.Machine(self.site, name="reconcile-meanwhile", workers=[RECONCILE]).take_up()
+        async with Operator(self.site, name="reconcile-meanwhile") as operator:
+            await operator.take_up()
         await asyncio.sleep(AFTERWARDS_S)
 
     async def intend(self, action: str, amount: int | None = None, *, payment: Any = None) -> None:

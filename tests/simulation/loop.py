@@ -138,6 +138,12 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         context.run(PROCESS.set, None)
         return context
 
+    def inside(self, life: Life) -> contextvars.Context:
+        """The context of a process: what begins in it ends with it."""
+        context = self.outside()
+        context.run(PROCESS.set, life)
+        return context
+
     def bury(self) -> None:
         """The seed is over: what is left may be collected, and must not run."""
         for task in self.graveyard:

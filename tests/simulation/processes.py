@@ -15,27 +15,24 @@ from simulation import predicates
 from simulation.documents import copied
 from simulation.faults import FaultKind
 from simulation.logs import Crash
-from simulation.loop import PROCESS, Life
+from simulation.loop import Life
 from simulation.outside import PROJECT, PUBLISHABLE_KEY, SECRET_KEY
-from simulation.record import START
 from simulation.street import Door
 from simulation.wire import Connector
 
 from ctpay import wiring
 from ctpay.seams import Seams
 from ctpay.settings import Bus, Commercetools, Health, IngressSettings, Limits, Logs, Settings, Web
-from ctpay.wiring import open_ingress, open_work, open_workers
+from ctpay.wiring import open_ingress, open_workers
 from enabler import routes as enabler_routes
 from handlers import openapi
 from handlers.serving import make_runner
 from psp.sandbox.settings import SandboxSettings
 from sandbox.commercetools import documents, predicate
-from workers.reconcile import Pass, take_up
-from workers.reconcile_lists import Job, Place, Repair, compare
 from workers.runtime import WORKERS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from simulation.faults import Bad
     from simulation.loop import SimulatedLoop
@@ -43,8 +40,6 @@ if TYPE_CHECKING:
     from simulation.street import Street
     from simulation.travel import Travel
     from simulation.wire import Wire
-
-    from workers.work import Work
 
 #: The PSP signs with the first at first, and with the second after a rotation. Ours know both.
 WEBHOOK_SECRETS: Final = (
@@ -76,18 +71,14 @@ def settings() -> IngressSettings:
             webhook_secrets=tuple(map(SecretStr, WEBHOOK_SECRETS)),
         ),
         # An event waits an hour for its Payment, and not a day: what follows is the same.
-        # Where reconciliation passes beside the workers, then every four hours or so.
-        limits=Limits(event_patience_s=3600, drain_s=25, reconcile_every_s=14_400),
+        # Where reconciliation passes beside the workers, then every twelve hours or so: a seed can last for days.
+        limits=Limits(event_patience_s=3600, drain_s=25, reconcile_every_s=43_200),
         logs=Logs(),
         health=Health(),
     )
     return IngressSettings(
         common=common, web=Web(public_url="https://pay.example", allowed_origins=(SHOP,), merchant_return_url=SHOP)
     )
-
-
-def _rested() -> timedelta:
-    return timedelta(seconds=settings().common.limits.reconcile_rested_s)
 
 
 def share() -> None:
@@ -141,49 +132,6 @@ class Machine:
     def up(self) -> bool:
         return self.life is not None and self.life.alive
 
-    async def compare(self) -> None:
-        """One comparison of the PSP's list with commercetools, as an operator runs it; what is evident is repaired."""
-        await self._by_hand(self._compare)
-
-    async def take_up(self) -> None:
-        """One pass over what is stuck, as an operator runs it."""
-        await self._by_hand(self._take_up)
-
-    async def _by_hand(self, job: Callable[[Work], Awaitable[None]]) -> None:
-        site = self._site
-        life = self.life = Life(id=f"{self.name}#0")
-        context = site.loop.outside()
-        context.run(PROCESS.set, life)
-
-        async def run() -> None:
-            async with open_work(settings().common, self._seams(life)) as work:
-                await job(work)
-
-        await site.loop.create_task(run(), context=context)
-        life.alive = False
-        site.wire.died(life)
-
-    async def _compare(self, work: Work) -> None:
-        site = self._site
-        job = Job(
-            cause=f"reconcile-{site.new_id()}",
-            since=START,
-            until=site.recorder.now(),
-            rested=_rested(),
-            repair=Repair.EVIDENT,
-        )
-        async for leaf in compare(work, job, Place()):
-            for row in leaf.rows:
-                site.recorder.say(f"reconcile finds {row}")
-            for failure in leaf.failures:
-                site.recorder.say(f"reconcile cannot compare: {failure}")
-
-    async def _take_up(self, work: Work) -> None:
-        site = self._site
-        this = Pass(cause=f"reconcile-{site.new_id()}", rested=_rested(), since_last=None)
-        async for taken in take_up(work, this):
-            site.recorder.say(f"reconcile: {taken.step} {taken.reason}")
-
     def start(self) -> None:
         """Begin an incarnation."""
         site = self._site
@@ -194,8 +142,7 @@ class Machine:
             life.dies_at = site.dice.choice((20, 60, 200, 600, 2000)) + site.dice.randrange(200)
         if site.bad.strikes(FaultKind.PROCESS_CLOCK_SKEWED, life.id):
             self._skew_s = site.dice.uniform(-120, 120)
-        context = site.loop.outside()
-        context.run(PROCESS.set, life)
+        context = site.loop.inside(life)
         stop = self._stop = asyncio.Event()
         run = self._run_ingress if not self._workers else self._run_workers
         site.loop.create_task(run(life, stop, context), context=context)
@@ -237,27 +184,16 @@ class Machine:
         site.bad.lasts(max(late_s, away_s))
         site.wire.later(away_s, self.start)
 
-    def _seams(self, life: Life) -> Seams:
-        site, wire = self._site, self._site.wire
-        # Repeatable on purpose. Made when somebody draws: most processes never do.
-        jitter = cache(partial(random.Random, f"{site.dice.random()} {life.id}"))
-        return Seams(
-            clock=_clock(site.recorder.now, self._skew_s),
-            new_id=site.new_id,
-            draw=lambda: jitter().random(),
-            connector=lambda limit: Connector(wire, life, limit_per_host=limit),
-            bus=site.travel.open,
-        )
-
     async def _run_workers(self, life: Life, stop: asyncio.Event, _: contextvars.Context) -> None:
-        async with open_workers(settings().common, self._workers, self._seams(life)) as workers:
+        of_this = seams(self._site, life, skew_s=self._skew_s)
+        async with open_workers(settings().common, self._workers, of_this) as workers:
             await stop.wait()
             await workers.drain()
         self._ended(life)
 
     async def _run_ingress(self, life: Life, stop: asyncio.Event, context: contextvars.Context) -> None:
         site, drain_s = self._site, settings().common.limits.drain_s
-        async with open_ingress(settings(), self._seams(life)) as parts:
+        async with open_ingress(settings(), seams(site, life, skew_s=self._skew_s)) as parts:
             runner = make_runner(parts.app, shutdown_s=drain_s)
             await runner.setup()
             assert runner.server is not None
@@ -285,6 +221,19 @@ def _clock(now: Callable[[], Any], skew_s: float) -> Callable[[], Any]:
         return now
     skew = timedelta(seconds=skew_s)
     return lambda: now() + skew
+
+
+def seams(site: Site, life: Life, *, skew_s: float) -> Seams:
+    """What the composition root takes in place of the world, for one process whose clock is so much ahead."""
+    # Repeatable on purpose. Made when somebody draws: most processes never do.
+    jitter = cache(partial(random.Random, f"{site.dice.random()} {life.id}"))
+    return Seams(
+        clock=_clock(site.recorder.now, skew_s),
+        new_id=site.new_id,
+        draw=lambda: jitter().random(),
+        connector=lambda limit: Connector(site.wire, life, limit_per_host=limit),
+        bus=site.travel.open,
+    )
 
 
 def machines(site: Site) -> list[Machine]:
