@@ -168,6 +168,8 @@ def _waits(draw: Draw, limits: Limits) -> Generator[float, _AgainError | None, N
     ceiling = limits.first_wait_s
     while True:
         asked_for = again.retry_after if again is not None else 0.0
+        # Not held while we wait: it knows the frame that holds us, and the whole failed try would stay in memory.
+        again = None
         again = yield min(max(draw() * ceiling, asked_for), limits.longest_wait_s)
         ceiling *= 2
 

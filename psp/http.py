@@ -123,6 +123,9 @@ class Http:
             if unknown is not None:
                 raise unknown from None
             raise
+        finally:
+            # It knows the frame that holds it: see `_waits`.
+            unknown = None
 
     async def _try(self, request: HttpRequest, *, within_s: float) -> HttpReply:
         timeout = aiohttp.ClientTimeout(total=within_s, connect=min(self._patience.connect_s, within_s))
@@ -177,5 +180,7 @@ def _waits(draw: Draw, patience: Patience) -> Generator[float, Exception | None,
     ceiling = patience.first_wait_s
     while True:
         asked_for = getattr(error, "retry_after", None) or 0.0
+        # Not held while we wait: it knows the frame that holds us, and the whole failed try would stay in memory.
+        error = None
         error = yield asked_for + draw() * min(ceiling, patience.longest_wait_s)
         ceiling *= 2

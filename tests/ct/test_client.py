@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
+from support.garbage import uncollected
 from support.scripted_server import Answer, Asked, Scripted, error, hanging, hanging_up, json, text
 
 from ct.client import Commercetools, quoted, segment
@@ -19,7 +20,7 @@ from ct.errors import (
     UnavailableError,
 )
 from ct.token import Tokens
-from ct.wire import Limits, Wire
+from ct.wire import Limits, Wire, _AgainError
 
 PATH = "/demo/payments/p1"
 
@@ -139,6 +140,34 @@ async def test_a_definite_answer_is_not_asked_for_twice(
     assert len(server.of(PATH)) == 1
 
 
+@pytest.mark.parametrize(
+    ("body", "read"),
+    [
+        (r'{"name": "\ud800"}', {"name": "\ud800"}),
+        ('{"a":' * 300 + "7" + "}" * 300, 300),
+        ('{"n": 123456789012345678901234567890, "x": 0.1}', {"n": 123456789012345678901234567890, "x": 0.1}),
+    ],
+    ids=["half a surrogate", "nested deeply", "a long number"],
+)
+async def test_a_document_is_read_however_odd_it_is(
+    server: Scripted, client: Commercetools, body: str, read: object
+) -> None:
+    server.on(PATH, text(body))
+    document: object = await client.get("/payments/p1")
+    if isinstance(read, int):
+        for _ in range(read):
+            assert isinstance(document, dict)
+            document = document["a"]
+        read = 7
+    assert document == read
+
+
+async def test_a_document_that_is_nested_without_end_is_no_answer(server: Scripted, client: Commercetools) -> None:
+    server.on(PATH, text('{"a":' * 100_000 + "7" + "}" * 100_000))
+    with pytest.raises(UnavailableError, match="without a JSON object"):
+        await client.get("/payments/p1")
+
+
 async def test_a_redirect_is_not_followed_with_our_token(server: Scripted, client: Commercetools) -> None:
     server.on(PATH, json({}, status=307, headers={"Location": "/elsewhere"}))
     with pytest.raises(UnavailableError):
@@ -247,6 +276,15 @@ async def test_a_lasting_fault_ends_after_the_tries_and_says_that_a_write_may_ha
     with pytest.raises(UnavailableError, match=r"POST /demo/payments/p1 in 3 tries.*may have had its effect"):
         await client.post("/payments/p1", {"version": 1, "x": "canary"})
     assert len(server.of(PATH)) == 3
+
+
+async def test_a_try_that_failed_is_not_left_to_the_garbage_collector(server: Scripted, client: Commercetools) -> None:
+    server.on(PATH, text("not json"), json({"id": "p1"}), error(503, "OverCapacity"))
+    with uncollected() as left:
+        await client.get("/payments/p1")
+        with pytest.raises(UnavailableError):
+            await client.get("/payments/p1")
+        assert left(_AgainError) == []
 
 
 async def test_an_update_whose_reply_was_lost_comes_back_as_a_conflict(server: Scripted, client: Commercetools) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 import aiohttp
 import pytest
 from aiohttp import web
+from support.garbage import uncollected
 from support.scripted_server import Asked, Scripted, after, hanging, hanging_up, json, scripted, text
 
 from psp.errors import OutcomeUnknownError, PspError, RetryableError
@@ -184,6 +185,17 @@ async def test_an_answer_without_end_proves_nothing():
         error = await outcome(server, PATIENT)
         assert isinstance(error, OutcomeUnknownError)
         assert "too long" in str(error)
+
+
+async def test_a_try_that_failed_is_not_left_to_the_garbage_collector():
+    async with scripted() as server, http(PATIENT) as client:
+        server.on("/pay", text("", status=500), text("", status=429), json({}))
+        with uncollected() as left:
+            assert (await client.send(request(server.url))).good
+            server.on("/pay", text("", status=500), text("", status=429))
+            with pytest.raises(OutcomeUnknownError):
+                await client.send(request(server.url))
+            assert left(PspError) == []
 
 
 async def test_a_call_that_is_cancelled_stays_cancelled():

@@ -368,12 +368,12 @@ def _listen(recorder: Recorder) -> None:
 def _masked(recorder: Recorder) -> tuple[LogLine, ...]:
     """The lines as they would be written. The masks are put on where there is something to mask."""
     masker = Masker(settings().common.secrets())
-    texts = [" ".join(value for value in line.fields.values() if isinstance(value, str)) for line in recorder.lines]
+    texts = [" ".join([value for value in line.fields.values() if isinstance(value, str)]) for line in recorder.lines]
     everything = "\n".join(texts)
     told = [canary for canary in recorder.canaries if canary in everything]
     lines = []
     for line, text in zip(recorder.lines, texts, strict=True):
-        if any(canary in text for canary in told):
+        if told and any(canary in text for canary in told):
             line = LogLine(n=line.n, at=line.at, process=line.process, fields=masker(None, "", dict(line.fields)))  # noqa: PLW2901
         lines.append(line)
     for complaint in recorder.loop.complaints:
