@@ -194,7 +194,8 @@ def read_reply(status: int, content: bytes) -> Reply | None:
 def _parsed(content: bytes) -> Json:
     """What these bytes say; None where they are no JSON."""
     try:
-        return from_json(content)  # type: ignore[no-any-return]
+        # Values are not remembered from one answer to the next, since some are secrets.
+        return from_json(content, cache_strings="keys")  # type: ignore[no-any-return]
     except ValueError:
         # Pydantic's reader is twice as fast, and stricter: half a surrogate in some text of a merchant's, which Python
         # reads, must not make a whole Payment unreadable.

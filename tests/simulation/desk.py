@@ -143,8 +143,7 @@ class Clerk:
             ended.set_result(code == 0)
 
         life.on_death = died
-        context = site.loop.outside()
-        context.run(PROCESS.set, life)
+        context = site.loop.inside(life)
         self._scene.takes_in_hand(life)
         site.loop.create_task(run(), context=context)
         return await ended

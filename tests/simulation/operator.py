@@ -1,4 +1,4 @@
-"""An operator at a command line: one process, in which reconciliation is run by hand when everything rests."""
+"""An operator at a command line: one process, in which reconciliation is run by hand."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _Done = TypeVar("_Done")
 
 
 class Operator:
-    """Present until the end of the block. A fault does not strike: by then everything is well."""
+    """Present until the end of the block. The process itself is never killed."""
 
     def __init__(self, site: Site, *, name: str) -> None:
         self._site = site

@@ -71,8 +71,8 @@ def settings() -> IngressSettings:
             webhook_secrets=tuple(map(SecretStr, WEBHOOK_SECRETS)),
         ),
         # An event waits an hour for its Payment, and not a day: what follows is the same.
-        # Where reconciliation passes beside the workers, then every twelve hours or so: a seed can last for days.
-        limits=Limits(event_patience_s=3600, drain_s=25, reconcile_every_s=43_200),
+        # Where reconciliation passes beside the workers, then every four hours or so.
+        limits=Limits(event_patience_s=3600, drain_s=25, reconcile_every_s=14_400),
         logs=Logs(),
         health=Health(),
     )

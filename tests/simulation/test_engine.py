@@ -13,7 +13,7 @@ from simulation import __main__ as runner
 from simulation import batch, documents, loop, predicates, seed, timeline
 from simulation.faults import WIRE, FaultKind
 from simulation.logs import Peer
-from simulation.loop import PROCESS, Life, SimulatedLoop, StalledError, collect
+from simulation.loop import Life, SimulatedLoop, StalledError, collect
 
 from sandbox.commercetools.errors import RefusedError
 
@@ -185,8 +185,7 @@ def test_a_killed_process_takes_no_further_step_and_runs_no_finally(dies_at):
             finally:
                 steps.append("finally")
 
-        context = simulated.outside()
-        context.run(PROCESS.set, life)
+        context = simulated.inside(life)
         simulated.create_task(work(), context=context)
         await asyncio.sleep(60)
         collect()

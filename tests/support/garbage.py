@@ -9,10 +9,13 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected() -> Iterator[Callable[[type[object]], list[object]]]:
-    """No collection until the end of the block; inside it, what there is of a type, waiting for one."""
+    """No collection until the end of the block; inside it, what there has come to be of a type, and waits for one."""
     gc.collect()
+    # What is frozen is not listed: others may hold objects of the type for good.
+    gc.freeze()
     gc.disable()
     try:
         yield lambda kind: [one for one in gc.get_objects() if isinstance(one, kind)]
     finally:
         gc.enable()
+        gc.unfreeze()
