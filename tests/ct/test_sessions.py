@@ -69,6 +69,11 @@ async def test_an_active_session_gives_its_cart_and_what_the_merchant_decided(
     assert asked.headers["authorization"] == "Bearer token-1"
 
 
+async def test_a_gift_card_may_be_planned_to_pay_nothing(server: Scripted, sessions: Sessions) -> None:
+    server.on(PATH, json(document(metadata={"giftCardPlannedAmount": {"centAmount": 0, "currencyCode": "EUR"}})))
+    assert (await sessions.check(SESSION_ID)).gift_card_planned == Money(amount=0, currency="EUR")
+
+
 async def test_a_session_without_metadata_leaves_everything_open(server: Scripted, sessions: Sessions) -> None:
     server.on(PATH, json(document()))
     session = await sessions.check(SESSION_ID)

@@ -16,7 +16,7 @@ from support.garbage import uncollected
 from support.scripted_server import Asked, Scripted, after, hanging, hanging_up, json, scripted, text
 
 from psp.errors import OutcomeUnknownError, PspError, RetryableError
-from psp.http import Http, HttpReply, HttpRequest, Patience
+from psp.http import Http, HttpReply, HttpRequest, Patience, _waits
 
 #: For answers that come at once, however busy the machine is.
 PATIENT = Patience(try_s=10.0, total_s=20.0, first_wait_s=0.01, longest_wait_s=0.02)
@@ -177,6 +177,13 @@ async def test_waits_have_full_jitter_under_a_doubling_ceiling():
             await client.send(request(server.url))
     waits = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert all(wait >= least for wait, least in zip(waits, [0.02, 0.04, 0.06, 0.06], strict=True))
+
+
+def test_a_wait_doubles_to_its_end_and_what_the_psp_asks_for_comes_on_top():
+    waits = _waits(lambda: 0.5, Patience(first_wait_s=1.0, longest_wait_s=5.0))
+    assert next(waits) == 0.0
+    errors = [*[OutcomeUnknownError("500")] * 4, RetryableError("429", retry_after=7.0), RetryableError("429")]
+    assert [waits.send(error) for error in errors] == [0.5, 1.0, 2.0, 2.5, 9.5, 2.5]
 
 
 async def test_an_answer_without_end_proves_nothing():
