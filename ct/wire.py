@@ -195,12 +195,12 @@ def _parsed(content: bytes) -> Json:
     """What these bytes say; None where they are no JSON."""
     try:
         # Values are not remembered from one answer to the next, since some are secrets.
-        return from_json(content, cache_strings="keys")  # type: ignore[no-any-return]
+        return from_json(content, cache_strings="keys")  # type: ignore[no-any-return]  # what it reads is JSON
     except ValueError:
         # Pydantic's reader is twice as fast, and stricter: half a surrogate in some text of a merchant's, which Python
         # reads, must not make a whole Payment unreadable.
         try:
-            return json.loads(content)  # type: ignore[no-any-return]
+            return json.loads(content)  # type: ignore[no-any-return]  # as above
         except (ValueError, RecursionError):
             return None
 

@@ -141,25 +141,17 @@ async def test_a_definite_answer_is_not_asked_for_twice(
 
 
 @pytest.mark.parametrize(
-    ("body", "read"),
+    "body",
     [
-        (r'{"name": "\ud800"}', {"name": "\ud800"}),
-        ('{"a":' * 300 + "7" + "}" * 300, 300),
-        ('{"n": 123456789012345678901234567890, "x": 0.1}', {"n": 123456789012345678901234567890, "x": 0.1}),
+        r'{"name": "\ud800"}',
+        '{"a":' * 300 + "7" + "}" * 300,
+        '{"n": 123456789012345678901234567890, "x": 0.1}',
     ],
     ids=["half a surrogate", "nested deeply", "a long number"],
 )
-async def test_a_document_is_read_however_odd_it_is(
-    server: Scripted, client: Commercetools, body: str, read: object
-) -> None:
+async def test_an_odd_document_is_read_as_python_reads_it(server: Scripted, client: Commercetools, body: str) -> None:
     server.on(PATH, text(body))
-    document: object = await client.get("/payments/p1")
-    if isinstance(read, int):
-        for _ in range(read):
-            assert isinstance(document, dict)
-            document = document["a"]
-        read = 7
-    assert document == read
+    assert await client.get("/payments/p1") == json_text.loads(body)
 
 
 async def test_a_document_that_is_nested_without_end_is_no_answer(server: Scripted, client: Commercetools) -> None:

@@ -199,7 +199,7 @@ class _World:
         """Everybody who acts in this seed."""
         dice = stage.dice
         cast: list[Any] = []
-        # One payment in most: it meets whatever it could meet beside another, in half of the time.
+        # One payment in most: a second one costs two thirds as much again, and meets mostly the same.
         for number in range(1, 3 if dice.random() < 0.1 else 2):
             shopper = Shopper(stage, number=number)
             cast += [shopper.act(), Merchant(stage, cart=shopper.cart, acts=dice.choice((0, 1, 2, 2, 3, 4))).act()]
