@@ -7,17 +7,18 @@ kept globally, and no label has a value that somebody outside could make up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, TypeAlias
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from bus.messages import TOPICS
-from bus.port import Cause, Verdict
+from bus.port import Verdict
+from workers.tally import Kind
 
 #: With its version and charset, as a `Content-Type` header.
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
@@ -30,6 +31,9 @@ _MESSAGES: Final = {f"message.{verdict}": verdict for verdict in Verdict}
 _METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _TYPES: Final = frozenset(message.__name__ for message in TOPICS)
 _OTHER: Final = "other"
+
+#: Asked whenever a monitor asks.
+_Letters: TypeAlias = Callable[[], Mapping[Kind, int]]
 
 #: Seconds: from an answer out of memory to all tries of a call together.
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -74,28 +78,35 @@ class Metrics:
             self._message_s.labels(topic, kind).observe(line["duration_ms"] / 1000)
         return line
 
-    def tell_letters(self, letters: Mapping[tuple[str, Cause], int]) -> None:
-        """Tell from now on how many dead letters there are in here for a person, by worker and cause."""
-        self._registry.register(_Letters(letters))
+    def tell_letters(self, *, for_person: _Letters, waiting: _Letters) -> None:
+        """Tell from now on how many dead letters are known of in here, by worker and cause."""
+        self._registry.register(_DeadLetters(for_person=for_person, waiting=waiting))
 
     def exposition(self) -> bytes:
         """Everything, as Prometheus scrapes it."""
         return generate_latest(self._registry)
 
 
-class _Letters(Collector):
-    def __init__(self, letters: Mapping[tuple[str, Cause], int]) -> None:
-        self._letters = letters
+class _DeadLetters(Collector):
+    def __init__(self, *, for_person: _Letters, waiting: _Letters) -> None:
+        self._for_person = for_person
+        self._waiting = waiting
 
-    def collect(self) -> Iterable[CounterMetricFamily]:
-        family = CounterMetricFamily(
+    def collect(self) -> Iterable[Metric]:
+        labels = ("worker", "cause")
+        found = CounterMetricFamily(
             "ctpay_dead_letters_for_a_person",
             "Dead letters, those found at the start too, that nothing but a person can end: ctpay dead-letters list.",
-            labels=("worker", "cause"),
+            labels=labels,
         )
-        for (worker, cause), count in self._letters.items():
-            family.add_metric((worker, cause.value), count)
-        yield family
+        for (worker, cause), count in self._for_person().items():
+            found.add_metric((worker, cause.value), count)
+        waiting = GaugeMetricFamily(
+            "ctpay_dead_letters_waiting", "Dead letters that wait for their own replay at this moment.", labels=labels
+        )
+        for (worker, cause), count in self._waiting().items():
+            waiting.add_metric((worker, cause.value), count)
+        return found, waiting
 
 
 def _known(value: str | None, values: frozenset[str]) -> str:

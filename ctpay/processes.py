@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -17,7 +17,8 @@ from ctpay.metrics import CONTENT_TYPE, Metrics
 from ctpay.settings import IngressSettings, Settings
 from ctpay.wiring import Workers, names_of, open_ingress, open_workers
 from handlers.serving import make_runner
-from workers.dead_letters import count_waiting
+from workers.dead_letters import count_for_person
+from workers.tally import Kind
 
 #: Of the time to drain, the part for which the port stays open: load balancers learn that we are not ready, requests
 #: that are on their way arrive, and each answer closes its connection.
@@ -64,7 +65,7 @@ async def workers(settings: Settings, names: Sequence[str], metrics: Metrics) ->
     """Take messages until told to stop. Then: not ready, no new messages, finish those in hand and acknowledge them."""
     with stopping(within_s=settings.limits.drain_s + _CLOSING_S) as stop:
         async with open_workers(settings, names) as parts:
-            metrics.tell_letters(parts.letters)
+            metrics.tell_letters(for_person=parts.letters_for_person, waiting=parts.letters_waiting)
             health = await _serve_health(parts, stop, metrics, settings.health.port)
             counting = asyncio.create_task(_count_letters(settings, parts))
             try:
@@ -85,7 +86,7 @@ async def workers(settings: Settings, names: Sequence[str], metrics: Metrics) ->
 async def _count_letters(settings: Settings, parts: Workers) -> None:
     """Let health and metrics tell of the dead letters that were there before this process was."""
     if Topic.DEAD_LETTERS in parts.consumptions:
-        await count_waiting(parts.work, partial(PubsubShelf, names=names_of(settings), batch=_COUNTED_AT_A_TIME))
+        await count_for_person(parts.work, partial(PubsubShelf, names=names_of(settings), batch=_COUNTED_AT_A_TIME))
 
 
 async def _serve_health(parts: Workers, stop: asyncio.Event, metrics: Metrics, port: int | None) -> web.AppRunner:
@@ -99,17 +100,23 @@ async def _serve_health(parts: Workers, stop: asyncio.Event, metrics: Metrics, p
             return web.json_response({"status": "draining", "failed": []}, status=503)
         unwell = parts.unwell()
         status = "not ready" if unwell else "ready"
-        # Told, and no reason to be not ready: a person has to act, and no other instance could do better.
-        letters = [
-            {"worker": worker, "cause": cause, "count": count} for (worker, cause), count in parts.letters.items()
-        ]
-        said = {"status": status, "failed": unwell, "dead_letters_for_a_person": letters}
+        # Told, and no reason to be not ready: a person has to act, or time, and no other instance could do better.
+        said = {
+            "status": status,
+            "failed": unwell,
+            "dead_letters_for_a_person": _listed(parts.letters_for_person()),
+            "dead_letters_waiting": _listed(parts.letters_waiting()),
+        }
         return web.json_response(said, status=503 if unwell else 200)
 
     app = _monitored(metrics)
     app.router.add_get("/health/live", live)
     app.router.add_get("/health/ready", ready)
     return await _serve(app, port, "health.started")
+
+
+def _listed(letters: Mapping[Kind, int]) -> list[dict[str, str | int]]:
+    return [{"worker": worker, "cause": cause, "count": count} for (worker, cause), count in letters.items()]
 
 
 async def _serve_metrics(metrics: Metrics, port: int | None) -> web.AppRunner:

@@ -9,8 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
-from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
@@ -20,7 +19,7 @@ import aiohttp
 from aiohttp import web
 from pydantic import SecretStr
 
-from bus.port import Cause, Consumption, Publisher
+from bus.port import Consumption, Publisher
 from bus.pubsub import PubsubPublisher, PubsubSubscriber
 from bus.topics import Names
 from ct.client import Commercetools
@@ -49,6 +48,7 @@ from psp.port import PspSeams
 from psp.trace import carried
 from workers import reconcile_schedule, runtime
 from workers.reconcile_schedule import Schedule
+from workers.tally import Kind
 from workers.work import Limits as WorkLimits
 from workers.work import Work
 
@@ -73,10 +73,13 @@ class Workers:
     #: What they work with.
     work: Work
 
-    @property
-    def letters(self) -> Counter[tuple[str, Cause]]:
-        """Worker and cause -> the dead letters for a person that are known of, where their worker runs here."""
-        return self.work.letters
+    def letters_for_person(self) -> Mapping[Kind, int]:
+        """The dead letters for a person that are known of, where their worker runs here."""
+        return self.work.letters.for_person()
+
+    def letters_waiting(self) -> Mapping[Kind, int]:
+        """Those that wait for their own replay at this moment."""
+        return self.work.letters.waiting(self.work.clock())
 
     async def drain(self) -> None:
         """Finish what is in hand, all at once."""

@@ -1,8 +1,9 @@
 """The worker of the dead letters: replays what time may heal, and tells of what waits for a person.
 
 It reads every letter. Those for a person lie in a subscription of their own too, so here they are only counted; and at
-its start those that lie there already are, so that a restart forgets none. That a letter is replayed twice is harmless,
-as every repetition is by the law; it is acknowledged after its publish is confirmed.
+its start those that lie there already are, so that a restart forgets none. Those that wait come again and again, and
+are counted as they come. That a letter is replayed twice is harmless, as every repetition is by the law; it is
+acknowledged, and waits no more, after its publish is confirmed.
 """
 
 from __future__ import annotations
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-#: Ids that are remembered, so that no letter is counted twice; beyond that one may be.
-_COUNTED_MAX: Final = 100_000
 #: Letters that are taken in hand at the start: that there are so many is all that anybody has to know then.
 _TAKEN_MAX: Final = 1000
 #: Seconds before the letters that could not be had are asked for again.
@@ -37,23 +36,27 @@ _PAUSE_S: Final = 60.0
 
 async def dead_letters(work: Work, delivery: Delivery) -> Ending:
     """Do with a letter what is its turn. Raises PublishError."""
-    letter = read(delivery)
-    step = next_step(letter, work.clock())
+    letter, now = read(delivery), work.clock()
+    step = next_step(letter, now)
+    if step is Step.LEFT:
+        _log.warning("dead_letter.for_a_person", **_named(letter), count=work.letters.count_for_person(letter))
+        return ignored("for a person")
+    # Whatever its turn is: until that is confirmed, it waits.
+    work.letters.see_waiting(letter, now)
     if step is Step.REPLAYS and letter.origin is not None:
         await work.publisher.publish(letter.origin, letter.data, for_replay(letter))
+        work.letters.forget_waiting(letter)
         _log.info("dead_letter.replayed", **_named(letter), attempts=letter.replays + 1)
         return DONE
     if step is Step.HANDED_OVER:
         await work.publisher.publish(Topic.DEAD_LETTERS, letter.data, for_person(letter))
+        work.letters.forget_waiting(letter)
         return DONE
-    if step is Step.LEFT:
-        _log.warning("dead_letter.for_a_person", **_named(letter), count=_count(work, letter))
-        return ignored("for a person")
     return again(f"replays by itself at {due_at(letter).isoformat(timespec='seconds')}", letter.cause)
 
 
-async def count_waiting(work: Work, open_shelf: Callable[[], OpenShelf]) -> None:
-    """Count the letters that wait for a person already, and put them back."""
+async def count_for_person(work: Work, open_shelf: Callable[[], OpenShelf]) -> None:
+    """Count the letters for a person that lie there already, and put them back."""
     while True:
         try:
             async with open_shelf() as shelf:
@@ -63,22 +66,12 @@ async def count_waiting(work: Work, open_shelf: Callable[[], OpenShelf]) -> None
                     for letter in map(read, some):
                         # Google's emulator ignores filters, so whose it is is looked at here too.
                         if letter.is_for_person:
-                            _count(work, letter)
+                            work.letters.count_for_person(letter)
         except ShelfError as error:
             _log.warning("dead_letters.not_counted", reason=str(error))
         else:
             return
         await asyncio.sleep(_PAUSE_S)
-
-
-def _count(work: Work, letter: Letter) -> int:
-    """Count the letter if it has not been; how many there are of its worker and cause."""
-    kind = (letter.origin.value if letter.origin else "unknown", letter.cause)
-    if letter.id not in work.counted:
-        work.letters[kind] += 1
-        if len(work.counted) < _COUNTED_MAX:
-            work.counted.add(letter.id)
-    return work.letters[kind]
 
 
 def _named(letter: Letter) -> dict[str, str | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -13,10 +12,11 @@ import structlog
 from bus.messages import TOPICS, Message, OperationResult, attributes, encode, request_hash_of
 from bus.port import PublishError
 from psp.on_account import is_on_account
+from workers.tally import Tally
 
 if TYPE_CHECKING:
     from bus.messages import Command
-    from bus.port import Cause, Publisher
+    from bus.port import Publisher
     from ct.ledger import Ledger
     from ct.payment import Payment
     from psp.outcome import Standing
@@ -56,9 +56,8 @@ class Work:
     others: Mapping[str, PspAdapter] = field(default_factory=dict)
     #: Which delivery of its message this is, as far as the bus counts them.
     delivery: int = 1
-    #: Worker and cause -> the dead letters for a person that this process knows of; and their ids: each counts once.
-    letters: Counter[tuple[str, Cause]] = field(default_factory=Counter)
-    counted: set[str] = field(default_factory=set)
+    #: The dead letters that this process knows of.
+    letters: Tally = field(default_factory=Tally)
 
     def for_request(self, correlation_id: str, *, delivery: int = 1) -> Work:
         """The same means, on behalf of one request."""

@@ -388,29 +388,44 @@ async def test_from_a_shell_letters_are_listed_shown_replayed_and_dropped_and_he
 
         await asyncio.to_thread(ensure, names)
         publisher = PubsubPublisher(names=names)
-        for topic, cause in ((Topic.REFUND, Cause.REFUSED), (Topic.WEBHOOK, Cause.POISON)):
-            delivery = Delivery(message_id="m", data=CANARY.encode(), attributes={}, published_at=NOON, attempt=1)
+        for topic, cause, died_at in (
+            (Topic.REFUND, Cause.REFUSED, NOON),
+            (Topic.WEBHOOK, Cause.POISON, NOON),
+            # It has a minute until its first replay.
+            (Topic.CAPTURE, Cause.OUTAGE, datetime.now(UTC)),
+        ):
+            delivery = Delivery(message_id="m", data=CANARY.encode(), attributes={}, published_at=died_at, attempt=1)
             await publisher.publish(
-                Topic.DEAD_LETTERS, delivery.data, epitaph(topic, delivery, dead("no", cause), NOON)
+                Topic.DEAD_LETTERS, delivery.data, epitaph(topic, delivery, dead("no", cause), died_at)
             )
         await publisher.close()
         async with aiohttp.ClientSession() as http:
 
-            async def both_told():
+            async def ready(name):
                 async with http.get(f"http://127.0.0.1:{usable.shop}/health/ready") as response:
                     said = await response.json()
                 assert (response.status, said["status"], said["failed"]) == (200, "ready", [])
-                told = {(one["worker"], one["cause"], one["count"]) for one in said["dead_letters_for_a_person"]}
-                return told == {("refund", "refused", 1), ("webhook", "poison", 1)}
+                return {(one["worker"], one["cause"], one["count"]) for one in said[name]}
+
+            async def metrics():
+                async with http.get(f"http://127.0.0.1:{usable.shop}/metrics") as response:
+                    assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+                    return (await response.text()).splitlines()
+
+            async def both_told():
+                return await ready("dead_letters_for_a_person") == {("refund", "refused", 1), ("webhook", "poison", 1)}
+
+            async def waiting_told():
+                return await ready("dead_letters_waiting") == {("capture", "outage", 1)}
 
             async with worker(environment, usable.shop):
                 await eventually(both_told)
+                await eventually(waiting_told)
+                assert 'ctpay_dead_letters_waiting{cause="outage",worker="capture"} 1.0' in await metrics()
             # A process that starts later is brought no letter of these, and tells of them all the same.
             async with worker(environment, usable.shop):
                 await eventually(both_told)
-                async with http.get(f"http://127.0.0.1:{usable.shop}/metrics") as response:
-                    lines = (await response.text()).splitlines()
-            assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+                lines = await metrics()
             name = "ctpay_dead_letters_for_a_person_total"
             assert f'{name}{{cause="refused",worker="refund"}} 1.0' in lines
             assert f'{name}{{cause="poison",worker="webhook"}} 1.0' in lines

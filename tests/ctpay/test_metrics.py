@@ -88,11 +88,26 @@ def test_times_are_told_apart_from_an_answer_out_of_memory_to_all_tries_of_a_cal
 
 
 def test_dead_letters_are_told_as_they_are_when_somebody_asks():
-    metrics, letters = Metrics(), {}
-    metrics.tell_letters(letters)
-    letters["refund", Cause.REFUSED] = 2
-    found = read(metrics.exposition().decode())
-    assert found == {("ctpay_dead_letters_for_a_person_total", "cause=refused", "worker=refund"): 2}
+    metrics, for_person, waiting = Metrics(), {}, {}
+    metrics.tell_letters(for_person=lambda: for_person, waiting=lambda: waiting)
+    for_person["refund", Cause.REFUSED] = 2
+    waiting["webhook", Cause.OUTAGE] = 3
+    assert read(metrics.exposition().decode()) == {
+        ("ctpay_dead_letters_for_a_person_total", "cause=refused", "worker=refund"): 2,
+        ("ctpay_dead_letters_waiting", "cause=outage", "worker=webhook"): 3,
+    }
+    waiting.clear()
+    assert read(metrics.exposition().decode()) == {
+        ("ctpay_dead_letters_for_a_person_total", "cause=refused", "worker=refund"): 2
+    }
+
+
+def test_what_may_fall_is_a_gauge_and_what_only_rises_a_counter():
+    metrics = Metrics()
+    metrics.tell_letters(for_person=dict, waiting=dict)
+    types = [line.split()[2:] for line in metrics.exposition().decode().splitlines() if line.startswith("# TYPE")]
+    assert ["ctpay_dead_letters_waiting", "gauge"] in types
+    assert ["ctpay_dead_letters_for_a_person_total", "counter"] in types
 
 
 @pytest.mark.parametrize("level", LogLevel)

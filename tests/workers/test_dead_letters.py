@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -19,8 +18,10 @@ from bus.port import DONE, Cause, Delivery, Ending, Verdict, again, dead
 from bus.shelf import ShelfError
 from bus.topics import FOR_PEOPLE, LETTERS_KEPT_S, POLICIES, Topic
 from ct.errors import UnavailableError
-from workers.dead_letters import count_waiting, dead_letters
+from workers import tally
+from workers.dead_letters import count_for_person, dead_letters
 from workers.runtime import REACTIONS, handler
+from workers.tally import SEEN_WITHIN, Tally
 from workers.work import Limits, Work
 
 DAY_S = 24 * 3600
@@ -68,6 +69,17 @@ class World:
             await self.bus.subscriber().consume(topic, handle),
         ]
 
+    @property
+    def waiting(self):
+        """What the metric and readiness tell of those that wait."""
+        return self.work.letters.waiting(self.bus.clock())
+
+    @property
+    def lying(self):
+        """How many letters really lie there for the machine."""
+        found = [one.happening for one in self.bus.log if one.topic is Topic.DEAD_LETTERS]
+        return found.count(Happening.PUBLISHED) - found.count(Happening.ACKED)
+
     async def letters(self):
         async with self.bus.shelf() as shelf:
             return [read(one) for one in await shelf.take()]
@@ -97,6 +109,12 @@ def virtually(story, answer):
 
 async def one_refund(world):
     await world.bus.publish(Topic.REFUND, b"the bytes", {"type": "RefundPayment", "correlation_id": "c"})
+
+
+def letter(message_id, **named):
+    """A delivery of a refund's letter that has just died of an outage, unless it is said otherwise."""
+    attributes = {"ctpay_worker": "refund", "ctpay_cause": "outage", "ctpay_dead_at": START.isoformat()} | named
+    return Delivery(message_id=message_id, data=b"", attributes=attributes, published_at=START, attempt=0)
 
 
 def healed_after(hours, cause=Cause.OUTAGE):
@@ -159,7 +177,7 @@ def test_what_does_not_heal_is_a_persons_when_31_days_have_passed_since_its_firs
         assert letter.replays > 31 * 24 / 5
 
     world, lines = virtually(story, healed_after(10**6))
-    assert world.work.letters == {("refund", Cause.GIVEN_UP): 1}
+    assert world.work.letters.for_person() == {("refund", Cause.GIVEN_UP): 1}
     (told,) = [line for line in lines if line["event"] == "dead_letter.for_a_person"]
     assert (told["worker"], told["cause"], told["correlation_id"]) == ("refund", "given-up", "c")
 
@@ -174,7 +192,7 @@ def test_poison_and_refusals_stay_where_a_person_finds_them_and_each_is_told_onc
 
     world, lines = virtually(story, lambda _delivery: dead("no", cause))
     assert len(world.tried) == 2
-    assert world.work.letters == {("refund", cause): 2}
+    assert world.work.letters.for_person() == {("refund", cause): 2}
     told = [line for line in lines if line["event"] == "dead_letter.for_a_person"]
     assert [(line["count"], line["reason"], line["log_level"]) for line in told] == [
         (1, "no", "warning"),
@@ -225,11 +243,110 @@ def test_a_letter_is_acknowledged_only_after_its_replay_is_confirmed(mishap):
     assert [one.happening for one in letters].count(Happening.ACKED) == 1
 
 
+def test_at_every_moment_as_many_letters_are_told_to_wait_as_do():
+    kind = ("refund", Cause.OUTAGE)
+
+    async def story(world):
+        told = []
+        for minute in range(30 * 60):
+            if minute in {5, 100}:
+                await one_refund(world)
+            await asyncio.sleep(60)
+            told.append(world.waiting)
+            assert told[-1] == ({kind: world.lying} if world.lying else {})
+        assert {one.get(kind, 0) for one in told} == {0, 1, 2}
+        assert told[-1] == {}
+
+    world, _ = virtually(story, healed_after(24))
+    assert world.work.letters.for_person() == {}
+
+
+def test_a_letter_that_is_handed_over_is_a_persons_and_waits_no_more():
+    async def story(world):
+        await one_refund(world)
+        await asyncio.sleep(LETTERS_KEPT_S - 5 * 3600)
+        told = []
+        for _ in range(10 * 60):
+            await asyncio.sleep(60)
+            told.append((world.waiting, dict(world.work.letters.for_person())))
+        before, after = ({("refund", Cause.OUTAGE): 1}, {}), ({}, {("refund", Cause.GIVEN_UP): 1})
+        # Never as both, and never as neither.
+        assert told == [before] * told.count(before) + [after] * told.count(after)
+        assert before in told
+        assert after in told
+
+    virtually(story, healed_after(10**6))
+
+
+def test_a_letter_whose_replay_cannot_be_published_waits_until_it_can():
+    async def story(world):
+        def mishaps(topic, attributes):
+            is_replay = topic is Topic.REFUND and "ctpay_replays" in attributes
+            return Mishap.PUBLISH_FAILS if is_replay and world.now < 12 * 3600 else None
+
+        world.bus.mishaps = mishaps
+        await one_refund(world)
+        for _ in range(11):
+            await asyncio.sleep(3600)
+            assert world.waiting == {("refund", Cause.OUTAGE): 1}
+        await asyncio.sleep(2 * 3600)
+        assert world.waiting == {}
+
+    world, _ = virtually(story, healed_after(0.01))
+    assert len(world.tried) == 2
+
+
+def test_of_two_processes_one_at_least_tells_of_a_letter_and_neither_for_long_once_it_is_gone():
+    async def story(world):
+        twin = replace(world.work, letters=Tally())
+        hands = [handler("dead-letters", one)[1] for one in (world.work, twin)]
+        seen = []
+
+        async def in_turn(delivery):
+            seen.append(delivery.message_id)
+            return await hands[len(seen) % 2](delivery)
+
+        await world.readers.pop().drain()
+        world.readers.append(await world.bus.consume(Topic.DEAD_LETTERS, in_turn))
+        await one_refund(world)
+        gone_at = None
+        for _ in range(30 * 60):
+            await asyncio.sleep(60)
+            told = [world.waiting, twin.letters.waiting(world.bus.clock())]
+            if world.lying:
+                assert any(told)
+            else:
+                gone_at = gone_at or world.now
+                assert told == [{}, {}] or world.now - gone_at <= SEEN_WITHIN.total_seconds()
+        assert told == [{}, {}]
+
+    virtually(story, healed_after(24))
+
+
+def test_of_too_many_letters_that_wait_those_that_came_last_are_told_of(monkeypatch):
+    monkeypatch.setattr(tally, "_REMEMBERED_MAX", 2)
+    known = Tally()
+    for id_, origin in (("1", "refund"), ("2", "capture"), ("1", "refund"), ("3", "webhook")):
+        known.see_waiting(read(letter(id_, ctpay_worker=origin)), START)
+    assert known.waiting(START) == {("refund", Cause.OUTAGE): 1, ("webhook", Cause.OUTAGE): 1}
+
+
+def test_a_letter_from_nowhere_waits_under_a_name_that_nobody_made_up():
+    known = Tally()
+    known.see_waiting(read(letter("1", ctpay_worker="canary", ctpay_cause="canary")), START)
+    assert known.waiting(START) == {("unknown", Cause.UNTOLD): 1}
+
+
+def test_a_letter_that_has_not_come_for_longer_than_the_backoff_is_told_of_no_more():
+    known = Tally()
+    known.see_waiting(read(letter("1")), START)
+    assert known.waiting(START + SEEN_WITHIN) == {("refund", Cause.OUTAGE): 1}
+    assert known.waiting(START + SEEN_WITHIN + timedelta(seconds=1)) == {}
+
+
 async def test_a_letter_that_is_not_due_is_given_back_with_the_time_at_which_it_is():
-    attributes = {"ctpay_worker": "refund", "ctpay_cause": "outage", "ctpay_dead_at": START.isoformat()}
-    letter = Delivery(message_id="l", data=b"", attributes=attributes, published_at=START, attempt=0)
     work = Work(ledger=None, psp=None, publisher=None, clock=lambda: START, project_key="p", limits=Limits())
-    assert await dead_letters(work, letter) == Ending(
+    assert await dead_letters(work, letter("l")) == Ending(
         verdict=Verdict.AGAIN, reason="replays by itself at 2026-03-01T00:01:00+00:00", cause=Cause.OUTAGE
     )
 
@@ -260,12 +377,12 @@ def test_a_worker_that_starts_anew_counts_what_lies_there_already_and_nothing_tw
     async def story(world):
         await one_refund(world)
         await asyncio.sleep(DAY_S)
-        fresh = replace(world.work, letters=Counter(), counted=set())
-        await count_waiting(fresh, world.bus.shelf)
-        assert fresh.letters == {("refund", Cause.REFUSED): 1}
-        await count_waiting(fresh, world.bus.shelf)
-        await count_waiting(world.work, world.bus.shelf)
-        assert fresh.letters == world.work.letters == {("refund", Cause.REFUSED): 1}
+        fresh = replace(world.work, letters=Tally())
+        await count_for_person(fresh, world.bus.shelf)
+        assert fresh.letters.for_person() == {("refund", Cause.REFUSED): 1}
+        await count_for_person(fresh, world.bus.shelf)
+        await count_for_person(world.work, world.bus.shelf)
+        assert fresh.letters.for_person() == world.work.letters.for_person() == {("refund", Cause.REFUSED): 1}
         assert len(await world.letters()) == 1
 
     virtually(story, lambda _delivery: dead("no", Cause.REFUSED))
@@ -275,7 +392,7 @@ def test_letters_that_cannot_be_had_at_the_start_are_counted_when_they_can():
     async def story(world):
         await one_refund(world)
         await asyncio.sleep(DAY_S)
-        fresh, away = replace(world.work, letters=Counter(), counted=set()), [True, True]
+        fresh, away = replace(world.work, letters=Tally()), [True, True]
 
         @asynccontextmanager
         async def shelf():
@@ -285,8 +402,8 @@ def test_letters_that_cannot_be_had_at_the_start_are_counted_when_they_can():
             async with world.bus.shelf() as found:
                 yield found
 
-        await count_waiting(fresh, shelf)
-        assert fresh.letters == {("refund", Cause.REFUSED): 1}
+        await count_for_person(fresh, shelf)
+        assert fresh.letters.for_person() == {("refund", Cause.REFUSED): 1}
 
     _, lines = virtually(story, lambda _delivery: dead("no", Cause.REFUSED))
     assert [line["event"] for line in lines].count("dead_letters.not_counted") == 2
@@ -309,5 +426,6 @@ async def test_what_an_error_leads_to_bears_its_name_and_its_cause(house):
 
 def test_letters_are_looked_at_often_enough_and_a_person_gets_them_back_at_once():
     assert POLICIES[Topic.DEAD_LETTERS].backoff_s_max <= 600
+    assert POLICIES[Topic.DEAD_LETTERS].backoff_s_max < SEEN_WITHIN.total_seconds() <= 1000
     assert FOR_PEOPLE.backoff_s_max == 0
     assert all(policy.attempts is None or policy.attempts < policy.attempts_max for policy in POLICIES.values())
