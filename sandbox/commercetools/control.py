@@ -64,7 +64,7 @@ def routes() -> list[web.RouteDef]:
         web.get(f"{PREFIX}/faults", _list_faults),
         web.post(f"{PREFIX}/faults", _add_fault),
         web.delete(f"{PREFIX}/faults", _drop_faults),
-        web.get(f"{PREFIX}/payments/{{id}}/history", _history),
+        web.get(f"{PREFIX}/{{kind:payments|carts|payment-methods}}/{{id}}/history", _history),
         web.post(f"{PREFIX}/checkouts", _check_out),
         web.post(f"{PREFIX}/sessions/{{id}}/end", _end_session),
         web.post(f"{PREFIX}/tokens/revoke", _revoke_tokens),

@@ -47,9 +47,10 @@ class Core:
         except RefusedError as error:
             return Reply(status=error.status, body=error.body)
 
-    def history(self, payment_id: str) -> list[Document]:
-        """Every version of a payment that there ever was, oldest first."""
-        return self.state.shelves["payment"].history(payment_id)
+    def history(self, resource_id: str) -> list[Document]:
+        """Every version of a resource that there ever was, oldest first."""
+        found = (shelf.history(resource_id) for shelf in self.state.shelves.values())
+        return next((versions for versions in found if versions), [])
 
     def documents(self, type_id: str) -> list[Document]:
         """Copies of all documents of a kind, oldest first."""

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from processes.chaos import play
 from processes.servers import SERVERS, stack_over
+from processes.watch import watching
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from support.pubsub_servers import EmulatorMissingError
@@ -45,7 +46,7 @@ async def _rounds(seconds, seed, server):
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=_console) as progress:
         bar = progress.add_task("starting", total=seconds)
-        async with stack_over(server, TWINS) as stack:
+        async with stack_over(server, TWINS, watch=watching) as stack:
             begun = time.monotonic()
             while not reports or (not reports[-1].wrong and time.monotonic() - begun < seconds):
                 # The same weather again by the same seed, round for round.

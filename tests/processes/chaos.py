@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from processes.crowd import throng
+from processes.record import gather
 from processes.verdict import everything_wrong
 from processes.weather import Weather
 
@@ -66,6 +67,7 @@ async def _play(stack, report, *, seconds):
     weather = Weather(stack, random.Random(seed))
     stack.look_s = LOOK_S
     since = len(stack.lines)
+    stack.watch.journal.begin()
     crowd = asyncio.ensure_future(throng(stack, seed, seconds=seconds, at_once=AT_ONCE))
     try:
         await weather.storm(crowd)
@@ -80,7 +82,7 @@ async def _play(stack, report, *, seconds):
     report.payments = len(ends)
     await stack.until_rows(ends)
     report.shared = _met_twice(stack.finished_all(since=since))
-    report.wrong = await everything_wrong(stack, purchases, since=since)
+    report.wrong = everything_wrong(await gather(stack, purchases, since=since))
 
 
 def _met_twice(lines):

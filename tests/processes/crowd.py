@@ -6,8 +6,11 @@ They ask again only while nobody answers, as a browser or an order system does; 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 
+import aiohttp
+from support.polling import eventually
 from support.stack import LEASE_PATIENCE_S
 
 TOTAL = 4200
@@ -23,22 +26,26 @@ class Purchase:
     total: int = TOTAL
     cart: str = ""
     session: str = ""
+    #: The method that was stored with it.
+    method: str = ""
+    #: Of the same customer.
+    later: list = field(default_factory=list)
     ends: dict = field(default_factory=dict)
 
     async def begin(self):
-        checkout = await self.stack.fill_cart(TOTAL)
+        checkout = await self.stack.fill_cart(TOTAL, customerId=self.name)
         self.cart, self.session = checkout.cart, checkout.session
 
-    async def accepted(self, token, key=None):
-        """The operation of a payment that was accepted."""
-        body = {"paymentMethod": {"type": "card", "token": token}}
+    async def accepted(self, key=None, **method):
+        """The operation of a payment that was accepted. `method`: what is said of it beside its type."""
+        body = {"paymentMethod": {"type": "card", **method}}
         key = key and f"{self.name}-{key}"
         reply = await self.stack.insist("POST", "/payments", body, session=self.session, key=key)
         return reply["operation"]
 
     async def pay(self, token="tok_approved", *, key="pay", outcome="approved"):
         """A payment that has this outcome; its Payment."""
-        return await self.stack.until_paid(self, await self.accepted(token, key), outcome=outcome)
+        return await self.stack.until_paid(self, await self.accepted(key, token=token), outcome=outcome)
 
     async def ask(self, payment, action, amount=None):
         asked = {"action": action}
@@ -51,6 +58,20 @@ class Purchase:
         """Wait for them; they are the end unless something else is done."""
         self.ends[payment] = list(rows)
         await self.stack.until_rows({payment: list(rows)}, within_s=LEASE_PATIENCE_S)
+
+    async def stored(self):
+        """The customer's stored method, once it is on the list."""
+        found = []
+
+        async def listed():
+            with contextlib.suppress(aiohttp.ClientError):
+                _, reply = await self.stack.ask("GET", "/stored-payment-methods", session=self.session)
+                found[:] = reply.get("storedPaymentMethods", ())
+            return bool(found)
+
+        await eventually(listed, within_s=LEASE_PATIENCE_S, every_s=self.stack.look_s)
+        self.method = found[0]["id"]
+        return self.method
 
     async def bank(self, payment, path, **body):
         """Something that the PSP's own people or the shopper's bank do."""
@@ -89,7 +110,7 @@ async def reversed_(one):
 
 
 async def clicked_twice(one):
-    operations = await asyncio.gather(*(one.accepted("tok_approved") for _ in range(2)))
+    operations = await asyncio.gather(*(one.accepted(token="tok_approved") for _ in range(2)))
     payments = {await one.stack.until_paid(one, operation) for operation in operations}
     assert len(payments) == 1, f"Two clicks must be one payment, and were {payments}"
     await one.until(payments.pop(), HELD)
@@ -102,7 +123,7 @@ async def declined_then_paid(one):
 
 
 async def challenged(one):
-    operation = await one.accepted("tok_3ds", "pay")
+    operation = await one.accepted("pay", token="tok_3ds")
     payment = await one.stack.until_paid(one, operation, outcome="action")
     brought = {"parameters": {"result": (await one.bank(payment, "challenge", decision="approve"))["result"]}}
     await one.stack.insist("POST", f"/payments/{operation}/complete", brought, session=one.session)
@@ -131,6 +152,19 @@ async def disputed(one):
     await one.until(payment, *captured, ("Chargeback", "Pending", 900))
 
 
+async def kept_charged_and_deleted(one):
+    operation = await one.accepted("pay", token="tok_approved", storePaymentMethod=True)
+    await one.until(await one.stack.until_paid(one, operation), HELD)
+    method = await one.stored()
+    again = Purchase(stack=one.stack, name=one.name)
+    await again.begin()
+    one.later.append(again)
+    operation = await again.accepted("pay-again", storedPaymentMethodId=method)
+    await again.until(await again.stack.until_paid(again, operation), HELD)
+    await one.stack.insist("DELETE", f"/stored-payment-methods/{method}", None, session=again.session)
+    await one.stack.until_deleted(method)
+
+
 #: The most usual ones first; a crowd takes them in turn.
 STORIES = (
     captured_and_refunded,
@@ -141,6 +175,7 @@ STORIES = (
     cancelled,
     charged_by_hand,
     disputed,
+    kept_charged_and_deleted,
     reversed_,
     decided_later,
 )
@@ -163,4 +198,4 @@ async def throng(stack, name, *, seconds, at_once):
     async with asyncio.TaskGroup() as customers:
         for _ in range(at_once):
             customers.create_task(customer())
-    return purchases
+    return [each for one in purchases for each in (one, *one.later)]

@@ -1,144 +1,211 @@
 """What real processes leave behind, as the history that the checker of the simulation reads.
 
-It comes from the control APIs of the stand-ins after the fact. So there is less of it: nobody has watched the bus, and
-the PSP tells of a request its key, which is the id of the transaction that it is for. `JUDGED` are the invariants that
-this is enough for.
+Calls, requests and messages are what the watcher in the doorways saw; money, versions and the log come from the PSP,
+from commercetools and from the processes afterwards. Those tell milliseconds: a version stands at its time, and never
+before the request that wrote it was sent.
 """
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from simulation.invariants import INVARIANTS
-from simulation.logs import MERCHANT, PSP, Call, Effect, Exchange, Fate, Genuine, History, Peer, Rules, Version, Wrote
-from simulation.reading import Reading
+from processes.cards import kept_cards, with_their_ends
+from processes.journal import Journal, place
+from simulation.logs import MERCHANT, Effect, Happening, History, LogLine, Peer, Rules, Version, Wrote
 
-#: S1-S3, S9: money. S4: reserved before it is asked. S6, S7: states only rise, nothing twice. L1: both sides agree.
-#: L3: every webhook that was answered 200 is on the Payment. M1: the shopper pays once.
-JUDGED = ("S1", "S2", "S3", "S4", "S6", "S7", "S9", "L1", "L3", "M1")
-
-#: What is known of a run of real processes; no invariant of `JUDGED` asks for the rest.
-_RULES = {
-    "interface": "ctpay-sandbox",
-    "key_lifetime": timedelta(days=1),
-    "key_length_max": 255,
-    "key_margin": timedelta(hours=1),
-    "authorization_send_by": timedelta(minutes=15),
-    "lease_max": timedelta(minutes=10),
-    "action_within": timedelta(days=1),
-    "event_patience": timedelta(days=1),
-    "skew_max": timedelta(0),
-    "attempts": {},
-    "webhook_tolerance": timedelta(minutes=5),
-}
-#: In the order in which they happen where the clocks, which count in milliseconds, cannot tell.
-_CARTS, _PAYMENTS, _CALLS, _EFFECTS, _WEBHOOKS = range(5)
+from bus.topics import POLICIES
+from ctpay.settings import Limits
+from psp.sandbox.reads import CAPABILITIES
+from psp.signature import TOLERANCE
+from workers.work import Limits as Waits
 
 
-async def judge(stack, purchases):
-    """What is wrong by the checker, in words."""
-    reading = Reading(await _record(stack, purchases))
-    assert reading.asked, "nothing was asked of the PSP"
-    return [str(violation) for name in JUDGED for violation in INVARIANTS[name](reading)]
+@dataclass(kw_only=True)
+class Left:
+    """What is left behind by a run, as it was seen and told."""
+
+    environment: dict
+    journal: Journal
+    #: All versions of each, the oldest first.
+    payments: list
+    carts: list
+    methods: list
+    effects: list
+    #: By the PSP's ids.
+    psp_payments: dict
+    lines: list
+    strays: list
+    #: Of the shoppers.
+    sessions: set
 
 
-async def _record(stack, purchases):
+async def gather(stack, purchases, *, since):
+    """Everything about these purchases, and all that was seen meanwhile. `since` is the first log line that counts."""
+    carts = [await stack.history(one.cart, "carts") for one in purchases]
     payments = {payment for one in purchases for payment in one.ends}
+    payments |= {one["id"] for versions in carts for one in versions[-1].get("paymentInfo", {}).get("payments", ())}
+    versions = [await stack.history(payment) for payment in sorted(payments)]
     effects = [one for one in await stack.effects() if one["metadata"].get("payment_id") in payments]
-    histories = [await stack.history(payment) for payment in payments]
-    transactions = {one["id"] for versions in histories for one in versions[-1]["transactions"]}
-    asked = [
-        one for one in await stack.psp_requests() if one["key"] in transactions or one["path"].endswith("complete")
-    ]
-    carts = [await stack.cart(one.cart) for one in purchases]
-    # One order of everything, by the one clock of this machine.
-    happened = [
-        *((_when(one["createdAt"]), _CARTS, _version, one) for one in carts),
-        *((_when(one["lastModifiedAt"]), _PAYMENTS, _version, one) for versions in histories for one in versions),
-        *((_when(one["at"]), _CALLS, _call, one) for one in asked),
-        *((_when(one["at"]), _EFFECTS, _effect, one) for one in effects),
-        *((_when(at), _WEBHOOKS, _webhook, event) for at, event in await _accepted(stack, payments)),
-    ]
-    happened.sort(key=lambda one: one[:2])
-    found = {rank: [] for rank in (_CARTS, _PAYMENTS, _CALLS, _EFFECTS, _WEBHOOKS)}
-    for n, (at, rank, make, one) in enumerate(happened):
-        found[rank].append(make(n, at, one))
-    first, last = happened[0][0], happened[-1][0]
-    return History(
-        seed=0,
-        rules=Rules(project_key=stack.environment["CTP_PROJECT_KEY"], **_RULES),
-        effects=tuple(found[_EFFECTS]),
-        psp_payments={name: await stack.psp_payment(name) for name in {one["payment"] for one in effects}},
-        calls=tuple(found[_CALLS]),
-        payments=tuple(found[_PAYMENTS]),
-        carts=tuple(found[_CARTS]),
-        bus=(),
-        exchanges=tuple(found[_WEBHOOKS]),
-        lines=(),
-        faults=(),
-        crashes=(),
-        merchants_wrote=tuple(
-            Wrote(payment_id=versions[-1]["id"], transaction_id=one["id"])
-            for versions in histories
-            for one in versions[-1]["transactions"]
-            if _is_by_hand(one, versions)
-        ),
-        strangers=frozenset(),
-        untrue_events=frozenset(),
-        canaries=frozenset(),
-        started_at=first,
-        faults_end=last,
-        converged_at=last,
-        ended_at=last,
-        settled=True,
+    known = {one["payment"] for one in effects} | {one[-1].get("interfaceId") for one in versions} - {None}
+    return Left(
+        environment=stack.environment,
+        journal=stack.watch.journal,
+        payments=versions,
+        carts=carts,
+        methods=[await stack.history(one.method, "payment-methods") for one in purchases if one.method],
+        effects=effects,
+        psp_payments={name: await stack.psp_payment(name) for name in sorted(known)},
+        lines=[one for one in stack.lines[since:] if not one.get("event", "").startswith("test.")],
+        strays=stack.strays,
+        sessions={one.session for one in purchases},
     )
 
 
-async def _accepted(stack, payments):
-    """The PSP's events about these Payments that the ingress has answered 200, and when."""
-    found = await stack.psp_control("GET", "/events")
-    accepted = {one["event"]: one["at"] for one in found["attempts"] if one["status"] == 200}
-    return [
-        (accepted[one["id"]], one)
-        for one in found["data"]
-        if one["id"] in accepted
-        and (one["data"].get("payment_metadata") or one["data"]["metadata"]).get("payment_id") in payments
+def history(left):
+    """The same, in one order."""
+    journal, writers = left.journal, _writers(left.journal.calls)
+    calls, effects = tuple(draft.call() for draft in journal.calls), _effects(left.effects)
+    methods = [one for versions in left.methods for one in _versions(versions, writers)]
+    return History(
+        seed=0,
+        rules=_rules(left.environment),
+        effects=effects,
+        psp_payments=left.psp_payments,
+        calls=calls,
+        payments=_in_order(one for versions in left.payments for one in _versions(versions, writers)),
+        carts=_in_order(one for versions in left.carts for one in _versions(versions, writers)),
+        bus=tuple(journal.bus),
+        exchanges=_in_order(journal.exchanges),
+        lines=tuple(map(_line, left.lines)),
+        faults=(),
+        crashes=tuple(journal.crashes),
+        merchants_wrote=tuple(_by_hand(left.payments)),
+        strangers=frozenset(),
+        untrue_events=frozenset(),
+        canaries=_canaries(left, calls),
+        started_at=calls[0].at,
+        faults_end=calls[-1].at,
+        converged_at=calls[-1].at,
+        ended_at=calls[-1].at,
+        settled=True,
+        methods=_in_order(with_their_ends(methods, calls)),
+        kept=_in_order(kept_cards(left.psp_payments, effects, calls)),
+        with_people=_with_people(journal.bus),
+    )
+
+
+def _rules(environment):
+    limits = Limits()
+    return Rules(
+        project_key=environment["CTP_PROJECT_KEY"],
+        interface="ctpay-sandbox",
+        key_lifetime=timedelta(days=1),
+        key_length_max=CAPABILITIES.key_length_max,
+        key_margin=timedelta(seconds=limits.key_margin_s),
+        authorization_send_by=timedelta(seconds=limits.authorization_send_by_s),
+        lease_max=timedelta(seconds=limits.lease_s),
+        action_within=Waits().action_within,
+        event_patience=timedelta(seconds=limits.event_patience_s),
+        skew_max=timedelta(0),
+        attempts={topic.value: policy.attempts for topic, policy in POLICIES.items()},
+        webhook_tolerance=TOLERANCE,
+    )
+
+
+def _writers(calls):
+    """Resource id -> the requests that may have written it."""
+    found = defaultdict(list)
+    for draft in calls:
+        if draft.peer is not Peer.COMMERCETOOLS or draft.method != "POST":
+            continue
+        asked, told = _json(draft.body), _json(draft.reply)
+        name = draft.path.partition("?")[0].rsplit("/", 1)[-1]
+        for key in {name, told.get("id"), asked.get("key")}:
+            found[key].append((asked.get("version", 0), told.get("version"), draft))
+    return found
+
+
+def _versions(documents, writers):
+    """All versions of one resource, each where it was written and by whom."""
+    last = 0
+    for document in documents:
+        at = _when(document.get("lastModifiedAt", document["createdAt"]))
+        author = document.get("lastModifiedBy", {}).get("clientId", MERCHANT)
+        writer = None if author == MERCHANT else _writer(document, place(at), writers)
+        last = max(place(at), last + 1, writer.n + 1 if writer else 0)
+        yield Version(
+            n=last, at=at, id=document["id"], version=document["version"], document=document,
+            author=writer.process if writer else author,
+        )  # fmt: skip
+
+
+def _writer(document, n, writers):
+    """Whose request made this version: the one that was told so, or one that was under way and never heard."""
+    version = document["version"]
+    asked = [*writers[document["id"]], *writers[document.get("key")]]
+    told = [draft for before, after, draft in asked if after is not None and before < version <= after]
+    unheard = [
+        draft
+        for before, after, draft in asked
+        if after is None and before < version and draft.n < n + 1_000_000 and (draft.done_n or n) >= n
     ]
+    return next(iter((*told, *unheard)), None)
+
+
+def _effects(found):
+    """In the order of the PSP's ledger."""
+    last, effects = 0, []
+    for one in found:
+        at = _when(one["at"])
+        last = max(place(at), last + 1)
+        effects.append(Effect(n=last, at=at, **{name: one[name] for name in one if name != "at"}))
+    return tuple(effects)
+
+
+def _line(one):
+    at = _when(one["timestamp"])
+    return LogLine(n=place(at), at=at, process=one["process"], fields=one)
+
+
+def _by_hand(documents):
+    """What merchants put on Payments."""
+    for versions in documents:
+        known = set()
+        for version in versions:
+            if version.get("lastModifiedBy", {}).get("clientId") == MERCHANT:
+                new = [one["id"] for one in version["transactions"] if one["id"] not in known]
+                yield from (Wrote(payment_id=version["id"], transaction_id=one) for one in new)
+            known |= {one["id"] for one in version["transactions"]}
+
+
+def _canaries(left, calls):
+    secrets = {value for name, value in left.environment.items() if "SECRET" in name}
+    tokens = {one.document["token"] for one in calls if one.document and "token" in one.document}
+    return frozenset(secrets | tokens | left.sessions)
+
+
+def _with_people(bus):
+    """The letters for a person; nobody takes them in hand during a round."""
+    letters = {one.message_id for one in bus if one.happening is Happening.PUBLISHED and one.topic == "dead-letters"}
+    for_person = {one.message_id for one in bus if one.attributes.get("ctpay_for") == "person"}
+    taken = {one.message_id for one in bus if one.happening is Happening.ACKED and one.subscription is not None}
+    return frozenset((letters & for_person) - taken)
+
+
+def _in_order(entries):
+    return tuple(sorted(entries, key=lambda one: one.n))
 
 
 def _when(text):
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def _version(n, at, document):
-    author = document.get("lastModifiedBy", {}).get("clientId", MERCHANT)
-    return Version(
-        n=n, at=at, id=document["id"], version=document["version"], document=document,
-        author=MERCHANT if author == "merchant" else author,
-    )  # fmt: skip
-
-
-def _is_by_hand(transaction, versions):
-    born = next(one for one in versions if transaction["id"] in {each["id"] for each in one["transactions"]})
-    return born.get("lastModifiedBy", {}).get("clientId") == "merchant"
-
-
-def _call(n, at, entry):
-    return Call(
-        n=n, at=at, process="", peer=Peer.PSP, method=entry["method"], path=entry["path"], key=entry["key"], body=b"",
-        document={"metadata": {"transaction_id": entry["key"]}},
-        performed_n=n, performed_at=at, status=entry["status"], reply=None,
-        fate=Fate.GONE if entry["status"] is None else Fate.ANSWERED, done_n=None, done_at=None, fault=None,
-    )  # fmt: skip
-
-
-def _effect(n, at, entry):
-    return Effect(n=n, at=at, **{name: entry[name] for name in entry if name != "at"})
-
-
-def _webhook(n, at, event):
-    return Exchange(
-        n=n, at=at, actor=PSP, process="", method="POST", path="/webhooks/sandbox", headers={}, key=None,
-        body=json.dumps(event).encode(), status=200, answer=None, done_n=n, done_at=at, genuine=Genuine.YES,
-    )  # fmt: skip
+def _json(data):
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from support.pubsub_servers import emulator_server, stand_in_server
-from support.stack import BACKOFF_S_MAX, CONNECTOR, open_stack
+from support.stack import BACKOFF_S_MAX, CONNECTOR, CTPAY, open_stack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +30,16 @@ SERVERS = {
 
 
 @asynccontextmanager
-async def stack_over(name, processes=CONNECTOR):
-    """The stack over the server of this name. Raises EmulatorMissingError."""
+async def stack_over(name, processes=CONNECTOR, *, watch=None, product=CTPAY):
+    """The stack over the server of this name, and in its doorways what `watch` opens. Raises EmulatorMissingError."""
     server = SERVERS[name]
     serving = server.start()
     # In a thread, since it waits.
     pubsub = await asyncio.to_thread(serving.__enter__)
     try:
-        async with open_stack(pubsub, processes, backoff_s_max=server.backoff_s_max) as stack:
+        async with open_stack(
+            pubsub, processes, backoff_s_max=server.backoff_s_max, watch=watch, product=product
+        ) as stack:
             stack.kills_max = server.kills_max
             yield stack
     finally:

@@ -54,10 +54,11 @@ class Weather:
         await self._stack.psp_control("PUT", "/faults", [USUALLY])
         strikes = (self._kill, self._kill, self._pause, self._restart_psp, *[self._fault] * 3)
         try:
-            # In every round, however short, something runs out of its lease and something dies.
+            # In every round, however short, something runs out of its lease, something dies, and the PSP is away.
             await self._pause("authorize", "webhook")
             await asyncio.wait({crowd}, timeout=LULL_S[1])
             await self._kill()
+            await self._restart_psp()
             while not crowd.done():
                 await asyncio.wait({crowd}, timeout=self._draw.uniform(*LULL_S))
                 if not crowd.done():

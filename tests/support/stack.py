@@ -18,7 +18,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import grpc
@@ -48,7 +50,7 @@ ACK_DEADLINE_S = 10
 BACKOFF_S_MAX = 2
 
 _PYTHON = sys.executable
-_CTPAY = (_PYTHON, "-m", "ctpay")
+CTPAY = (_PYTHON, "-m", "ctpay")
 _CALL_S = aiohttp.ClientTimeout(total=PATIENCE_S)
 
 
@@ -87,6 +89,10 @@ class Stack:
     strays: list[str] = field(default_factory=list)
     #: Seconds between two looks at what people wait for. A crowd looks less often, so that looking is not the load.
     look_s: float = 0.01
+    #: What stands in the doorways of the connector's processes; None: nobody watches.
+    watch: Any = None
+    #: How the connector's command line is started.
+    product: Sequence[str] = ()
     numbers: itertools.count = field(default_factory=lambda: itertools.count(1))
 
     # Processes.
@@ -95,8 +101,9 @@ class Stack:
         """Start these parts of the connector, and wait until they can be used."""
         for name in names:
             command = ("ingress",) if name == "ingress" else ("worker", name.partition(".")[0])
+            process, doors = (name, {}) if self.watch is None else await self.watch.begin(name)
             self.children[name] = await Child.start(
-                name, (*_CTPAY, *command), {**self.environment, **settings}, self._hear
+                process, (*self.product, *command), {**self.environment, **doors, **settings}, self._hear
             )
             self.stack.push_async_callback(self.children[name].stop, within_s=PATIENCE_S)
         await asyncio.gather(*(self.children[name].ready(within_s=PATIENCE_S) for name in names))
@@ -109,8 +116,10 @@ class Stack:
             os.kill(child.pid, signal.SIGKILL)
             self.killed[child.name.partition(".")[0]] += 1
             self._note(child.name, "test.killed")
-        for child in children:
+        for name, child in zip(names, children, strict=True):
             assert await child.result() == -signal.SIGKILL
+            if self.watch is not None:
+                self.watch.killed(name)
 
     async def stop(self, *names):
         """SIGTERM; each must end well by itself, well within the time in which a platform would kill it."""
@@ -190,9 +199,9 @@ class Stack:
 
     # The shopper and the merchant.
 
-    async def fill_cart(self, amount=4200):
+    async def fill_cart(self, amount=4200, **more):
         money = {"centAmount": amount, "currencyCode": "EUR"}
-        found = await self.commercetools_control("POST", "/checkouts", {"amount": money})
+        found = await self.commercetools_control("POST", "/checkouts", {"amount": money, **more})
         return Checkout(cart=found["cart"]["id"], session=found["session"]["id"])
 
     async def ask(self, method, path, body=None, *, session=None, key=None, wait_s=None):
@@ -306,9 +315,17 @@ class Stack:
             assert response.status == 200, await response.text()
             return await response.json()
 
-    async def history(self, payment):
-        """Every version of the Payment that there ever was, the oldest first."""
-        return (await self.commercetools_control("GET", f"/payments/{payment}/history"))["versions"]
+    async def history(self, name, kind="payments"):
+        """Every version of the Payment that there ever was, the oldest first; or of a cart, or of a stored method."""
+        return (await self.commercetools_control("GET", f"/{kind}/{name}/history"))["versions"]
+
+    async def until_deleted(self, method):
+        """Wait until a stored method is gone."""
+
+        async def gone():
+            return (await self._ask_commercetools("GET", f"/payment-methods/{method}"))[0] == HTTPStatus.NOT_FOUND
+
+        await eventually(gone, within_s=LEASE_PATIENCE_S, every_s=self.look_s)
 
     async def _ask_commercetools(self, method, path, body=None):
         url = f"{self.commercetools_url}/{local.PROJECT_KEY}{path}"
@@ -384,11 +401,16 @@ class Stack:
 
 @contextlib.asynccontextmanager
 async def open_stack(
-    pubsub: str, processes: Sequence[str] = CONNECTOR, *, backoff_s_max: float | None = BACKOFF_S_MAX
+    pubsub: str,
+    processes: Sequence[str] = CONNECTOR,
+    *,
+    backoff_s_max: float | None = BACKOFF_S_MAX,
+    watch: Any = None,
+    product: Sequence[str] = CTPAY,
 ) -> AsyncIterator[Stack]:
     """Everything over the Pub/Sub server at `host:port`, running and set up; stopped at the end.
 
-    `backoff_s_max` None: messages come back at once.
+    `backoff_s_max` None: messages come back at once. `watch`: what opens a watcher in every doorway.
     """
     ports = free()
     environment = local.environment(ports, dict(os.environ)) | {
@@ -401,6 +423,9 @@ async def open_stack(
         "ACK_DEADLINE_S_MAX": str(ACK_DEADLINE_S),
     }
     async with contextlib.AsyncExitStack() as stack:
+        watcher = None if watch is None else await stack.enter_async_context(watch(environment))
+        if watcher is not None:
+            environment["PUBLIC_URL"] = watcher.front
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=_CALL_S))
         found = Stack(
             environment=environment,
@@ -409,9 +434,12 @@ async def open_stack(
             http=http,
             stack=stack,
             processes=processes,
+            watch=watcher,
+            product=product,
         )
         books = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "psp"
-        await _start_outside(found, asdict(ports), pubsub, books)
+        outside = pubsub if watcher is None else await watcher.bus("commercetools")
+        await _start_outside(found, asdict(ports), outside, books)
         found.token = await _log_in(found)
         await _set_up(found)
         await asyncio.to_thread(_quicken, pubsub, environment["GOOGLE_CLOUD_PROJECT"], backoff_s_max)
