@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simulation.faults import FaultKind
 from simulation.logs import MERCHANT, SHOPPER, Wrote
 
-from sandbox.psp.model import OperationKind, OperationStatus, RefusalError
+from sandbox.psp.model import OperationKind, OperationStatus, PaymentStatus, RefusalError
 from sandbox.psp.requests import CancelPayment, CreateCapture, CreateRefund
 from sandbox.psp.world import Decision
 
@@ -114,22 +114,31 @@ class Shopper:
         if style == "once":
             await self._go_on(await first)
         elif style == "twice":
-            answers = await asyncio.gather(first, self._pay(card, key, after_s=dice.uniform(0, 0.6)))
+            doing = FaultKind.SHOPPER_CLICKS_TWICE if key else FaultKind.SHOPPER_CLICKS_TWICE_KEYLESS
+            second = self._pay(card, key, after_s=dice.uniform(0, 0.6), doing=doing)
+            answers = await asyncio.gather(first, second)
             await self._go_on(answers[-1] or answers[0])
         elif style == "tabs":
             other = stage.card()
-            pause_s = dice.uniform(0, 20)
-            await asyncio.gather(self._tab(first), self._tab(self._pay(other, None, after_s=pause_s)))
+            second = self._pay(other, None, after_s=dice.uniform(0, 20), doing=FaultKind.SHOPPER_TWO_TABS)
+            await asyncio.gather(self._tab(first), self._tab(second))
         else:
             got = await first
             stage.recorder.say(f"{self.name} goes away, {got.status if got else 'unanswered'}")
+            if _is_open(got):
+                stage.bad.note(FaultKind.SHOPPER_GOES_AWAY, self.name)
 
     async def _tab(self, paying: Awaitable[Got | None]) -> None:
         await self._go_on(await paying)
 
-    async def _pay(self, card: str, key: str | None, *, after_s: float = 0.0) -> Got | None:
+    async def _pay(
+        self, card: str, key: str | None, *, after_s: float = 0.0, doing: FaultKind | None = None
+    ) -> Got | None:
+        """One click; `doing`: what it is counted as in the moment in which it is made."""
         await asyncio.sleep(after_s)
         stage = self._stage
+        if doing is not None:
+            stage.bad.note(doing, self.name)
         stage.recorder.canaries.add(card)
         headers = self._headers | ({} if key is None else {"Idempotency-Key": key})
         body = json.dumps({"paymentMethod": {"type": "card", "token": card}}).encode()
@@ -158,7 +167,8 @@ class Shopper:
             if dice.random() < 0.3 or not stage.step(self.name, "tries again"):
                 return
             await stage.pause(short=True)
-            got = await self._pay(stage.card(), stage.new_id() if dice.random() < 0.5 else None)
+            card, key = stage.card(), stage.new_id() if dice.random() < 0.5 else None
+            got = await self._pay(card, key, doing=FaultKind.SHOPPER_TRIES_AGAIN)
 
     def _seen(self, got: Got | None) -> None:
         reference = (got.document or {}).get("paymentReference") if got is not None else None
@@ -182,9 +192,10 @@ class Shopper:
         if not url or not stage.step(self.name, f"sees a challenge: {way}"):
             return None
         if way == "leaves it":
+            stage.bad.note(FaultKind.SHOPPER_LEAVES_CHALLENGE, self.name)
             return None
         if way == "other card":
-            return await self._pay(stage.card(), None)
+            return await self._pay(stage.card(), None, doing=FaultKind.SHOPPER_PAYS_MEANWHILE)
         await stage.pause(short=way != "late")
         if way == "late":
             await asyncio.sleep(dice.uniform(60, 3000))
@@ -195,9 +206,14 @@ class Shopper:
         except RefusalError:
             return None
         stage.psp.stir()
+        if way == "fails" and payment.status is PaymentStatus.FAILED:
+            stage.bad.note(FaultKind.SHOPPER_FAILS_CHALLENGE, self.name)
         if dice.random() < 0.25:
             # The tab is closed at the very moment: only a webhook can tell.
+            stage.bad.note(FaultKind.SHOPPER_NEVER_COMES_BACK, self.name)
             return None
+        if way == "late":
+            stage.bad.note(FaultKind.SHOPPER_COMES_BACK_LATE, self.name)
         operation = document.get("operation")
         if "/3ds_redirect" in url or dice.random() < 0.3:
             return await self._return(document, str(payment.result))
@@ -217,6 +233,13 @@ class Shopper:
         path += f"{'&' if '?' in path else '?'}result={result}"
         await stage.street.ask(self.name, "GET", path, headers={})
         return await stage.street.ask(self.name, "GET", f"/payments/{document.get('operation')}", headers=self._headers)
+
+
+def _is_open(got: Got | None) -> bool:
+    """Whether a shopper with this answer does not know yet what becomes of the payment."""
+    if got is None or got.status == 202 or got.status >= 500:
+        return True
+    return (got.document or {}).get("outcome") in {"action", "pending"}
 
 
 class Merchant:
@@ -279,12 +302,14 @@ class Merchant:
             case "part":
                 await self._intend(payment, "capturePayment", part)
             case "twice":
+                stage.bad.note(FaultKind.MERCHANT_CAPTURES_TWICE, payment_id)
                 await asyncio.gather(
                     self._intend(payment, "capturePayment", part), self._intend(payment, "capturePayment", part)
                 )
             case "refund":
                 await self._intend(payment, "refundPayment", dice.choice((total, part)))
             case "over":
+                stage.bad.note(FaultKind.MERCHANT_ASKS_TOO_MUCH, payment_id)
                 await self._intend(payment, dice.choice(("capturePayment", "refundPayment")), total + 1)
             case "cancel":
                 await self._intend(payment, "cancelPayment", None)
@@ -382,6 +407,7 @@ class Dashboard:
                         )
                     case "dispute":
                         world.open_dispute(payment.id, amount=None, reason="fraudulent", now=now)
+                        stage.bad.note(FaultKind.PSP_DISPUTE_OPENED, payment.id)
                     case "won" | "lost":
                         outcome = OperationStatus.WON if what == "won" else OperationStatus.LOST
                         for one in payment.of(OperationKind.DISPUTE):

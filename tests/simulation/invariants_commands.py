@@ -31,7 +31,18 @@ _TOLD_WITHIN: Final = timedelta(seconds=1)
 #: Two clicks this close are one wish, whatever came of the first meanwhile.
 _ONE_WISH: Final = timedelta(seconds=1)
 #: By these a second click may rightly be another wish, or find nothing to join.
-_PARTS_CLICKS: Final = ("merchant-", "process-clock-skewed", "psp-by-hand", "ct-stale-read")
+_PARTS_CLICKS: Final = frozenset(
+    {
+        "merchant-edits-payment",
+        "merchant-edits-cart",
+        "merchant-replaces-type",
+        "merchant-sets-state",
+        "merchant-takes-off-cart",
+        "process-clock-skewed",
+        "psp-by-hand",
+        "ct-stale-read",
+    }
+)
 
 
 def s18_a_reversal_leaves_nothing(reading: Reading) -> Iterator[Violation]:
@@ -72,7 +83,7 @@ def s20_two_clicks_are_one_wish(reading: Reading) -> Iterator[Violation]:
 
     Where the first was declined, given up or given back, or others had their hands in it, the second may be another.
     """
-    if any(one.kind.startswith(_PARTS_CLICKS) for one in reading.history.faults):
+    if any(one.kind in _PARTS_CLICKS for one in reading.history.faults):
         return
     last: dict[str, Exchange] = {}
     for exchange in reading.history.exchanges:
@@ -141,7 +152,7 @@ def _waited(reading: Reading, trail: Trail, version: Version, before: Version) -
 
 def _is_second_click(reading: Reading, trail: Trail, cause: str) -> bool:
     """Whether the command was accepted together with the one that began the attempt, and neither bears a key."""
-    if any(one.kind.startswith(_PARTS_CLICKS) for one in reading.history.faults):
+    if any(one.kind in _PARTS_CLICKS for one in reading.history.faults):
         return False
     clicks = [one.body for one in reading.messages.values() if one.type == "AuthorizePayment"]
     accepted = {

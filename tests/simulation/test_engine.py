@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import warnings
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from simulation import __main__ as runner
 from simulation import batch, documents, loop, predicates, seed, timeline
-from simulation.faults import WIRE, FaultKind
-from simulation.logs import Peer
+from simulation.faults import DOINGS, WIRE, Budget, FaultKind, bad_luck
+from simulation.logs import MERCHANT, Peer
 from simulation.loop import Life, SimulatedLoop, StalledError, collect
+from simulation.record import START, Recorder
 
 from sandbox.commercetools.errors import RefusedError
 
@@ -246,6 +249,59 @@ def test_a_long_run_in_which_a_kind_of_fault_never_struck_fails_also_for_machine
         assert json.loads(runner.as_json(short))["never_struck"] == [missed]
         short.seeds = 1999
         assert runner.exit_code(short) == 0
+
+
+def test_what_people_do_by_themselves_is_no_seeds_choice_and_puts_off_no_end_of_bad_luck():
+    recorder = Recorder(loop=SimulatedLoop())
+    lucks = [bad_luck(number, budget=Budget(), recorder=recorder) for number in range(200)]
+    assert set().union(*(bad.rates for bad in lucks)) == set(FaultKind) - DOINGS
+
+    recorder.loop.now = 60.0
+    for kind in DOINGS:
+        lucks[0].note(kind)
+    assert [fault.kind for fault in recorder.faults] == [*DOINGS]
+    assert lucks[0].ends_at == START
+    lucks[0].note(FaultKind.CT_CONFLICT)
+    assert lucks[0].ends_at > START
+
+
+def first_with(kind):
+    """What struck in the first seed that has this kind, and all requests of whoever did it."""
+    histories = map(seed.run, itertools.count(1))
+    history, struck = next((one, fault) for one in histories for fault in one.faults if fault.kind == kind)
+    return struck, [one for one in history.exchanges if one.actor in (struck.on, MERCHANT)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "has_key"), [(FaultKind.SHOPPER_CLICKS_TWICE, True), (FaultKind.SHOPPER_CLICKS_TWICE_KEYLESS, False)]
+)
+def test_a_second_click_that_is_counted_was_made(kind, has_key):
+    struck, asked = first_with(kind)
+
+    first, second = [one for one in asked if one.path == "/payments"][:2]
+    assert (first.actor, first.body, first.key) == (second.actor, second.body, second.key)
+    assert (first.key is not None) is has_key
+    assert struck.n < second.n
+    assert second.at - first.at < timedelta(seconds=1)
+
+
+def test_a_second_capture_that_is_counted_was_asked_for():
+    struck, asked = first_with(FaultKind.MERCHANT_CAPTURES_TWICE)
+
+    path = f"/operations/payment-intents/{struck.on}"
+    first, second = [one for one in asked if one.n > struck.n and one.path == path][:2]
+    assert first.body == second.body
+    assert b"capturePayment" in first.body
+    assert second.at - struck.at < timedelta(seconds=1)
+
+
+def test_a_shopper_who_is_counted_as_late_was_away_for_minutes_and_came_back():
+    struck, asked = first_with(FaultKind.SHOPPER_COMES_BACK_LATE)
+
+    away = max(one.done_at for one in asked if one.actor == struck.on and one.n < struck.n)
+    back = next(one for one in asked if one.actor == struck.on and one.n > struck.n)
+    assert struck.at - away > timedelta(minutes=1)
+    assert back.path.endswith("/complete") or "result=" in back.path
 
 
 def test_the_wire_is_counted_for_each_peer():
