@@ -18,6 +18,8 @@ SERVER := stand-in
 # What `make simulate` runs.
 SEEDS ?= 2000
 FIRST ?= 1
+# In how many seeds `make detect` tries each defect.
+EACH ?= 200
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,7 +27,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check mutate simulate chaos enabler lock clean
+.PHONY: help run demo test check mutate simulate detect chaos enabler lock clean
 .DELETE_ON_ERROR:
 
 help: ## list what make can do
@@ -62,6 +64,9 @@ mutate: $(VENV)/.dev ## change the code on purpose and see whether the tests min
 
 simulate: $(VENV)/.dev ## run the product on virtual time with faults at every seam: make simulate SEEDS=200000 FIRST=1
 	@PYTHONPATH=tests $(BIN)/python -m simulation --seeds $(SEEDS) --first $(FIRST)
+
+detect: $(VENV)/.dev ## plant each known defect in the product and count the seeds that find it: make detect EACH=200
+	@PYTHONPATH=tests $(BIN)/python -m simulation.detection --seeds $(EACH)
 
 chaos: $(VENV)/.dev ## kill, pause and cut off real processes under load: make chaos SECONDS=600 SEED=7 SERVER=emulator
 	@PYTHONPATH=tests $(BIN)/python -m processes --seconds $(SECONDS) --seed "$(SEED)" --server $(SERVER)

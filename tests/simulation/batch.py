@@ -14,7 +14,7 @@ import warnings
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 from simulation import processes, seed
 from simulation.faults import WIRE
@@ -23,8 +23,9 @@ from simulation.logs import Peer
 from simulation.loop import StalledError, collect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+Came = TypeVar("Came")
 #: So many seeds are one piece of work; each leaves about half a megabyte behind.
 _BATCH: Final = 200
 
@@ -79,25 +80,30 @@ def prepare(defect: str | None) -> None:
 
 
 def batch(seeds: Sequence[int]) -> Result:
-    """Run these seeds in a child that takes what they left behind with it: to collect that costs a fifth of a seed."""
+    """Run these seeds in a child."""
+    return apart(count, seeds)
+
+
+def apart(run: Callable[[Sequence[int]], Came], seeds: Sequence[int]) -> Came:
+    """What comes of it in a child that takes with it what seeds leave behind: to collect that costs a fifth of a seed."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        _tell(seeds, writer)
+        _tell(run, seeds, writer)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
         told = pipe.read()
     os.waitpid(child, 0)
     if not told:
         raise ChildProcessError(f"Seeds {seeds[0]} to {seeds[-1]} gave no result. What is above says why.")
-    result: Result = pickle.loads(told)
-    return result
+    came: Came = pickle.loads(told)
+    return came
 
 
-def _tell(seeds: Sequence[int], writer: int) -> NoReturn:
+def _tell(run: Callable[[Sequence[int]], object], seeds: Sequence[int], writer: int) -> NoReturn:
     """Run them, tell what came of it, and be gone."""
     try:
-        told = pickle.dumps(count(seeds))
+        told = pickle.dumps(run(seeds))
         with os.fdopen(writer, "wb") as pipe:
             pipe.write(told)
     except BaseException:  # noqa: BLE001 # told here, and by the missing result

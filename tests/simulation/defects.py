@@ -443,3 +443,21 @@ BY_ACT: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "letter-removed-first": ("letters of what was refused, replayed by a person", ()),
     "letter-let-go-first": ("a letter of a message whose readers died", ()),
 }
+
+#: Defect -> a seed that is known to catch it.
+BY_SEED: Final[Mapping[str, int]] = {
+    "random-key": 8,
+    "timeout-is-failure": 29,
+    "reservations-ignored": 82,
+    "wrong-exponent": 4,
+    "no-send-by": 24,
+    "nothing-found-is-failure": 67,
+    "dead-letter-unconfirmed": 25,
+    "publish-error-swallowed": 6,
+    "webhook-unsigned": 25,
+    "blind-write": 13,
+    "stale-plan": 66,
+    "outage-taken-for-absence": 442,
+    "letters-for-people": 152,
+    "replays-not-counted": 152,
+}

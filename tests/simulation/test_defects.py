@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
-from simulation import processes
+from simulation import detection, loop, processes
 from simulation.crashes import ACTS, play, quiet
-from simulation.defects import BY_ACT, DEFECTS, planted
+from simulation.defects import BY_ACT, BY_SEED, DEFECTS, planted
 from simulation.detection import Detection, catches, main
 from simulation.invariants import check
+from simulation.loop import SimulatedLoop
 
-#: Defect -> seeds that are known to catch it; should they not any more, others are tried.
-SEEDS = {
-    "random-key": (8,),
-    "timeout-is-failure": (29,),
-    "reservations-ignored": (82,),
-    "wrong-exponent": (4,),
-    "no-send-by": (24,),
-    "nothing-found-is-failure": (67,),
-    "dead-letter-unconfirmed": (25,),
-    "publish-error-swallowed": (6,),
-    "webhook-unsigned": (25,),
-    "blind-write": (13,),
-    "stale-plan": (66,),
-    "outage-taken-for-absence": (442,),
-    "letters-for-people": (152,),
-    "replays-not-counted": (152,),
-}
 #: Seeds that are tried where those that are known have failed.
 TRIED = 150
 
@@ -39,8 +24,8 @@ def _shared():
 
 def test_there_are_defects_enough_and_each_has_who_catches_it():
     assert len(DEFECTS) >= 15
-    assert set(BY_ACT) | set(SEEDS) == set(DEFECTS)
-    assert not set(BY_ACT) & set(SEEDS)
+    assert set(BY_ACT) | set(BY_SEED) == set(DEFECTS)
+    assert not set(BY_ACT) & set(BY_SEED)
 
 
 @pytest.mark.parametrize("name", sorted(BY_ACT))
@@ -64,10 +49,10 @@ def test_the_operation_alone_breaks_nothing(name):
     assert [str(one) for one in check(history)] == []
 
 
-@pytest.mark.parametrize("name", sorted(SEEDS))
+@pytest.mark.parametrize("name", sorted(BY_SEED))
 @pytest.mark.timeout(300)
 def test_a_seed_catches_the_defect(name):
-    seeds = (*SEEDS[name], *range(1, TRIED))
+    seeds = (BY_SEED[name], *range(1, TRIED))
     assert any(catches(name, seed) for seed in seeds), f"none of {len(seeds)} seeds catches {name}"
 
 
@@ -79,6 +64,27 @@ def test_the_seeds_that_are_needed_are_counted_as_promised():
     assert Detection(name="no-key", seeds=100).needed is None
 
 
+def test_a_run_that_goes_round_for_ever_is_ended_by_its_time_whatever_step_that_strikes(monkeypatch):
+    def run(_):
+        simulated = SimulatedLoop()
+
+        def again():
+            simulated.call_soon(again)
+            sum(range(100_000))
+
+        again()
+        try:
+            return simulated.run_until_complete(simulated.create_future())
+        finally:
+            simulated.bury()
+
+    monkeypatch.setattr(loop, "_STEPS_MAX", sys.maxsize)
+    monkeypatch.setattr(detection, "_RUN_S", 0.1)
+    monkeypatch.setattr(detection, "run", run)
+
+    assert catches("no-key", 1) == ["endless"]
+
+
 def test_what_was_measured_is_told_to_machines_too(capsys):
     assert main(["--seeds", "2", "--first", "8", "--defect", "random-key", "--json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)
@@ -87,3 +93,12 @@ def test_what_was_measured_is_told_to_machines_too(capsys):
     assert told["caught"] == len(told["by"])
     assert all(isinstance(count, int) for count in told["invariants"].values())
     assert told["invariants"]
+
+
+def test_what_was_measured_is_told_as_rows(capsys):
+    assert main(["--seeds", "2", "--first", "8", "--defect", "random-key", "--defect", "no-key"]) == 0
+    *_, random_key, no_key = capsys.readouterr().out.splitlines()
+    assert random_key.startswith("| `random-key` | each try has a new idempotency key | 1 of 2 | 10 | ")
+    assert random_key.endswith(" | seed 8 |")
+    assert no_key.startswith("| `no-key` | requests carry no idempotency key | 2 of 2 | 1 | S12 ")
+    assert no_key.endswith(" | capture |")
