@@ -1,8 +1,8 @@
-"""A crash at every step of the workers during every operation, once and twice, in a world where nothing else goes wrong.
+"""A crash at every step of a process during every operation, once and twice, in a world where nothing else goes wrong.
 
-A step is what runs from one await to the next. Steps are counted while a worker has a message in hand; at the chosen
-one its process dies, is started again, and the message comes back at its deadline. What then must hold is what must
-always hold: the invariants.
+A step is what runs from one await to the next. Steps are counted while a worker has a message in hand, or an ingress a
+request or a result; at the chosen one its process dies and is started again. The message comes back at its deadline,
+and whoever had asked the ingress asks again. What then must hold is what must always hold: the invariants.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import gc
 import itertools
 import random
 import sys
+import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from unittest.mock import patch
 
 from simulation import processes, seed
 from simulation.actors import Merchant, Shopper
+from simulation.callers import Callers, Manner, unkept
 from simulation.customers import CUSTOMERS
 from simulation.desk import LETTERS
 from simulation.faults import Bad, Budget
@@ -31,6 +33,8 @@ from simulation.loop import PROCESS, Life, SimulatedLoop, collect
 from simulation.operations import AFTERWARDS_S, PAYMENTS
 from simulation.operator import Operator
 from simulation.record import Recorder
+from simulation.street import Door
+from simulation.visits import VISITS
 
 from bus.consumer import Consumer
 from sandbox.psp.model import Terms
@@ -45,39 +49,77 @@ if TYPE_CHECKING:
     from simulation.wire import Wire
 
 #: Every operation there is.
-ACTS: Final[Mapping[str, Act]] = {**PAYMENTS, **CUSTOMERS, **LETTERS}
+ACTS: Final[Mapping[str, Act]] = {**PAYMENTS, **CUSTOMERS, **LETTERS, **VISITS}
+#: Where one operation is crashed: at a step, or at a step and then at one that follows.
+CrashAt: TypeAlias = tuple[int, ...]
+
+
+#: How the names of processes begin whose steps are counted. A person's command does a worker's work.
+_WORKERS: Final = ("workers", "desk")
+_INGRESS: Final = ("ingress",)
+#: Virtual seconds for which an ingress that has answered is watched: it must not be at anything any more, and might be.
+_LINGERS_S: Final = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Victims:
+    """Who is crashed, and how those behave who had asked it."""
+
+    #: At the first crash, and at each further one; the last of them at all that follow.
+    whose: tuple[tuple[str, ...], ...]
+    #: None: as in seeds.
+    manner: Manner | None = None
+    #: Pairs of crashes of one operation that are tried; None: all.
+    pairs_max: int | None = None
+
+
+WORKERS: Final = Victims(whose=(_WORKERS,))
+INGRESSES: Final = Victims(whose=(_INGRESS,), manner=Manner(again_s=0.01))
+
+#: For people -> who is crashed.
+VICTIMS: Final[Mapping[str, Victims]] = {
+    "workers": WORKERS,
+    "ingresses": INGRESSES,
+    "ingresses, asked again later": Victims(whose=(_INGRESS,), manner=Manner(again_s=4.0), pairs_max=0),
+    "ingresses, asked by who goes away": Victims(whose=(_INGRESS,), manner=Manner(again_s=None), pairs_max=0),
+    "an ingress and then a worker": Victims(whose=(_INGRESS, _WORKERS), manner=INGRESSES.manner, pairs_max=50),
+    "a worker and then an ingress": Victims(whose=(_WORKERS, _INGRESS), manner=INGRESSES.manner, pairs_max=50),
+}
 
 
 @dataclass(kw_only=True, slots=True)
 class Fuse:
-    """Counts the workers' steps, and says which one is a process's last."""
+    """Counts the steps of those who are to crash, and says which one is a process's last."""
 
+    #: See `Victims`.
+    whose: tuple[tuple[str, ...], ...]
     #: The step of the first crash, and then of each further one, counted from the crash before.
     crash_at: tuple[int, ...] = ()
     lit: bool = False
     steps: int = 0
-    #: Process -> messages that it has in hand.
+    #: Process -> messages and requests that it has in hand.
     in_hand: Counter[str] = field(default_factory=Counter)
 
     def burns(self, life: Life) -> bool:
         """Count a step, and say whether the process dies before it."""
-        if not self.lit or not self.in_hand[life.id]:
+        if not self.lit or not self.in_hand[life.id] or not life.id.startswith(self.whose[0]):
             return False
         self.steps += 1
         if not self.crash_at or self.steps < self.crash_at[0]:
             return False
-        self.crash_at, self.steps = self.crash_at[1:], 0
+        self.crash_at, self.whose, self.steps = self.crash_at[1:], self.whose[1:] or self.whose, 0
         del self.in_hand[life.id]
         return True
 
 
 class Drill(seed._World):  # the same world with another cast
-    """One operation, and the fuse."""
+    """One operation, the fuse, and how callers behave."""
 
-    def __init__(self, act: Act, fuse: Fuse, loop: SimulatedLoop, recorder: Recorder) -> None:
+    def __init__(self, act: Act, fuse: Fuse, manner: Manner | None, *, loop: SimulatedLoop, recorder: Recorder) -> None:
         super().__init__(0, loop, recorder, Budget())
         self._act = act
         self._fuse = fuse
+        self._manner = manner
         dice = random.Random(0)
         self.bad = Bad(rates={}, dice=dice, budget=self.bad.budget, recorder=recorder)
         self._notebook = Notebook()
@@ -94,6 +136,8 @@ class Drill(seed._World):  # the same world with another cast
 
     def _cast(self, stage: Stage, found: Any, travel: Any) -> list[Any]:
         self._travel = travel
+        if self._manner is not None:
+            stage.street = Callers(stage.street, self._manner, stage.new_id)  # type: ignore[assignment]  # as they ask it
         return [self._act(Scene(stage, self._fuse, self.wire, found, self._notebook))]
 
     def _history(self, psp: PspServer, *, settled: bool) -> History:
@@ -189,12 +233,12 @@ class Scene:
         return list(self.stage.psp.house.books.payments.values())[-1]
 
 
-def play(act: Act, crash_at: tuple[int, ...] = ()) -> tuple[History, int]:
+def play(act: Act, crash_at: CrashAt = (), victims: Victims = WORKERS) -> tuple[History, int]:
     """The history of an act with crashes at these steps, and the steps that were counted since the last of them."""
-    fuse = Fuse(crash_at=crash_at)
+    fuse = Fuse(crash_at=crash_at, whose=victims.whose)
     loop = SimulatedLoop()
     recorder = Recorder(loop=loop)
-    take = Consumer.take
+    take, ask = Consumer.take, Door.ask
 
     class Counted(Life):
         """Asked once for each step."""
@@ -211,30 +255,33 @@ def play(act: Act, crash_at: tuple[int, ...] = ()) -> tuple[History, int]:
 
     async def taken(self: Consumer, delivery: Any) -> Any:
         life = PROCESS.get()
-        name = life.id if life is not None and life.id.startswith("workers") else ""
-        if not name:
-            return await take(self, delivery)
+        name = life.id if life is not None else ""
         fuse.in_hand[name] += 1
         fate = await take(self, delivery)
         fuse.in_hand[name] -= 1
         return fate
+
+    async def asked(self: Door, wire: Wire, data: bytes) -> Any:
+        name = self.life.id
+        fuse.in_hand[name] += 1
+        got = await ask(self, wire, data)
+        wire.later(_LINGERS_S, fuse.in_hand.subtract, [name])
+        return got
 
     try:
         with (
             patch.object(processes, "Life", Counted),
             patch.object(processes, "settings", with_stored_methods),
             patch.object(Consumer, "take", taken),
+            patch.object(Door, "ask", asked),
         ):
             seed._listen(recorder)
             asyncio.set_event_loop(loop)
-            return loop.run_until_complete(Drill(act, fuse, loop, recorder).play()), fuse.steps
+            drill = Drill(act, fuse, victims.manner, loop=loop, recorder=recorder)
+            return loop.run_until_complete(drill.play()), fuse.steps
     finally:
         asyncio.set_event_loop(None)
         loop.bury()
-
-
-#: Where one operation is crashed: at a step, or at a step and then at one that follows.
-CrashAt: TypeAlias = tuple[int, ...]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -242,49 +289,85 @@ class Drilled:
     """What crashing one operation gave."""
 
     act: str
+    victims: Victims
     #: Steps of the operation where nothing crashes.
     steps: int
     runs: int = 0
+    #: The step of a single crash -> steps that were counted after it.
+    left: dict[int, int] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
+    cpu_s: float = 0.0
 
-
-def drill(name: str, *, singles: int, doubles: int) -> Drilled:
-    """Crash one operation: at so many of its steps, and at so many pairs of steps, evenly chosen."""
-    found = unharmed(name)
-    return crashed(found, crash_points(found.steps, singles=singles, doubles=doubles))
-
-
-def unharmed(name: str) -> Drilled:
-    """The operation without a crash."""
-    with quiet():
-        history, steps = play(ACTS[name])
-        return Drilled(
-            act=name, steps=steps, runs=1, wrong=[f"{name}, without a crash: {one}" for one in check(history)]
+    def with_more(self, other: Drilled) -> Drilled:
+        """With what other crashes of the same operation gave."""
+        return replace(
+            self,
+            runs=self.runs + other.runs,
+            left=self.left | other.left,
+            wrong=self.wrong + other.wrong,
+            cpu_s=self.cpu_s + other.cpu_s,
         )
 
+    @property
+    def singles(self) -> list[CrashAt]:
+        """Every single crash."""
+        return [(one,) for one in range(1, self.steps + 1)]
 
-def crash_points(steps: int, *, singles: int, doubles: int) -> list[CrashAt]:
-    """So many single crashes and pairs of crashes of an operation, evenly chosen; all, where there are no more."""
-    every = range(1, steps + 1)
-    return [*_evenly([(one,) for one in every], singles), *_evenly([*itertools.product(every, every)], doubles)]
+    @property
+    def doubles(self) -> list[CrashAt]:
+        """Every crash that can follow one of the single crashes that were tried."""
+        return [(first, second) for first, left in sorted(self.left.items()) for second in range(1, left + 1)]
 
 
-def crashed(unharmed: Drilled, points: Sequence[CrashAt]) -> Drilled:
-    """The same operation, crashed at each of these points."""
-    name = unharmed.act
-    found = replace(unharmed, runs=unharmed.runs + len(points), wrong=[*unharmed.wrong])
+def drill(name: str, *, singles: int, doubles: int, victims: Victims = WORKERS) -> Drilled:
+    """Crash one operation: at so many of its steps, and at so many pairs of steps, evenly chosen."""
+    with quiet():
+        first = unharmed(name, victims)
+        once = crashed(first, evenly(first.singles, singles))
+        return crashed(once, evenly(once.doubles, doubles))
+
+
+def unharmed(name: str, victims: Victims = WORKERS) -> Drilled:
+    """The operation without a crash."""
+    with quiet():
+        history, steps = play(ACTS[name], (), victims)
+        wrong = [f"{name}, without a crash: {one}" for one in _broken(history, victims)]
+        return Drilled(act=name, victims=victims, steps=steps, runs=1, wrong=wrong)
+
+
+def crashed(before: Drilled, points: Sequence[CrashAt]) -> Drilled:
+    """The same operation, crashed at each of these points too."""
+    name, victims = before.act, before.victims
+    began = time.process_time()
+    found = Drilled(act=name, victims=victims, steps=before.steps, runs=len(points))
     with quiet():
         for point in points:
-            history, _ = play(ACTS[name], point)
-            found.wrong += [f"{name}, crashed at {point}: {one}" for one in check(history)]
-            if not history.settled:
-                found.wrong.append(f"{name}, crashed at {point}: did not come to rest")
-    return found
+            history, left = play(ACTS[name], point, victims)
+            if len(point) == 1:
+                found.left[point[0]] = left
+            found.wrong += [f"{name}, crashed at {point}: {one}" for one in _broken(history, victims)]
+    found.cpu_s = time.process_time() - began
+    return before.with_more(found)
+
+
+def _broken(history: History, victims: Victims) -> Iterator[object]:
+    """What nobody may find."""
+    yield from check(history)
+    if victims.manner is not None:
+        yield from unkept(history, victims.manner)
+    if not history.settled:
+        yield "did not come to rest"
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Nothing is collected, and nobody complains of frames that a crash left behind, until the end of the block."""
+    """Nothing is collected, and nobody complains of frames that a crash left behind, until the end of the block.
+
+    A block within another ends with that.
+    """
+    if not gc.isenabled():
+        yield
+        return
     hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
     gc.disable()
     try:
@@ -297,7 +380,8 @@ def quiet() -> Iterator[None]:
         sys.unraisablehook = hook
 
 
-def _evenly(every: list[Any], most: int) -> list[Any]:
+def evenly(every: list[CrashAt], most: int) -> list[CrashAt]:
+    """So many of them; all, where there are no more."""
     if len(every) <= most:
         return every
     return [every[number * len(every) // most] for number in range(most)]

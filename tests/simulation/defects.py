@@ -100,6 +100,11 @@ _ALL: Final = (
         changes=defects_messages.publish_error_swallowed,
     ),
     Defect(
+        name="promised-first",
+        what="the ingress answers 2xx before the bus has confirmed",
+        changes=defects_messages.promised_first,
+    ),
+    Defect(
         name="reservation-not-resumed",
         what="a run that finds its own reservation thinks that all is done",
         changes=defects_messages.reservation_not_resumed,
@@ -386,6 +391,7 @@ DEFECTS: Final[Mapping[str, Defect]] = {one.name: one for one in _ALL}
 BY_ACT: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "no-key": ("capture", ()),
     "check-then-call": ("capture", ()),
+    "promised-first": ("webhook", ()),
     "reservation-not-resumed": ("capture", (4,)),
     "cancel-not-minded": ("capture after the cancel", ()),
     "pending-refunds-ignored": ("refund while another is pending", ()),

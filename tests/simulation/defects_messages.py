@@ -72,6 +72,15 @@ def publish_error_swallowed() -> list[Change]:
     return [(dispatch, "publish", publish)]
 
 
+def promised_first() -> list[Change]:
+    original = dispatch.publish
+
+    async def publish(dependencies: Any, message: Any) -> None:
+        asyncio.get_running_loop().create_task(original(dependencies, message))  # the simulated loop keeps it
+
+    return [(dispatch, "publish", publish)]
+
+
 def webhook_without_signature() -> list[Change]:
     return [(StandardWebhookVerifier, "verify", lambda _self, _headers, _body: None)]
 

@@ -96,6 +96,11 @@ def messages_of(reading: Reading, exchange: Exchange) -> list[Message]:
         return [one for one in near if one.body.get("payment_id") == parts[-1]]
     if len(parts) > 1:
         return [one for one in near if one.body.get("operation") == parts[1]]
+    if exchange.done_n is None:
+        # Nobody was told the operation: it is known by what it pays with.
+        method = reading.body_of(exchange).get("paymentMethod")
+        token = method.get("token") if isinstance(method, dict) else None
+        return [one for one in near if one.type == "AuthorizePayment" and one.body.get("token") == token]
     operation = exchange.answer.get("operation") if isinstance(exchange.answer, dict) else None
     return [one for one in near if one.body.get("command_id") == operation]
 

@@ -1,15 +1,25 @@
-"""Workers that crash at any step of any operation, once and twice: the invariants hold in the end."""
+"""Workers and ingresses that crash at any step of any operation, once and twice: the invariants hold in the end."""
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 from simulation import processes
-from simulation.crashes import ACTS, drill, play, quiet
+from simulation.callers import unkept
+from simulation.crashes import ACTS, INGRESSES, VICTIMS, WORKERS, crashed, drill, play, quiet, unharmed
+from simulation.defects import planted
 from simulation.invariants import check
+from simulation.logs import PSP
+
+from handlers import attempts
 
 #: Of each operation, evenly chosen; `python -m simulation.exhaustive --all` tries them all.
 SINGLES = 9
 DOUBLES = 3
+#: Of an ingress, which does less.
+INGRESS_SINGLES = 3
+INGRESS_DOUBLES = 1
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -24,6 +34,21 @@ def test_an_operation_survives_a_crash_at_any_step_and_a_second_one(name):
     assert drilled.runs >= min(drilled.steps, SINGLES) + 1
 
 
+@pytest.mark.parametrize("name", ACTS)
+def test_an_operation_survives_an_ingress_that_crashes_at_any_step_and_a_second_time(name):
+    drilled = drill(name, singles=INGRESS_SINGLES, doubles=INGRESS_DOUBLES, victims=INGRESSES)
+    assert drilled.wrong == []
+    assert drilled.runs >= min(drilled.steps, INGRESS_SINGLES) + 1
+
+
+@pytest.mark.parametrize("name", ["refund", "store a card"])
+@pytest.mark.parametrize("who", [one for one in VICTIMS if VICTIMS[one].pairs_max is not None])
+def test_so_it_is_whatever_callers_do_and_whoever_dies_next(who, name):
+    drilled = drill(name, singles=4, doubles=min(4, VICTIMS[who].pairs_max), victims=VICTIMS[who])
+    assert drilled.wrong == []
+    assert drilled.runs >= 5
+
+
 def test_the_crash_that_is_ordered_comes_at_its_step_and_the_next_one_after_it():
     with quiet():
         once, _ = play(ACTS["capture"], (5,))
@@ -31,6 +56,70 @@ def test_the_crash_that_is_ordered_comes_at_its_step_and_the_next_one_after_it()
     assert len(once.crashes) == 1
     assert len(twice.crashes) == 2
     assert all(crash.process.startswith("workers") for crash in twice.crashes)
+
+
+@pytest.mark.parametrize(
+    ("who", "died"),
+    [
+        ("ingresses", ["ingress", "ingress"]),
+        ("an ingress and then a worker", ["ingress", "workers"]),
+        ("a worker and then an ingress", ["workers", "ingress"]),
+    ],
+)
+def test_whoever_is_to_crash_crashes(who, died):
+    with quiet():
+        history, _ = play(ACTS["authorize"], (5, 5), VICTIMS[who])
+    assert [crash.process.partition("-")[0] for crash in history.crashes] == died
+
+
+def test_every_crash_of_an_ingress_that_is_counted_comes():
+    """The steps that follow a crash are as many as were counted: one further, and the second crash would not come."""
+    for victims in (INGRESSES, WORKERS):
+        once = crashed(unharmed("capture", victims), [(4,)])
+        with quiet():
+            last, _ = play(ACTS["capture"], (4, once.left[4]), victims)
+            beyond, _ = play(ACTS["capture"], (4, once.left[4] + 1), victims)
+        assert (len(last.crashes), len(beyond.crashes)) == (2, 1)
+
+
+def test_whoever_asked_an_ingress_that_died_asks_again_under_the_same_key_and_is_answered():
+    with quiet():
+        history, _ = play(ACTS["capture"], (20,), INGRESSES)
+    asked = [one for one in history.exchanges if one.path.startswith("/operations/payment-intents/")]
+    assert [one.status for one in asked] == [None, 200]
+    assert asked[0].key == asked[1].key is not None
+
+
+def test_an_ingress_that_promises_before_the_bus_has_confirmed_is_found_out():
+    """And it is crashed between the two, where the event is lost for good: no PSP sends again what was answered 200."""
+    lost = 0
+    with planted("promised-first"), quiet():
+        for step in range(1, play(ACTS["webhook"], (), INGRESSES)[1] + 1):
+            history, _ = play(ACTS["webhook"], (step,), INGRESSES)
+            assert "S10" in {one.name for one in check(history)}
+            told = [one for one in history.exchanges if one.actor == PSP and one.status == 200]
+            kept = {one.message_id for one in history.bus if one.attributes.get("type") == "PspNotification"}
+            lost += len(told) - len(kept)
+    assert lost > 0
+
+
+def test_an_ingress_that_makes_another_command_of_a_request_that_is_repeated_is_found_out():
+    """The two captures of one wish are within what is authorized: only who counts the wishes sees it."""
+    numbers = iter(range(10**6))
+    original = attempts.command_id
+    with patch.object(attempts, "command_id", lambda scope, key: original(scope, f"{key}-{next(numbers)}")), quiet():
+        once, _ = play(ACTS["capture while our fields are replaced"], (), INGRESSES)
+        twice, _ = play(ACTS["capture while our fields are replaced"], (20,), INGRESSES)
+    assert list(unkept(once, INGRESSES.manner)) == []
+    assert list(unkept(twice, INGRESSES.manner)) == ["2 wishes became 3 commands"]
+    assert len([one for one in twice.effects if one.kind == "capture"]) == 2
+
+
+def test_a_caller_who_is_never_answered_is_found_out():
+    with quiet():
+        history, _ = play(ACTS["authorize"], (3,), VICTIMS["ingresses, asked by who goes away"])
+    assert list(unkept(history, VICTIMS["ingresses, asked by who goes away"].manner)) == []
+    assert list(unkept(history, INGRESSES.manner)) == ["shopper-1 asked POST /payments, and was never answered"]
 
 
 def test_a_payment_that_lost_its_method_before_it_was_on_its_cart_is_closed_and_blamed_on_nobody():
