@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +25,7 @@ _FAULT: Final = 500
 _KEY: Final = "Idempotency-Key"
 _INTENTS: Final = "/operations/payment-intents/"
 #: Where money is asked for, and the commands that come of it.
-_ORDERS: Final = ("/payments", _INTENTS, "/operations/transactions")
+_ORDERS: Final = re.compile(rf"/payments|{_INTENTS}.*|/operations/transactions")
 _WISHES: Final = frozenset({"AuthorizePayment", "CapturePayment", "CancelPayment", "RefundPayment", "ReversePayment"})
 #: Somebody who did not wait to be told.
 _GONE: Final = Got(status=499, document=None)
@@ -71,7 +72,7 @@ def unkept(history: History, manner: Manner) -> Iterator[str]:
         is_over = exchange.status is not None and exchange.status < _FAULT
         if not is_over and (manner.again_s is not None or exchange.actor == PSP):
             yield f"{exchange.actor} asked {exchange.method} {exchange.path}, and was never answered"
-    wishes = {_wish(one) for one in history.exchanges if one.method == "POST" and one.path.startswith(_ORDERS)}
+    wishes = {_wish(one) for one in history.exchanges if one.method == "POST" and _ORDERS.fullmatch(one.path)}
     commands = {
         body["command_id"]
         for one in history.bus

@@ -12,17 +12,15 @@ PAID = b'{"paymentMethod": {"type": "card", "token": "tok", "storePaymentMethod"
 UNTICKED = b'{"paymentMethod": {"type": "card", "token": "tok", "storePaymentMethod": false}}'
 
 
-def asked(body=PAID, customer="c-1"):
+def asked(body=PAID, customer="c-1", **more):
     """A customer has paid, and the PSP keeps the card."""
-    command = {"type": "AuthorizePayment", "command_id": "pay-1", "cart_id": "cart"}
+    command = {"type": "AuthorizePayment", "command_id": "pay-1", "cart_id": "cart", "token": "tok"}
     book = Book().cart(customer=customer)
     book.ask(
         "POST",
         "/payments",
         lambda one: one.publish("m1", "authorize", command),
-        body=body,
-        status=202,
-        answer={"operation": "pay-1"},
+        **({"body": body, "status": 202, "answer": {"operation": "pay-1"}} | more),
     )
     book.deliver("m1").put("P", row("A", "Authorization", command="pay-1")).cart("P", author="w", customer=customer)
     authorize_call(book).keep()
@@ -79,6 +77,20 @@ def paid_after_it_was_deleted():
 
 def paid_while_it_was_deleted():
     return paid_again(deleted_meanwhile=True)
+
+
+def kept_for_one_who_was_never_answered(**more):
+    """The ingress died, and the customer went away."""
+    return on_the_list(status=None, answer=None, done_n=None, done_at=None, **more)
+
+
+def kept_unwished_for_one_who_was_never_answered():
+    return kept_for_one_who_was_never_answered(body=UNTICKED)
+
+
+def kept_while_another_was_never_answered():
+    """Another card is what was to be kept."""
+    return kept_for_one_who_was_never_answered(body=PAID.replace(b'"tok"', b'"kot"'))
 
 
 def kept_without_a_wish():
@@ -231,8 +243,16 @@ CASES = {
         (taken_and_not_replayed, taken_before_it_was_replayed, taken_without_a_confirmation, gone_from_the_shelf),
     ),
     "P1": (
-        (on_the_list, deleted),
-        (kept_without_a_wish, kept_for_another, listed_twice, listed_for_another, brought_back),
+        (on_the_list, deleted, kept_for_one_who_was_never_answered),
+        (
+            kept_without_a_wish,
+            kept_unwished_for_one_who_was_never_answered,
+            kept_while_another_was_never_answered,
+            kept_for_another,
+            listed_twice,
+            listed_for_another,
+            brought_back,
+        ),
     ),
     "P2": (
         (on_the_list, deleted_later, deletion_with_a_person),
