@@ -27,7 +27,7 @@ _OPTIONS = (
 _PUBLISH = "/google.pubsub.v1.Publisher/Publish"
 _SUBSCRIBER = "/google.pubsub.v1.Subscriber/"
 #: Metadata that gRPC itself writes.
-_GRPC = ("grpc-", "user-agent", "te", "content-type")
+_GRPC = {"user-agent", "te", "content-type"}
 
 
 @asynccontextmanager
@@ -73,6 +73,9 @@ class BusDoor(grpc.GenericRpcHandler):
                 asked = _read(types.PublishRequest, request)
                 self._journal.refused(_topic(asked.topic), asked.messages, self._process)
             await _fail(context, error)
+        except grpc.aio.UsageError:
+            # The process is gone, and this door closed.
+            raise asyncio.CancelledError from None
         if method == _PUBLISH:
             asked, ids = _read(types.PublishRequest, request), _read(types.PublishResponse, reply).message_ids
             self._journal.published(_topic(asked.topic), asked.messages, ids, self._process)
@@ -151,7 +154,11 @@ def _read(kind, data):
 
 
 def _metadata(context):
-    return [(name, value) for name, value in context.invocation_metadata() if not name.startswith(_GRPC)]
+    return [
+        (name, value)
+        for name, value in context.invocation_metadata()
+        if name not in _GRPC and not name.startswith("grpc-")
+    ]
 
 
 def _topic(name):

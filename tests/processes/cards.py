@@ -7,6 +7,9 @@ from dataclasses import replace
 from simulation.logs import Kept, Peer
 from simulation.reading import FORGET
 
+#: It is gone, now or since an earlier request whose answer was lost.
+GONE = (200, 404)
+
 
 def kept_cards(psp_payments, effects, calls):
     """What the PSP has kept, and where it was first heard that it has forgotten it."""
@@ -17,9 +20,7 @@ def kept_cards(psp_payments, effects, calls):
         if one.peer is Peer.PSP and one.document and "store_for" in one.document
     }
     forgotten = {
-        one.document["id"]: one.performed_n
-        for one in reversed(calls)
-        if one.path == FORGET and one.performed_n is not None and one.status == 200  # as documented
+        one.document["id"]: one.performed_n for one in reversed(calls) if one.path == FORGET and one.status in GONE
     }
     for name, payment in psp_payments.items():
         token = (payment["stored_method"] or {}).get("id")
@@ -35,7 +36,7 @@ def with_their_ends(versions, calls):
     gone = {}
     for call in calls:
         name = call.path.partition("?")[0].rpartition("/")[2]
-        if call.peer is Peer.COMMERCETOOLS and call.method == "DELETE" and "/payment-methods/" in call.path:
+        if call.peer is Peer.COMMERCETOOLS and call.method == "DELETE" and call.status in GONE:
             gone.setdefault(name, call)
     last = {one.id: one for one in versions}
     ends = [

@@ -15,6 +15,8 @@ from support.stack import LEASE_PATIENCE_S
 
 TOTAL = 4200
 HELD = ("Authorization", "Success", TOTAL)
+#: So long some of them wait for the outcome; the others ask for it later.
+WAITS_S = 10
 
 
 @dataclass(kw_only=True)
@@ -23,7 +25,6 @@ class Purchase:
 
     stack: object
     name: str
-    total: int = TOTAL
     cart: str = ""
     session: str = ""
     #: The method that was stored with it.
@@ -36,23 +37,28 @@ class Purchase:
         checkout = await self.stack.fill_cart(TOTAL, customerId=self.name)
         self.cart, self.session = checkout.cart, checkout.session
 
-    async def accepted(self, key=None, **method):
+    async def live(self, story):
+        """All of one story."""
+        await self.begin()
+        await story(self)
+
+    async def accepted(self, key=None, *, wait_s=0, **method):
         """The operation of a payment that was accepted. `method`: what is said of it beside its type."""
         body = {"paymentMethod": {"type": "card", **method}}
         key = key and f"{self.name}-{key}"
-        reply = await self.stack.insist("POST", "/payments", body, session=self.session, key=key)
+        reply = await self.stack.insist("POST", "/payments", body, session=self.session, key=key, wait_s=wait_s)
         return reply["operation"]
 
     async def pay(self, token="tok_approved", *, key="pay", outcome="approved"):
         """A payment that has this outcome; its Payment."""
         return await self.stack.until_paid(self, await self.accepted(key, token=token), outcome=outcome)
 
-    async def ask(self, payment, action, amount=None):
+    async def ask(self, payment, action, amount=None, *, wait_s=0):
         asked = {"action": action}
         if amount is not None:
             asked["amount"] = {"centAmount": amount, "currencyCode": "EUR"}
         path, key = f"/operations/payment-intents/{payment}", f"{self.name}-{action}-{amount}"
-        await self.stack.insist("POST", path, {"actions": [asked]}, key=key)
+        await self.stack.insist("POST", path, {"actions": [asked]}, key=key, wait_s=wait_s)
 
     async def until(self, payment, *rows):
         """Wait for them; they are the end unless something else is done."""
@@ -73,6 +79,22 @@ class Purchase:
         self.method = found[0]["id"]
         return self.method
 
+    async def renewed(self, method):
+        """The merchant's system charges what is stored, for another cart, when nobody is there."""
+        renewal = Purchase(stack=self.stack, name=self.name)
+        await renewal.begin()
+        self.later.append(renewal)
+        asked = {
+            "type": "Recurring",
+            "cartId": renewal.cart,
+            "checkoutTransactionItemId": self.name,
+            "paymentMethodId": method,
+            "idempotencyKey": f"{self.name}-renewal",
+        }
+        await self.stack.insist("POST", "/operations/transactions", asked, wait_s=WAITS_S)
+        payment = await self.stack.payment_on(renewal.cart)
+        await renewal.until(payment, HELD)
+
     async def bank(self, payment, path, **body):
         """Something that the PSP's own people or the shopper's bank do."""
         psp_payment = (await self.stack.payment(payment))["interfaceId"]
@@ -82,9 +104,9 @@ class Purchase:
 async def captured_and_refunded(one):
     payment = await one.pay()
     await one.until(payment, HELD)
-    await one.ask(payment, "capturePayment", 2000)
+    await one.ask(payment, "capturePayment", 2000, wait_s=WAITS_S)
     await one.until(payment, HELD, ("Charge", "Success", 2000))
-    await one.ask(payment, "refundPayment", 700)
+    await one.ask(payment, "refundPayment", 700, wait_s=WAITS_S)
     await one.until(payment, HELD, ("Charge", "Success", 2000), ("Refund", "Success", 700))
 
 
@@ -110,7 +132,7 @@ async def reversed_(one):
 
 
 async def clicked_twice(one):
-    operations = await asyncio.gather(*(one.accepted(token="tok_approved") for _ in range(2)))
+    operations = await asyncio.gather(*(one.accepted(token="tok_approved", wait_s=WAITS_S) for _ in range(2)))
     payments = {await one.stack.until_paid(one, operation) for operation in operations}
     assert len(payments) == 1, f"Two clicks must be one payment, and were {payments}"
     await one.until(payments.pop(), HELD)
@@ -123,12 +145,27 @@ async def declined_then_paid(one):
 
 
 async def challenged(one):
-    operation = await one.accepted("pay", token="tok_3ds")
+    operation, _ = await asyncio.gather(*(one.accepted(token="tok_3ds", wait_s=WAITS_S) for _ in range(2)))
     payment = await one.stack.until_paid(one, operation, outcome="action")
     brought = {"parameters": {"result": (await one.bank(payment, "challenge", decision="approve"))["result"]}}
     await one.stack.insist("POST", f"/payments/{operation}/complete", brought, session=one.session)
     await one.stack.until_paid(one, operation)
     await one.until(payment, HELD)
+
+
+async def paid_otherwise_meanwhile(one):
+    operation = await one.accepted("first", token="tok_3ds")
+    given_up = await one.stack.until_paid(one, operation, outcome="action")
+    await one.until(await one.pay(key="second"), HELD)
+    await one.until(given_up, ("Authorization", "Failure", TOTAL), ("CancelAuthorization", "Success", TOTAL))
+
+
+async def asked_too_much(one):
+    payment = await one.pay()
+    await one.ask(payment, "capturePayment", TOTAL + 1, wait_s=WAITS_S)
+    await one.ask(payment, "capturePayment", TOTAL, wait_s=WAITS_S)
+    await one.until(payment, HELD, ("Charge", "Success", TOTAL))
+    await one.ask(payment, "refundPayment", TOTAL + 1, wait_s=WAITS_S)
 
 
 async def decided_later(one):
@@ -161,6 +198,7 @@ async def kept_charged_and_deleted(one):
     one.later.append(again)
     operation = await again.accepted("pay-again", storedPaymentMethodId=method)
     await again.until(await again.stack.until_paid(again, operation), HELD)
+    await one.renewed(method)
     await one.stack.insist("DELETE", f"/stored-payment-methods/{method}", None, session=again.session)
     await one.stack.until_deleted(method)
 
@@ -176,7 +214,9 @@ STORIES = (
     charged_by_hand,
     disputed,
     kept_charged_and_deleted,
+    paid_otherwise_meanwhile,
     reversed_,
+    asked_too_much,
     decided_later,
 )
 
@@ -192,10 +232,9 @@ async def throng(stack, name, *, seconds, at_once):
             number = len(purchases)
             one = Purchase(stack=stack, name=f"{name}-{number}")
             purchases.append(one)
-            await one.begin()
-            await STORIES[number % len(STORIES)](one)
+            await one.live(STORIES[number % len(STORIES)])
 
     async with asyncio.TaskGroup() as customers:
         for _ in range(at_once):
             customers.create_task(customer())
-    return [each for one in purchases for each in (one, *one.later)]
+    return purchases

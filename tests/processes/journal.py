@@ -6,11 +6,13 @@ So what the stand-ins tell afterwards, by their own clocks, finds its place amon
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from simulation.logs import BusEntry, Crash, Exchange, Happening
+from simulation.logs import BusEntry, Exchange, Happening
+from simulation.reading import LASTING
 from simulation.record import Draft
 
 _NS = 1_000_000_000
@@ -23,21 +25,22 @@ class Journal:
     calls: list[Draft] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
     bus: list[BusEntry] = field(default_factory=list)
-    crashes: list[Crash] = field(default_factory=list)
     #: Name of a part of the connector -> its life: a process that is started again is another.
     lives: dict[str, str] = field(default_factory=dict)
     #: Message id -> where its publishing stands in `bus`.
     _published: dict[str, int] = field(default_factory=dict)
-    #: Messages of the rounds before, which had all come to their end.
+    #: Messages of the rounds before, which had all been let go.
     _old: set[str] = field(default_factory=set)
+    _began: int = 0
     _last: int = 0
     _births: int = 0
 
     def begin(self):
         """Forget what was before. Nothing may be under way."""
         self._old |= self._published.keys()
-        for log in (self.calls, self.exchanges, self.bus, self.crashes, self._published):
+        for log in (self.calls, self.exchanges, self.bus, self._published):
             log.clear()
+        self._began, _ = self.stamp()
 
     def stamp(self):
         """The next place, and its time."""
@@ -50,9 +53,10 @@ class Journal:
         self.lives[name] = f"{name}.life-{self._births}"
         return self.lives[name]
 
-    def died(self, name):
-        n, at = self.stamp()
-        self.crashes.append(Crash(n=n, at=at, process=self.lives[name], orderly=False))
+    def exchanged(self, exchange):
+        """A request to the ingress is over. What began before `begin` was the round's before."""
+        if exchange.n > self._began:
+            self.exchanges.append(exchange)
 
     # Messages.
 
@@ -89,6 +93,13 @@ class Journal:
         if delivery.message_id not in self._old:
             self._note(happening, delivery.topic, delivery.message_id, process=process, delivery=delivery)
 
+    async def is_at_rest(self):
+        """Whether every message that must come to an end was let go by somebody."""
+        published = {one.message_id for one in self.bus if one.topic in LASTING}
+        return published == {
+            one.message_id for one in self.bus if one.topic in LASTING and one.happening is Happening.ACKED
+        }
+
     def _publish(self, topic, name, message, process):
         n, at = self.stamp()
         self._published[name] = len(self.bus)
@@ -110,6 +121,15 @@ class Delivery:
     #: None: the topic's own.
     subscription: str | None
     attempt: int
+
+
+def read(data):
+    """The JSON object in there; an empty one where there is none."""
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def moment(n):

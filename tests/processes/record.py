@@ -7,14 +7,19 @@ before the request that wrote it was sent.
 
 from __future__ import annotations
 
-import json
+import contextlib
+import copy
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 
 from processes.cards import kept_cards, with_their_ends
-from processes.journal import Journal, place
+from processes.crowd import WAITS_S
+from processes.journal import Journal, place, read
 from simulation.logs import MERCHANT, Effect, Happening, History, LogLine, Peer, Rules, Version, Wrote
+from support.polling import eventually
+from support.stack import LEASE_PATIENCE_S
 
 from bus.topics import POLICIES
 from ctpay.settings import Limits
@@ -38,30 +43,52 @@ class Left:
     psp_payments: dict
     lines: list
     strays: list
-    #: Of the shoppers.
-    sessions: set
+    #: Shoppers' sessions, and the merchant's token.
+    secrets: set
 
 
 async def gather(stack, purchases, *, since):
-    """Everything about these purchases, and all that was seen meanwhile. `since` is the first log line that counts."""
-    carts = [await stack.history(one.cart, "carts") for one in purchases]
-    payments = {payment for one in purchases for payment in one.ends}
+    """Everything about these purchases, and all that was seen meanwhile, at rest. `since` is the first log line that counts."""
+    with contextlib.suppress(TimeoutError):  # The checker then tells of it.
+        await eventually(stack.watch.journal.is_at_rest, within_s=LEASE_PATIENCE_S)
+    journal = copy.copy(stack.watch.journal)
+    everybody = [each for one in purchases for each in (one, *one.later)]
+    carts = [await stack.history(one.cart, "carts") for one in everybody]
+    payments = {payment for one in everybody for payment in one.ends}
     payments |= {one["id"] for versions in carts for one in versions[-1].get("paymentInfo", {}).get("payments", ())}
+    payments |= set(_asked_for(journal.calls))
     versions = [await stack.history(payment) for payment in sorted(payments)]
     effects = [one for one in await stack.effects() if one["metadata"].get("payment_id") in payments]
     known = {one["payment"] for one in effects} | {one[-1].get("interfaceId") for one in versions} - {None}
     return Left(
         environment=stack.environment,
-        journal=stack.watch.journal,
+        journal=journal,
         payments=versions,
         carts=carts,
-        methods=[await stack.history(one.method, "payment-methods") for one in purchases if one.method],
+        methods=[await stack.history(one, "payment-methods") for one in sorted(set(_stored(journal.calls)))],
         effects=effects,
         psp_payments={name: await stack.psp_payment(name) for name in sorted(known)},
         lines=[one for one in stack.lines[since:] if not one.get("event", "").startswith("test.")],
         strays=stack.strays,
-        sessions={one.session for one in purchases},
+        secrets={stack.token, *(one.session for one in everybody)},
     )
+
+
+def _asked_for(calls):
+    """The Payments for which the PSP was asked for money."""
+    for draft in calls:
+        names = read(draft.body).get("metadata") if draft.peer is Peer.PSP else None
+        if names and "payment_id" in names:
+            yield names["payment_id"]
+
+
+def _stored(calls):
+    """The methods that were put on a customer's list."""
+    for draft in calls:
+        if draft.peer is Peer.COMMERCETOOLS and draft.method == "POST" and "/payment-methods" in draft.path:
+            told = read(draft.reply)
+            if "paymentMethodStatus" in told:
+                yield told["id"]
 
 
 def history(left):
@@ -81,7 +108,7 @@ def history(left):
         exchanges=_in_order(journal.exchanges),
         lines=tuple(map(_line, left.lines)),
         faults=(),
-        crashes=tuple(journal.crashes),
+        crashes=(),
         merchants_wrote=tuple(_by_hand(left.payments)),
         strangers=frozenset(),
         untrue_events=frozenset(),
@@ -112,6 +139,8 @@ def _rules(environment):
         skew_max=timedelta(0),
         attempts={topic.value: policy.attempts for topic, policy in POLICIES.items()},
         webhook_tolerance=TOLERANCE,
+        # A machine that starts ten processes at once is slow.
+        told_within=timedelta(seconds=WAITS_S - 2),
     )
 
 
@@ -121,9 +150,9 @@ def _writers(calls):
     for draft in calls:
         if draft.peer is not Peer.COMMERCETOOLS or draft.method != "POST":
             continue
-        asked, told = _json(draft.body), _json(draft.reply)
+        asked, told = read(draft.body), read(draft.reply)
         name = draft.path.partition("?")[0].rsplit("/", 1)[-1]
-        for key in {name, told.get("id"), asked.get("key")}:
+        for key in {name, told.get("id"), asked.get("key")} - {None}:
             found[key].append((asked.get("version", 0), told.get("version"), draft))
     return found
 
@@ -145,14 +174,18 @@ def _versions(documents, writers):
 def _writer(document, n, writers):
     """Whose request made this version: the one that was told so, or one that was under way and never heard."""
     version = document["version"]
-    asked = [*writers[document["id"]], *writers[document.get("key")]]
+    asked = [*writers[document["id"]], *writers[document.get("key", document["id"])]]
     told = [draft for before, after, draft in asked if after is not None and before < version <= after]
     unheard = [
         draft
         for before, after, draft in asked
-        if after is None and before < version and draft.n < n + 1_000_000 and (draft.done_n or n) >= n
+        if _is_unheard(draft) and before < version and draft.n < n + 1_000_000 and (draft.done_n or n) >= n
     ]
-    return next(iter((*told, *unheard)), None)
+    return next(iter((*told, *reversed(unheard))), None)
+
+
+def _is_unheard(draft):
+    return draft.status is None or draft.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _effects(found):
@@ -182,9 +215,11 @@ def _by_hand(documents):
 
 
 def _canaries(left, calls):
-    secrets = {value for name, value in left.environment.items() if "SECRET" in name}
-    tokens = {one.document["token"] for one in calls if one.document and "token" in one.document}
-    return frozenset(secrets | tokens | left.sessions)
+    """What may be in messages and requests, and nowhere else."""
+    kept = {value for name, value in left.environment.items() if "SECRET" in name}
+    sent = {one.document[name] for one in calls if one.document for name in ("token", "result") if name in one.document}
+    given = {read(one.reply).get("access_token") for one in left.journal.calls if one.path == "/oauth/token"}
+    return frozenset((kept | sent | given | left.secrets) - {None})
 
 
 def _with_people(bus):
@@ -201,11 +236,3 @@ def _in_order(entries):
 
 def _when(text):
     return datetime.fromisoformat(text).astimezone(UTC)
-
-
-def _json(data):
-    try:
-        found = json.loads(data)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -41,12 +41,7 @@ async def test_a_defect_in_running_processes_is_found(defect, found):
         purchases = [Purchase(stack=stack, name=story.__name__) for story in stories]
         since = len(stack.lines)
         stack.watch.journal.begin()
-        await asyncio.gather(*(_act(story, one) for story, one in zip(stories, purchases, strict=True)))
+        await asyncio.gather(*(one.live(story) for story, one in zip(stories, purchases, strict=True)))
         await stack.calm()
         left = await gather(stack, purchases, since=since)
     assert found in {one.name for one in check(history(left))}
-
-
-async def _act(story, purchase):
-    await purchase.begin()
-    await story(purchase)

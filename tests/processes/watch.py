@@ -20,6 +20,7 @@ class Watch:
         self.front = front
         self._back = back
         self._pubsub = pubsub
+        #: Closes the doorways in the end.
         self._stack = stack
         #: Name of a part -> what closes the doorway of its process to Pub/Sub.
         self._open = {}
@@ -44,10 +45,6 @@ class Watch:
                 bus_door(self.journal, self._pubsub, process)
             ),
         }
-
-    def killed(self, name):
-        """The process that was this part was killed."""
-        self.journal.died(name)
 
     async def _close(self, name):
         if name in self._open:

@@ -5,11 +5,11 @@ What comes by is written down and passed on as it is; a connection that breaks o
 
 from __future__ import annotations
 
-import json
 from contextlib import asynccontextmanager
 
 import aiohttp
 from aiohttp import web
+from processes.journal import read
 from simulation.logs import MERCHANT, PSP, SHOPPER, Exchange, Fate, Genuine, Peer
 from simulation.record import Draft
 from yarl import URL
@@ -61,11 +61,11 @@ class WireDoor:
         status = None if answer is None or _is_gone(request) else answer.status
         done_n, done_at = (None, None) if status is None else self._journal.stamp()
         is_webhook = path.startswith("/webhooks/")
-        self._journal.exchanges.append(
+        self._journal.exchanged(
             Exchange(
                 n=n, at=at, actor=PSP if is_webhook else self._actor(request), process=process, method=request.method,
                 path=path, headers=dict(request.headers), key=request.headers.get("Idempotency-Key"), body=body,
-                status=status, answer=_json(answer), done_n=done_n, done_at=done_at,
+                status=status, answer=None if answer is None else read(answer.body), done_n=done_n, done_at=done_at,
                 genuine=Genuine.YES if is_webhook else None,
             )
         )  # fmt: skip
@@ -129,10 +129,3 @@ def _cut(request):
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
-
-
-def _json(answer):
-    try:
-        return None if answer is None else json.loads(answer.body)
-    except ValueError:
-        return None

@@ -26,8 +26,6 @@ _DECIDED: Final = frozenset({"Success", "Failure", "Reversed"})
 _OPEN_WORDS: Final = frozenset({"pending", "received"})
 #: By these a result may not reach who waits for it, or says what was there before.
 _HIDES_A_RESULT: Final = frozenset({"bus-result-lost", "bus-publish-fails", "bus-confirmation-lost", "ct-stale-read"})
-#: A result is there in milliseconds.
-_TOLD_WITHIN: Final = timedelta(seconds=1)
 #: Two clicks this close are one wish, whatever came of the first meanwhile.
 _ONE_WISH: Final = timedelta(seconds=1)
 #: By these a second click may rightly be another wish, or find nothing to join.
@@ -244,7 +242,7 @@ def _ended_in_time(reading: Reading, message: Message, exchange: Exchange) -> bo
     if exchange.done_at is None:
         return False
     lines = [one for one in reading.outcomes.get(message.id, ()) if one.fields["event"] == "message.done"]
-    ended = [one.n for one in lines if one.at <= exchange.done_at - _TOLD_WITHIN]
+    ended = [one.n for one in lines if one.at <= exchange.done_at - reading.history.rules.told_within]
     trails = trails_of_command(reading, message)
     return bool(ended) and bool(trails) and all(_decided_by(reading, one, message, min(ended)) for one in trails)
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, dataclass_transform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
 _T = TypeVar("_T")
 
@@ -273,6 +274,8 @@ class Rules:
     #: Topic -> deliveries before a message is buried; None: no limit.
     attempts: Mapping[str, int | None]
     webhook_tolerance: timedelta
+    #: A result is there within this, for who waits for it.
+    told_within: timedelta = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -116,10 +116,8 @@ class Stack:
             os.kill(child.pid, signal.SIGKILL)
             self.killed[child.name.partition(".")[0]] += 1
             self._note(child.name, "test.killed")
-        for name, child in zip(names, children, strict=True):
+        for child in children:
             assert await child.result() == -signal.SIGKILL
-            if self.watch is not None:
-                self.watch.killed(name)
 
     async def stop(self, *names):
         """SIGTERM; each must end well by itself, well within the time in which a platform would kill it."""
@@ -233,13 +231,13 @@ class Stack:
             assert reply["outcome"] == "approved", reply
         return payment
 
-    async def insist(self, method, path, body, *, session=None, key=None):
+    async def insist(self, method, path, body, *, session=None, key=None, wait_s=0):
         """The same request until somebody accepts it, as a caller does whose connection breaks; no longer."""
         found = []
 
         async def answered():
             with contextlib.suppress(aiohttp.ClientError):
-                status, reply = await self.ask(method, path, body, session=session, key=key, wait_s=0)
+                status, reply = await self.ask(method, path, body, session=session, key=key, wait_s=wait_s)
                 assert status < 300 or status >= 500, reply
                 found[:] = [reply] if status < 300 else []
             return bool(found)
@@ -307,6 +305,17 @@ class Stack:
         status, document = await self._ask_commercetools("GET", f"/carts/{cart}")
         assert status == 200, document
         return document
+
+    async def payment_on(self, cart):
+        """Wait until a Payment is on the cart; its id."""
+        found = []
+
+        async def there():
+            found[:] = (await self.cart(cart)).get("paymentInfo", {}).get("payments", ())
+            return bool(found)
+
+        await eventually(there, within_s=LEASE_PATIENCE_S, every_s=self.look_s)
+        return found[0]["id"]
 
     async def psp_payment(self, payment):
         """What the PSP says of one of its payments."""
@@ -438,7 +447,7 @@ async def open_stack(
             product=product,
         )
         books = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "psp"
-        outside = pubsub if watcher is None else await watcher.bus("commercetools")
+        outside = pubsub if watcher is None else await watcher.bus("commercetools itself")
         await _start_outside(found, asdict(ports), outside, books)
         found.token = await _log_in(found)
         await _set_up(found)
