@@ -381,7 +381,7 @@ def quiet() -> Iterator[None]:
 
 
 def evenly(every: list[CrashAt], most: int) -> list[CrashAt]:
-    """So many of them; all, where there are no more."""
+    """So many of them, each from the middle of its part; all, where there are no more."""
     if len(every) <= most:
         return every
-    return [every[number * len(every) // most] for number in range(most)]
+    return [every[(2 * number + 1) * len(every) // (2 * most)] for number in range(most)]
