@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 import pytest
 from support.garbage import uncollected
+from support.prose import reads_well
 from support.scripted_server import Answer, Asked, Scripted, error, hanging, hanging_up, json, text
 
 from ct.client import Commercetools, quoted, segment
@@ -126,6 +127,8 @@ def test_a_value_cannot_end_its_literal(value: str, literal: str) -> None:
         (text("", status=404), UnavailableError),
         (json({"message": "no Route matched with those values"}, status=404), UnavailableError),
         (json({"statusCode": 404, "message": "Cannot GET /demo", "error": "Not Found"}, status=404), UnavailableError),
+        (error(405, "MethodNotAllowed"), InvalidRequestError),
+        (error(422, "SomethingNew"), InvalidRequestError),
         (error(403, "insufficient_scope"), ForbiddenError),
         (text("", status=302), UnavailableError),
         (text("", status=501), UnavailableError),
@@ -135,9 +138,10 @@ async def test_a_definite_answer_is_not_asked_for_twice(
     server: Scripted, client: Commercetools, answer: Answer, kind: type[CommercetoolsError]
 ) -> None:
     server.on(PATH, answer)
-    with pytest.raises(kind):
+    with pytest.raises(kind) as caught:
         await client.post("/payments/p1", {"version": 1})
     assert len(server.of(PATH)) == 1
+    assert reads_well(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from support.house import PASS, CoreClient, Fault
 from support.house import Clock as HouseClock
-from support.house import CoreClient
+from support.prose import reads_well
 
+from ct.errors import ConflictError, DuplicateError
 from ct.extras import EXTRAS, set_up_extras
 from ct.fields import CARD_TYPE, PURCHASE_ORDER_TYPE
 from ct.readiness import types_missing
-from ct.setup import Result, SetupError
+from ct.setup import Record, Result, SetupError
 from sandbox.commercetools.core import Core
 
 
@@ -19,11 +21,35 @@ def client():
     return CoreClient(Core(project_key="demo", new_id=lambda: f"id-{next(numbers)}"), HouseClock())
 
 
+def told(result, added=lambda _: ()):
+    return tuple(Record(resource="type", key=one.key, result=result, added=added(one)) for one in EXTRAS)
+
+
 async def test_a_project_gets_both_types_once(client):
-    assert [one.result for one in await set_up_extras(client)] == [Result.CREATED] * 2
+    assert await set_up_extras(client) == told(Result.CREATED, lambda one: tuple(one.fields))
     missing = await types_missing(client, EXTRAS)
     assert not {one.key for one in EXTRAS} & set(missing)
-    assert [one.result for one in await set_up_extras(client)] == [Result.UNCHANGED] * 2
+    assert await set_up_extras(client) == told(Result.UNCHANGED)
+
+
+async def test_what_is_made_has_our_names_and_demands_nothing_of_other_software(client):
+    await set_up_extras(client)
+    for wanted in EXTRAS:
+        made = await client.get(f"/types/key={wanted.key}")
+        assert (made["name"], made["resourceTypeIds"]) == ({"en": wanted.name}, [wanted.resource])
+        fields = {one["name"]: (one["type"]["name"], one["label"], one["required"]) for one in made["fieldDefinitions"]}
+        assert fields == {name: (kind, {"en": name}, False) for name, kind in wanted.fields.items()}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [DuplicateError("the key is taken", field="key"), ConflictError("it has changed")],
+    ids=lambda one: type(one).__name__,
+)
+async def test_whoever_was_quicker_has_made_it_for_us(client, error):
+    client.shared["faults"] += [PASS, Fault(error=error, before=False)]
+    first, _ = await set_up_extras(client)
+    assert first == told(Result.UNCHANGED)[0]
 
 
 async def test_the_reference_connectors_own_purchase_order_type_is_taken_as_it_is(client):
@@ -44,7 +70,7 @@ async def test_a_missing_field_is_added(client):
     draft = {"key": CARD_TYPE.key, "name": {"en": "old"}, "resourceTypeIds": ["payment-method"]}
     await client.post("/types", draft)
     extended, _ = await set_up_extras(client)
-    assert (extended.result, extended.added) == (Result.EXTENDED, tuple(CARD_TYPE.fields))
+    assert extended == told(Result.EXTENDED, lambda one: tuple(one.fields))[0]
 
 
 @pytest.mark.parametrize("wrong", [{"resourceTypeIds": ["payment"]}, {"kind": "String"}], ids=["resource", "field"])
@@ -53,5 +79,6 @@ async def test_what_is_something_else_is_for_a_person(client, wrong):
     field = {"name": str(name), "label": {"en": "x"}, "required": False, "type": {"name": wrong.get("kind", "Number")}}
     draft = {"key": CARD_TYPE.key, "name": {"en": "odd"}, "fieldDefinitions": [field]}
     await client.post("/types", draft | {"resourceTypeIds": wrong.get("resourceTypeIds", ["payment-method"])})
-    with pytest.raises(SetupError, match=r"ctpay setup"):
+    with pytest.raises(SetupError, match=r"ctpay setup") as caught:
         await set_up_extras(client)
+    assert reads_well(caught.value)

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from pydantic import SecretStr
+from support.prose import reads_well
 from support.scripted_server import Answer, Scripted, error, hanging_up, json, text
 
 from ct.callers import Caller, Known, NotAllowedError, UnknownCallerError
@@ -97,14 +98,16 @@ async def test_a_token_that_is_not_clearly_active_is_nobodys(
     with pytest.raises(UnknownCallerError) as caught:
         await introspection.check("canary-bearer")
     assert "canary" not in str(caught.value)
+    assert reads_well(caught.value)
 
 
 @pytest.mark.parametrize("malformed", ["", "a b", "a\r\nb", "é", "a&active=true", "a" * 5000, '"a"'])
 async def test_a_malformed_token_never_reaches_commercetools(
     server: Scripted, introspection: Introspection, malformed: str
 ) -> None:
-    with pytest.raises(UnknownCallerError, match="malformed"):
+    with pytest.raises(UnknownCallerError, match="malformed") as caught:
         await introspection.check(malformed)
+    assert reads_well(caught.value)
     assert server.asked == []
 
 
@@ -113,7 +116,7 @@ async def test_an_outage_is_not_blamed_on_the_caller(
     server: Scripted, introspection: Introspection, fault: Answer
 ) -> None:
     server.on(PATH, fault)
-    with pytest.raises(UnavailableError) as caught:
+    with pytest.raises(UnavailableError, match="POST /oauth/introspect") as caught:
         await introspection.check("canary-bearer")
     assert "canary" not in str(caught.value)
 
@@ -123,8 +126,10 @@ async def test_wrong_credentials_of_ours_are_not_blamed_on_the_caller(
     server: Scripted, introspection: Introspection, status: int
 ) -> None:
     server.on(PATH, error(status, "invalid_client"))
-    with pytest.raises(ForbiddenError, match="CTP_CLIENT_ID"):
+    with pytest.raises(ForbiddenError, match="CTP_CLIENT_ID") as caught:
         await introspection.check("bearer-1")
+    assert "POST /oauth/introspect" in str(caught.value)
+    assert reads_well(caught.value)
 
 
 async def test_a_known_caller_is_not_asked_about_again_and_thirty_at_once_ask_once(
@@ -155,7 +160,17 @@ async def test_a_revoked_token_is_noticed_within_the_time_it_is_known(
 
 @pytest.mark.parametrize(
     ("exp", "asked"),
-    [(ENDS + 10, 2), (ENDS + 600, 1), (ENDS - 5, 2), ((ENDS + 10) * 1000, 2), ((ENDS + 600) * 1000, 1), ("soon", 1)],
+    [
+        (ENDS + 10, 2),
+        (ENDS + 600, 1),
+        (ENDS - 5, 2),
+        ((ENDS + 10) * 1000, 2),
+        ((ENDS + 600) * 1000, 1),
+        # The least that counts milliseconds: in the year 1973.
+        (100_000_000_000, 2),
+        (99_999_999_999, 1),
+        ("soon", 1),
+    ],
 )
 async def test_a_token_is_not_believed_beyond_its_own_end_in_either_unit(
     server: Scripted,

@@ -116,6 +116,7 @@ async def test_what_is_unfinished_is_found_and_nothing_else(either):
 
 async def test_what_was_alive_in_a_span_is_found(either):
     mine = await make(either)
+    await make(either, interface="other")
     now = datetime.now(UTC)
     later, before = now + timedelta(hours=1), now - timedelta(hours=1)
     assert await ids(either, listing.alive_in(since=before, until=later)) == [mine]

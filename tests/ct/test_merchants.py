@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from support.commercetools_servers import running_commercetools, wall_clock
+from support.prose import reads_well
 from support.scripted_server import error, hanging_up, json, text
 
 from ct.callers import Merchant, UnknownCallerError
@@ -118,6 +119,7 @@ async def test_whatever_is_not_clearly_good_is_nobodys_and_nothing_of_it_is_repe
     with pytest.raises(UnknownCallerError) as caught:
         await merchants.check(FORGED[case]())
     assert not {"canary", "evil", "other"} & set(str(caught.value).replace(".", " ").split())
+    assert reads_well(caught.value)
 
 
 @pytest.mark.parametrize("claims", [{"exp": AT - 9}, {"nbf": AT + 9}, {"exp": AT + 0.5}])
@@ -153,6 +155,10 @@ async def test_a_key_that_is_new_is_fetched_at_once(server, merchants):
     server.on(PATH, json({"keys": [jwk("one"), jwk("two")]}))
     assert await asyncio.gather(*(merchants.check(token(signed_by="two", kid="two")) for _ in range(5)))
     assert len(server.of(PATH)) == 2
+    # However many had waited, the interval runs from then on.
+    with pytest.raises(UnknownCallerError):
+        await merchants.check(token(kid="invented"))
+    assert len(server.of(PATH)) == 2
 
 
 async def test_invented_key_ids_make_us_ask_once_in_an_interval(server, merchants, pass_time):
@@ -177,16 +183,18 @@ async def test_tokens_that_cannot_be_good_fetch_no_keys(server, merchants):
 @pytest.mark.parametrize("fault", [text("", status=503), hanging_up(), text("<html>"), error(404, "ResourceNotFound")])
 async def test_without_keys_nobody_can_be_judged_and_that_is_not_the_callers_fault(server, merchants, fault):
     server.on(PATH, fault)
-    with pytest.raises(UnavailableError):
+    with pytest.raises(UnavailableError) as caught:
         await merchants.check(token())
+    assert reads_well(caught.value)
 
 
 async def test_in_an_outage_known_keys_stay_believed_and_an_unknown_one_is_in_doubt(server, merchants):
     await merchants.check(token())
     server.on(PATH, error(404, "ResourceNotFound"))
     for _ in range(3):
-        with pytest.raises(UnavailableError):
+        with pytest.raises(UnavailableError, match="CTP_JWKS_URL") as caught:
             await merchants.check(token(signed_by="two", kid="two"))
+        assert reads_well(caught.value)
     assert len(server.of(PATH)) == 2
     assert await merchants.check(token())
 
@@ -212,5 +220,6 @@ async def test_keys_that_are_unfit_are_left_out_and_the_others_kept(server, merc
 
 
 async def test_a_connector_that_was_not_told_whom_to_believe_believes_nobody():
-    with pytest.raises(UnknownCallerError, match="CTP_JWKS_URL"):
+    with pytest.raises(UnknownCallerError, match="CTP_JWKS_URL") as caught:
         await NoMerchants().check(token())
+    assert reads_well(caught.value)

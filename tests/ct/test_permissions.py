@@ -20,6 +20,7 @@ def test_what_is_needed_is_what_merchants_are_told():
         ("manage_project:demo", []),
         ("manage_project:other", ALL),
         ("manage_project:demo:store", ALL),
+        ("manage_project:other:demo", ALL),
         ("", ALL),
         (" ".join(f"{one}:demo" for one in ALL[1:]), ALL[:1]),
         ("manage_payments:demo manage_orders:demo manage_sessions:demo manage_types:demo", ["introspect_oauth_tokens"]),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from support.prose import reads_well
 from support.scripted_server import Answer, Scripted, error, hanging, hanging_up, json, text
 
 from ct.callers import Known, Session, UnknownCallerError
@@ -117,8 +118,9 @@ async def test_the_owner_tells_sessions_and_projects_apart_and_not_the_session_i
 async def test_a_malformed_session_id_never_reaches_commercetools(
     server: Scripted, sessions: Sessions, malformed: str
 ) -> None:
-    with pytest.raises(UnknownCallerError, match="malformed"):
+    with pytest.raises(UnknownCallerError, match="malformed") as caught:
         await sessions.check(malformed)
+    assert reads_well(caught.value)
     assert server.asked == []
 
 
@@ -140,6 +142,7 @@ async def test_a_session_that_is_not_active_or_has_no_cart_is_nobody(
     with pytest.raises(UnknownCallerError, match=r"[Ss]tart a") as caught:
         await sessions.check(SESSION_ID)
     assert SESSION_ID not in str(caught.value)
+    assert reads_well(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -159,8 +162,9 @@ async def test_a_decision_of_the_merchant_that_cannot_be_read_is_not_ignored(
     server: Scripted, sessions: Sessions, metadata: dict[str, object]
 ) -> None:
     server.on(PATH, json(document(metadata=metadata)))
-    with pytest.raises(UnknownCallerError, match=next(iter(metadata))):
+    with pytest.raises(UnknownCallerError, match=f"unreadable {next(iter(metadata))}") as caught:
         await sessions.check(SESSION_ID)
+    assert reads_well(caught.value)
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -175,7 +179,7 @@ async def test_our_token_is_renewed_once_when_the_session_service_refuses_it(
 
 async def test_a_missing_scope_of_ours_is_not_blamed_on_the_shopper(server: Scripted, sessions: Sessions) -> None:
     server.on(PATH, error(403, "insufficient_scope"))
-    with pytest.raises(ForbiddenError, match="scope") as caught:
+    with pytest.raises(ForbiddenError, match=r"GET /sessions/….*scope") as caught:
         await sessions.check(SESSION_ID)
     assert SESSION_ID not in str(caught.value)
 
@@ -187,7 +191,7 @@ async def test_an_outage_of_the_session_service_is_not_blamed_on_the_shopper(
     server: Scripted, sessions: Sessions, fault: Answer
 ) -> None:
     server.on(PATH, fault)
-    with pytest.raises(UnavailableError) as caught:
+    with pytest.raises(UnavailableError, match="GET /sessions/…") as caught:
         await sessions.check(SESSION_ID)
     assert SESSION_ID not in str(caught.value)
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from support.house import open_house
+from support.scripted_server import error
 
+from ct.client import Commercetools
+from ct.ledger import Ledger
 from ct.status import StatusReader
+from ct.turns import Turns
 from psp.outcome import Outcome
 
 
@@ -51,3 +55,12 @@ async def test_a_refusal_is_found_by_its_status():
         await house.deliver(late)
         told = await status(house, late, owner="owner-2")
         assert (told.outcome, told.reason.code) == (Outcome.REFUSED, "nothing-to-pay")
+
+
+async def test_the_read_bears_the_name_of_the_request_that_needs_it(server, wire, tokens):
+    server.on("/demo/carts/c1", error(404, "ResourceNotFound"))
+    client = Commercetools(wire=wire, tokens=tokens, api_url=server.url, project_key="demo")
+    ledger = Ledger(client=client, interface="ctpay", turns=Turns(), draw=lambda: 0.0, conflicts_within_s=1.0)
+    reader = StatusReader(ledger=ledger, project_key="demo")
+    assert await reader.read(cart_id="c1", owner="o", operation="pay-1", correlation_id="shop-42") is None
+    assert [one.headers["x-correlation-id"] for one in server.of("/demo/carts/c1")] == ["shop-42"]

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
+from support.prose import reads_well
 from support.scripted_server import Scripted, after, error, hanging_up, json, text
 
 from ct.errors import ForbiddenError, UnavailableError
@@ -120,6 +121,7 @@ async def test_wrong_credentials_name_the_settings_and_not_the_secret(
     with pytest.raises(ForbiddenError, match="CTP_CLIENT_SECRET") as caught:
         await tokens.get()
     assert "canary" not in str(caught.value)
+    assert reads_well(caught.value)
 
 
 async def test_a_failed_fetch_fails_all_who_waited_and_the_next_one_tries_again(

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from support.garbage import uncollected
+from support.prose import reads_well
 from support.scripted_server import Asked, Scripted, after, hanging, hanging_up, json, scripted, text
 
 from psp.errors import OutcomeUnknownError, PspError, RetryableError
@@ -49,6 +50,7 @@ async def outcome(server: Scripted, patience: Patience = QUICK) -> HttpReply | P
     (reply,) = result
     assert isinstance(reply, HttpReply | PspError)
     assert "secret" not in f"{reply} {getattr(reply, '__cause__', '')}"
+    assert isinstance(reply, HttpReply) or reads_well(reply)
     return reply
 
 
@@ -61,6 +63,14 @@ async def test_a_definite_answer_is_given_as_it_is():
             assert (reply.status, reply.good) == (status, status < 300)
             assert reply.body == f'{{"status": {status}}}'.encode()
         assert len(server.asked) == 6
+
+
+async def test_a_psp_that_tells_of_no_running_request_has_no_409_but_definite_ones():
+    async with scripted() as server, aiohttp.ClientSession() as session:
+        server.on("/pay", json({}, status=409))
+        client = Http(session=session, draw=lambda: 0.5, patience=PATIENT)
+        assert (await client.send(request(server.url))).status == 409
+        assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,19 @@ def cart_document(*payments: dict[str, Any], total: int = 4200, **more: Any) -> 
     }
 
 
+def method_document(number: int = 1, **more: Any) -> dict[str, Any]:
+    """A stored payment method, made on the day of its number."""
+    return {
+        "id": f"method-{number}",
+        "version": 3,
+        "createdAt": f"2026-03-0{number}T12:00:00.000Z",
+        "customer": {"typeId": "customer", "id": "customer-1"},
+        "method": "card",
+        "token": {"value": f"pm_canary_{number}"},
+        **more,
+    }
+
+
 def applied(document: dict[str, Any], actions: list[dict[str, Any]]) -> dict[str, Any]:
     """The document after the actions, as commercetools would have it. Unknown actions are an error."""
     result = copy.deepcopy(document)
