@@ -86,8 +86,12 @@ FORGED = {
     "no issuer": lambda: token(iss=None),
     "no end": lambda: token(exp=None),
     "an end that is no time": lambda: unsigned({"alg": "RS256", "kid": "one"}, CLAIMS | {"exp": "tomorrow"}),
-    "over": lambda: token(exp=AT - 11),
+    "over": lambda: token(exp=AT - 10),
     "not yet": lambda: token(nbf=AT + 11),
+    "a signed end that is no time": lambda: token(exp="tomorrow"),
+    "a signed end that is only true": lambda: token(exp=True),
+    "a signed beginning that is no time": lambda: token(nbf="yesterday"),
+    "a signed beginning that is only true": lambda: token(nbf=True),
     "another project": lambda: token(**{f"{ISSUER}/claims/project_key": "other"}),
     "no project": lambda: token(**{f"{ISSUER}/claims/project_key": None}),
     "our project under another issuer's name": lambda: token(
@@ -122,7 +126,7 @@ async def test_whatever_is_not_clearly_good_is_nobodys_and_nothing_of_it_is_repe
     assert reads_well(caught.value)
 
 
-@pytest.mark.parametrize("claims", [{"exp": AT - 9}, {"nbf": AT + 9}, {"exp": AT + 0.5}])
+@pytest.mark.parametrize("claims", [{"exp": AT - 9}, {"nbf": AT + 10}, {"exp": AT + 0.5}])
 async def test_clocks_may_differ_a_little(merchants, claims):
     assert await merchants.check(token(**claims))
 
