@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json as json_text
+
 import pytest
 from support.house import PASS, CoreClient, Fault
 from support.house import Clock as HouseClock
 from support.prose import reads_well
+from support.scripted_server import json
 
+from ct.client import Commercetools
 from ct.errors import ConflictError, DuplicateError
 from ct.extras import EXTRAS, set_up_extras
 from ct.fields import CARD_TYPE, PURCHASE_ORDER_TYPE
@@ -82,3 +86,17 @@ async def test_what_is_something_else_is_for_a_person(client, wrong):
     with pytest.raises(SetupError, match=r"ctpay setup") as caught:
         await set_up_extras(client)
     assert reads_well(caught.value)
+
+
+async def test_a_type_that_tells_of_no_fields_lacks_them_all(server, wire, tokens):
+    project = Commercetools(wire=wire, tokens=tokens, api_url=server.url, project_key="demo")
+    for one in EXTRAS:
+        server.on(f"/demo/types/key={one.key}", json({"version": 3, "resourceTypeIds": [one.resource]}))
+    assert await set_up_extras(project) == told(Result.EXTENDED, lambda one: tuple(one.fields))
+    for one in EXTRAS:
+        _, asked = server.of(f"/demo/types/key={one.key}")
+        written = json_text.loads(asked.body)
+        assert written["version"] == 3
+        assert [(each["action"], each["fieldDefinition"]["name"]) for each in written["actions"]] == [
+            ("addFieldDefinition", name) for name in one.fields
+        ]

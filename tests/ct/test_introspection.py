@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from urllib.parse import parse_qs
 
@@ -183,6 +183,24 @@ async def test_a_token_is_not_believed_beyond_its_own_end_in_either_unit(
     await introspection.check("bearer-1")
     pass_time(20)
     await introspection.check("bearer-1")
+    assert len(server.asked) == asked
+
+
+@pytest.mark.parametrize(("after_s", "asked"), [(29, 1), (31, 2)])
+async def test_a_known_caller_is_asked_about_anew_behind_the_answer_after_half_the_time(
+    server: Scripted,
+    introspection: Introspection,
+    pass_time: Callable[[float], None],
+    until: Callable[[Callable[[], object]], Awaitable[None]],
+    *,
+    after_s: float,
+    asked: int,
+) -> None:
+    server.on(PATH, active("manage_project:demo"))
+    await introspection.check("bearer-1")
+    pass_time(after_s)
+    await introspection.check("bearer-1")
+    await until(lambda: not introspection._cache._flights)
     assert len(server.asked) == asked
 
 

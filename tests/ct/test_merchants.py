@@ -223,6 +223,39 @@ async def test_keys_that_are_unfit_are_left_out_and_the_others_kept(server, merc
     assert await merchants.check(token(signed_by="two", kid="two"))
 
 
+@pytest.mark.parametrize("silent", ["use", "alg"])
+async def test_a_key_need_not_say_what_it_is_for(server, merchants, silent):
+    said = jwk("one")
+    del said[silent]
+    server.on(PATH, json({"keys": [said]}))
+    assert await merchants.check(token())
+
+
+async def test_a_key_id_that_is_no_text_names_no_key(server, merchants):
+    server.on(PATH, json({"keys": [jwk("one") | {"kid": 7}]}))
+    with pytest.raises(UnknownCallerError):
+        await merchants.check(token(kid="7"))
+
+
+@pytest.mark.parametrize("document", [{}, {"keys": None}, {"keys": "one"}, {"keys": []}])
+async def test_without_any_key_every_token_is_signed_with_an_unknown_one(server, merchants, document):
+    server.on(PATH, json(document))
+    with pytest.raises(UnknownCallerError, match="unknown key") as caught:
+        await merchants.check(token())
+    assert reads_well(caught.value)
+
+
+@pytest.mark.parametrize(("after_s", "asked"), [(149, 1), (151, 2)])
+async def test_keys_are_fetched_anew_behind_the_answer_after_half_their_time(
+    server, merchants, pass_time, until, *, after_s, asked
+):
+    await merchants.check(token())
+    pass_time(after_s)
+    await merchants.check(token())
+    await until(lambda: not merchants._keys._cache._flights)
+    assert len(server.of(PATH)) == asked
+
+
 async def test_a_connector_that_was_not_told_whom_to_believe_believes_nobody():
     with pytest.raises(UnknownCallerError, match="CTP_JWKS_URL") as caught:
         await NoMerchants().check(token())

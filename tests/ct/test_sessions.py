@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -229,6 +229,24 @@ async def test_a_known_shopper_is_let_in_at_once_while_commercetools_is_down(
     await sessions.check(SESSION_ID)
     pass_time(45)
     assert (await sessions.check(SESSION_ID)).cart_id == "cart-1"
+
+
+@pytest.mark.parametrize(("after_s", "asked"), [(29, 1), (31, 2)])
+async def test_a_known_shopper_is_asked_about_anew_behind_the_answer_after_half_the_time(
+    server: Scripted,
+    sessions: Sessions,
+    pass_time: Callable[[float], None],
+    until: Callable[[Callable[[], object]], Awaitable[None]],
+    *,
+    after_s: float,
+    asked: int,
+) -> None:
+    server.on(PATH, json(document()))
+    await sessions.check(SESSION_ID)
+    pass_time(after_s)
+    await sessions.check(SESSION_ID)
+    await until(lambda: not sessions._cache._flights)
+    assert len(server.of(PATH)) == asked
 
 
 async def test_a_session_that_ended_is_noticed_within_the_time_it_is_known(
