@@ -68,6 +68,7 @@ async def test_the_keys_are_asked_for_under_the_request_that_needs_them(merchant
     with pytest.raises(UnknownCallerError):
         await merchants.check(token(kid="invented"), correlation_id="request-2")
     assert [one.headers["x-correlation-id"] for one in server.of(PATH)] == ["request-1", "request-2"]
+    assert {one.headers["accept"] for one in server.of(PATH)} == {"application/json"}
 
 
 async def test_the_stand_ins_own_tokens_are_believed(wire):
@@ -187,7 +188,7 @@ async def test_tokens_that_cannot_be_good_fetch_no_keys(server, merchants):
 @pytest.mark.parametrize("fault", [text("", status=503), hanging_up(), text("<html>"), error(404, "ResourceNotFound")])
 async def test_without_keys_nobody_can_be_judged_and_that_is_not_the_callers_fault(server, merchants, fault):
     server.on(PATH, fault)
-    with pytest.raises(UnavailableError) as caught:
+    with pytest.raises(UnavailableError, match="signing keys") as caught:
         await merchants.check(token())
     assert reads_well(caught.value)
 
