@@ -52,6 +52,18 @@ async def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 
 @pytest.fixture
+async def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Stops the loop's clock at a number of seconds; no time limit ends while it stands."""
+    loop = asyncio.get_running_loop()
+
+    def stand(seconds: float) -> None:
+        monkeypatch.setattr(loop, "time", lambda: 1000.0 + seconds)
+
+    stand(0)
+    return stand
+
+
+@pytest.fixture
 def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
     """Waits until something holds; a test that waits in vain fails."""
 

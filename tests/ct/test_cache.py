@@ -62,6 +62,42 @@ async def test_the_least_recently_used_makes_room() -> None:
     assert source.asked == 4
 
 
+@pytest.mark.parametrize(
+    ("after_s", "value", "asked"), [(0, "v1", 1), (49.9, "v1", 1), (50, "v1", 2), (99.9, "v1", 2), (100, "v2", 2)]
+)
+async def test_a_value_is_fresh_to_its_half_and_believed_to_its_end(
+    at: Callable[[float], None], after_s: float, value: str, asked: int
+) -> None:
+    cache, source = Cache[str](size=2), Source()
+    await cache.get("a", source)
+    at(after_s)
+    assert await cache.get("a", source) == value
+    await asyncio.gather(*cache._flights.values())
+    assert source.asked == asked
+
+
+async def test_what_is_renewed_counts_from_the_moment_it_was_asked_for(at: Callable[[float], None]) -> None:
+    cache, source = Cache[str](size=2), Source()
+
+    async def slowly() -> Kept[str]:
+        at(60)
+        return await source()
+
+    await cache.get("a", slowly)
+    at(100)
+    assert await cache.get("a", source) == "v2"
+
+
+async def test_what_is_renewed_counts_as_used() -> None:
+    cache, source = Cache[str](size=2), Source()
+    for key in ("a", "b"):
+        await cache.get(key, source)
+    await cache.renew("a", source)
+    await cache.get("c", source)
+    assert await cache.get("a", source) == "v3"
+    assert source.asked == 4
+
+
 async def test_an_entry_ends_even_if_nobody_can_be_asked(pass_time: Callable[[float], None]) -> None:
     cache, source = Cache[str](size=2), Source()
     await cache.get("a", source)

@@ -178,6 +178,15 @@ async def test_invented_key_ids_make_us_ask_once_in_an_interval(server, merchant
     assert len(server.of(PATH)) == 3
 
 
+@pytest.mark.parametrize(("after_s", "asked"), [(29.9, 2), (30, 3)])
+async def test_the_interval_is_over_when_its_last_second_is(server, merchants, at, after_s, asked):
+    for moment in (0, after_s):
+        at(moment)
+        with pytest.raises(UnknownCallerError):
+            await merchants.check(token(kid="invented"))
+    assert len(server.of(PATH)) == asked
+
+
 async def test_tokens_that_cannot_be_good_fetch_no_keys(server, merchants):
     for forged in (unsigned({"alg": "none", "kid": "one"}), unsigned({"alg": "RS256"}), "a.b.c"):
         with pytest.raises(UnknownCallerError):
