@@ -45,12 +45,25 @@ async def test_a_read_bears_the_token_and_the_query(server: Scripted, client: Co
     assert asked.query == [("where", 'interfaceId = "a&b"'), ("expand", "x"), ("expand", "y")]
     assert asked.headers["authorization"] == "Bearer token-1"
     assert "x-correlation-id" not in asked.headers
+    assert "content-type" not in asked.headers
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+async def test_an_address_may_have_a_path_of_its_own_and_end_with_a_slash(
+    server: Scripted, wire: Wire, tokens: Tokens, slash: str
+) -> None:
+    server.on("/X/demo/payments/p1", json({"id": "p1"}))
+    behind = Commercetools(wire=wire, tokens=tokens, api_url=f"{server.url}/X{slash}", project_key="demo")
+    assert await behind.get("/payments/p1") == {"id": "p1"}
+    assert await behind.with_correlation("trace-0001").get("/payments/p1") == {"id": "p1"}
 
 
 async def test_a_write_is_json(server: Scripted, client: Commercetools) -> None:
     server.on(PATH, json({"version": 4}))
-    assert await client.post("/payments/p1", {"version": 3, "actions": []}) == {"version": 4}
+    written = await client.post("/payments/p1", {"version": 3, "actions": []}, params={"expand": "x"})
+    assert written == {"version": 4}
     (asked,) = server.of(PATH)
+    assert asked.query == [("expand", "x")]
     assert (asked.method, asked.headers["content-type"]) == ("POST", "application/json")
     assert json_text.loads(asked.body) == {"version": 3, "actions": []}
 
@@ -83,6 +96,7 @@ async def test_an_id_stays_one_segment_whatever_is_in_it(server: Scripted, clien
     asked = server.asked[-1]
     assert asked.raw_path.startswith("/demo/payments/")
     assert asked.raw_path.count("/") == 3
+    assert asked.raw_path.rpartition("/")[2] == segment(hostile)
     assert not asked.query
 
 

@@ -70,6 +70,22 @@ async def test_an_active_session_gives_its_cart_and_what_the_merchant_decided(
     assert asked.headers["authorization"] == "Bearer token-1"
 
 
+async def test_an_address_may_have_a_path_of_its_own_and_end_with_a_slash(
+    server: Scripted, wire: Wire, tokens: Tokens
+) -> None:
+    server.on(f"/X{PATH}", json(document()))
+    for slash in ("", "/"):
+        behind = Sessions(
+            wire=wire,
+            tokens=tokens,
+            session_url=f"{server.url}/X{slash}",
+            project_key="demo",
+            clock=lambda: NOW,
+            known=Known(),
+        )
+        assert (await behind.check(SESSION_ID)).cart_id == "cart-1"
+
+
 async def test_a_gift_card_may_be_planned_to_pay_nothing(server: Scripted, sessions: Sessions) -> None:
     server.on(PATH, json(document(metadata={"giftCardPlannedAmount": {"centAmount": 0, "currencyCode": "EUR"}})))
     assert (await sessions.check(SESSION_ID)).gift_card_planned == Money(amount=0, currency="EUR")

@@ -130,6 +130,7 @@ async def test_a_failed_fetch_fails_all_who_waited_and_the_next_one_tries_again(
     server.on(TOKEN_PATH, hanging_up(), text("", status=502), error(500, "General"), json(token("back")))
     failed = await asyncio.gather(*(tokens.get() for _ in range(5)), return_exceptions=True)
     assert {type(one) for one in failed} == {UnavailableError}
+    assert all("POST /oauth/token" in str(one) for one in failed)
     assert len(server.of(TOKEN_PATH)) == 3
     assert await tokens.get() == "back"
 
