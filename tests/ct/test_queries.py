@@ -116,7 +116,7 @@ def test_what_was_alive_in_a_span_was_made_before_its_end_and_touched_after_its_
     )
 
 
-@pytest.mark.parametrize("results", [{}, "none", [], [None], ["p1"]])
+@pytest.mark.parametrize("results", [None, 7, {}, "none", [], [None], ["p1"]])
 async def test_a_list_without_a_readable_entry_has_none(server, ledger, results):
     server.on("/demo/payments", json({"results": results}))
     server.on("/demo/carts", json({"results": results}))

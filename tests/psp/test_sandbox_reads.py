@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import aiohttp
 import pytest
 from support.scripted_server import hanging, json, scripted, text
@@ -41,7 +43,8 @@ async def test_it_is_not_waited_for(session, monkeypatch):
     monkeypatch.setattr(module, "_HEALTH_TIMEOUT_S", 0.05)
     async with scripted() as psp:
         psp.on("/v1/health", hanging())
-        health = await reads(session, psp.url).health()
+        async with asyncio.timeout(5):
+            health = await reads(session, psp.url).health()
     assert health == PspHealth(up=False, details="GET /v1/health: TimeoutError")
 
 
