@@ -27,7 +27,23 @@ async def test_the_token_is_asked_for_by_client_credentials_with_the_secret_in_t
     (asked,) = server.of(TOKEN_PATH)
     assert asked.method == "POST"
     assert asked.body == "grant_type=client_credentials"
+    assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
     assert base64.b64decode(asked.headers["authorization"].removeprefix("Basic ")) == b"client:canary-secret"
+
+
+@pytest.mark.parametrize(
+    ("said", "scopes"),
+    [
+        ({"scope": "view_types:demo manage_payments:demo"}, {"view_types:demo", "manage_payments:demo"}),
+        ({"scope": ""}, set()),
+        ({}, set()),
+    ],
+)
+async def test_the_token_says_what_it_is_good_for(
+    server: Scripted, tokens: Tokens, said: dict[str, str], scopes: set[str]
+) -> None:
+    server.on(TOKEN_PATH, json(token("token-1") | said))
+    assert await tokens.scopes() == scopes
 
 
 async def test_forty_that_want_the_first_token_at_once_share_one_fetch(server: Scripted, tokens: Tokens) -> None:
@@ -130,7 +146,7 @@ async def test_a_failed_fetch_fails_all_who_waited_and_the_next_one_tries_again(
     server.on(TOKEN_PATH, hanging_up(), text("", status=502), error(500, "General"), json(token("back")))
     failed = await asyncio.gather(*(tokens.get() for _ in range(5)), return_exceptions=True)
     assert {type(one) for one in failed} == {UnavailableError}
-    assert all("POST /oauth/token" in str(one) for one in failed)
+    assert all("to POST /oauth/token in 3 tries" in str(one) for one in failed)
     assert len(server.of(TOKEN_PATH)) == 3
     assert await tokens.get() == "back"
 
