@@ -137,3 +137,11 @@ def test_a_wait_doubles_to_its_end_and_is_no_shorter_than_commercetools_asks():
     asked_for = [0.0, 0.0, 3.0, 4.0, 60.0, 0.0]
     assert [waits.send(_AgainError("again", retry_after=one)) for one in asked_for] == [0.5, 1.0, 3.0, 4.0, 5.0, 5.0]
     assert waits.send(None) == 5.0
+
+
+def test_names_are_remembered_from_one_answer_to_the_next_and_values_are_not():
+    one, other = (read_reply(200, b'{"canary-name": "canary-value"}').document for _ in range(2))
+    ((name, value),), ((same, again),) = one.items(), other.items()
+    assert name is same
+    assert value == again
+    assert value is not again
