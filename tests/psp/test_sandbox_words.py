@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 from support.prose import reads_well
+from support.scripted_server import json as answer
 from support.scripted_server import scripted
 
 from psp.errors import OutcomeUnknownError, RefusedError
@@ -26,7 +27,7 @@ from psp.port import (
     RefundRequest,
 )
 from psp.sandbox.adapter import SandboxAdapter
-from psp.sandbox.api import SandboxApi
+from psp.sandbox.api import KeySpentError, SandboxApi
 from psp.stored import Initiator
 
 AUTHORIZATION = Reference(project_key="demo", payment_id="p-1", transaction_id="t-0")
@@ -142,11 +143,12 @@ ASKED = {
 
 @pytest.fixture
 async def psp():
+    """At an address with a path of its own and a slash at its end."""
     async with scripted() as server, aiohttp.ClientSession() as session:
         api = SandboxApi(
             session=session,
             draw=lambda: 0.0,
-            url=f"{server.url}/",
+            url=f"{server.url}/X/",
             secret_key=SecretStr("sk_1"),
             patience=Patience(tries=1),
         )
@@ -160,7 +162,7 @@ async def test_a_request_says_this_and_an_error_names_it_without_ids(psp, wanted
     with pytest.raises(OutcomeUnknownError) as caught:
         await ask(adapter)
     (asked,) = server.asked
-    assert (asked.method, asked.raw_path, asked.headers.get("idempotency-key")) == (method, path, key)
+    assert (asked.method, asked.raw_path, asked.headers.get("idempotency-key")) == (method, f"/X{path}", key)
     assert (json.loads(asked.body) if asked.body else None) == body
     assert asked.headers["authorization"] == "Bearer sk_1"
     assert asked.headers["content-type"] == "application/json"
@@ -187,3 +189,44 @@ async def test_what_cannot_be_asked_is_refused_in_a_sentence_and_nobody_is_asked
     assert reads_well(caught.value.message)
     assert len(str(caught.value)) < 200
     assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "kind", "told"),
+    [
+        (400, {"code": "odd", "message": "why"}, RefusedError, "The PSP refused: why (odd)."),
+        (409, {"code": "odd", "message": "why"}, RefusedError, "The PSP refused: why (odd)."),
+        (
+            409,
+            {"code": "idempotency_key_in_progress", "message": "why"},
+            OutcomeUnknownError,
+            "The PSP is still at an earlier try of POST /v1/payments/{id}/captures. Ask again later.",
+        ),
+        (
+            400,
+            {"code": "idempotency_key_in_progress", "message": "why"},
+            RefusedError,
+            "The PSP refused: why (idempotency_key_in_progress).",
+        ),
+        (
+            422,
+            {"code": "idempotency_key_reused", "message": "why"},
+            KeySpentError,
+            "The key of POST /v1/payments/{id}/captures was used for another request. Look up what became of that.",
+        ),
+    ],
+)
+async def test_an_error_of_the_psp_is_told_by_what_it_leaves_open(psp, status, error, kind, told):
+    server, adapter = psp
+    server.on("/X/v1/payments/pay_1/captures", answer({"error": error}, status=status))
+    with pytest.raises(kind) as caught:
+        await ASKED["capture"][0](adapter)
+    assert type(caught.value) is kind
+    assert str(caught.value) == told
+
+
+async def test_a_409_that_is_not_the_psps_proves_nothing(psp):
+    server, adapter = psp
+    server.on("/X/v1/payments/pay_1/captures", answer({}, status=409))
+    with pytest.raises(OutcomeUnknownError, match=r"\(409\) is not the PSP's"):
+        await ASKED["capture"][0](adapter)
