@@ -278,14 +278,26 @@ async def test_a_passing_fault_is_got_over_by_reads_and_writes_alike(
     assert len(server.of(PATH)) >= 3
 
 
-@pytest.mark.parametrize("fault", [error(503, "OverCapacity"), hanging_up()])
+@pytest.mark.parametrize(
+    ("fault", "last"),
+    [
+        (error(503, "OverCapacity"), "status 503"),
+        (hanging_up(), "ServerDisconnectedError"),
+        (text("[]"), "200 without a JSON object"),
+    ],
+)
 async def test_a_lasting_fault_ends_after_the_tries_and_says_that_a_write_may_have_happened(
-    server: Scripted, client: Commercetools, fault: Answer
+    server: Scripted, client: Commercetools, caplog: pytest.LogCaptureFixture, *, fault: Answer, last: str
 ) -> None:
     server.on(PATH, fault)
-    with pytest.raises(UnavailableError, match=r"POST /demo/payments/p1 in 3 tries.*may have had its effect"):
+    caplog.set_level("DEBUG", logger="backoff")
+    with pytest.raises(UnavailableError, match=r"to POST /demo/payments/p1 in 3 tries; .*had its effect") as caught:
         await client.post("/payments/p1", {"version": 1, "x": "canary"})
+    assert f"the last one: {last}." in str(caught.value)
+    assert reads_well(caught.value)
     assert len(server.of(PATH)) == 3
+    # Only its caller knows what may be told of it.
+    assert [one for one in caplog.records if one.name == "backoff"] == []
 
 
 async def test_a_try_that_failed_is_not_left_to_the_garbage_collector(server: Scripted, client: Commercetools) -> None:

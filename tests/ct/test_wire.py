@@ -134,9 +134,9 @@ def test_a_request_is_named_where_it_has_a_name(given, headers):
 def test_a_wait_doubles_to_its_end_and_is_no_shorter_than_commercetools_asks():
     waits = _waits(lambda: 0.5, Limits(first_wait_s=1.0, longest_wait_s=5.0))
     assert next(waits) == 0.0
-    asked_for = [0.0, 0.0, 3.0, 4.0, 60.0, 0.0]
-    assert [waits.send(_AgainError("again", retry_after=one)) for one in asked_for] == [0.5, 1.0, 3.0, 4.0, 5.0, 5.0]
-    assert waits.send(None) == 5.0
+    assert waits.send(None) == 0.5
+    asked_for = [0.0, 3.0, 4.0, 60.0, 0.0]
+    assert [waits.send(_AgainError("again", retry_after=one)) for one in asked_for] == [1.0, 3.0, 4.0, 5.0, 5.0]
 
 
 def test_names_are_remembered_from_one_answer_to_the_next_and_values_are_not():

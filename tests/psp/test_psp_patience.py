@@ -107,11 +107,13 @@ async def test_what_the_psp_asked_for_once_is_not_waited_for_again(called):
 
 
 @pytest.mark.parametrize("tries", [1, 2, 5])
-async def test_there_are_so_many_tries_and_no_more(called, tries):
+async def test_there_are_so_many_tries_and_no_more_and_nobody_writes_of_them(called, caplog, tries):
+    caplog.set_level("DEBUG", logger="backoff")
     patience = Patience(tries=tries)
     psp, result = await called(*[(0, 503)] * 9, patience=patience)
     assert len(psp.limits) == tries
     assert isinstance(result, OutcomeUnknownError)
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize(
