@@ -25,7 +25,7 @@ class Project:
         self.slept = []
 
     async def get(self, path, *, params=None):
-        return self._answer(("GET", path))
+        return self._answer(("GET", path, *([params] if params else [])))
 
     async def post(self, path, body):
         return self._answer(("POST", path, body))
@@ -172,7 +172,7 @@ async def test_what_is_read_and_made_comes_back_as_it_is_there(monkeypatch):
         ("GET", PATH),
         ("GET", "/payments/key=k%2F1"),
         ("POST", "/payments", {"key": "k"}),
-        ("GET", "/carts/cart-1"),
+        ("GET", "/carts/cart-1", {"expand": "paymentInfo.payments[*]"}),
         (
             "POST",
             "/carts/cart-1",

@@ -187,7 +187,7 @@ async def test_what_cannot_be_asked_is_refused_in_a_sentence_and_nobody_is_asked
         await REFUSED[code](adapter)
     assert caught.value.code == code
     assert reads_well(caught.value.message)
-    assert len(str(caught.value)) < 200
+    assert "x" * 41 not in str(caught.value)
     assert server.asked == []
 
 
