@@ -201,7 +201,11 @@ async def test_an_answer_without_end_proves_nothing():
         server.on("/pay", text("x" * (1024 * 1024 + 1)))
         error = await outcome(server, PATIENT)
         assert isinstance(error, OutcomeUnknownError)
-        assert "too long" in str(error)
+        assert "to POST /pay is too long" in str(error)
+        server.on("/pay", text("x" * (1024 * 1024)))
+        longest = await outcome(server, PATIENT)
+        assert isinstance(longest, HttpReply)
+        assert len(longest.body) == 1024 * 1024
 
 
 async def test_a_try_that_failed_is_not_left_to_the_garbage_collector():
