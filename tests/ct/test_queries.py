@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from support.ct_documents import payment_document
 from support.scripted_server import json
 
 from ct import listing, stored
@@ -135,3 +136,27 @@ async def test_a_list_without_a_readable_entry_has_none(server, ledger, results)
 async def test_a_count_is_a_number_or_not_known(server, ledger, total, told):
     server.on("/demo/payments", json({"results": [], "total": total}))
     assert await listing.count(ledger, "version > 1") == told
+
+
+async def test_many_names_are_asked_for_in_parts_and_what_cannot_be_read_is_told_of_each(server, ledger, monkeypatch):
+    monkeypatch.setattr(listing, "_NAMED_MAX", 2)
+    parts = [[payment_document(identity="p1"), {"id": "p2"}], [{"id": "p3"}, payment_document(identity="p4")], []]
+    server.on("/demo/payments", *(json({"results": part}) for part in parts))
+    found = await listing.by_id(ledger, ["p1", "p2", "p3", "p4", "p5"])
+    assert [dict(one.query)["where"] for one in server.of("/demo/payments")] == [
+        'id in ("p1", "p2")',
+        'id in ("p3", "p4")',
+        'id in ("p5")',
+    ]
+    assert [one.id for one in found.payments] == ["p1", "p4"]
+    assert list(found.unreadable) == ["p2", "p3"]
+    assert all(name in why for name, why in found.unreadable.items())
+    assert found.after is None
+
+
+@pytest.mark.parametrize(("size", "after"), [(1, None), (2, "p2"), (3, None)])
+async def test_only_a_full_page_has_another_after_it(server, ledger, monkeypatch, size, after):
+    monkeypatch.setattr(listing, "PAGE_SIZE", 2)
+    documents = [payment_document(identity=f"p{number}") for number in range(1, size + 1)]
+    server.on("/demo/payments", json({"results": documents}))
+    assert (await listing.page(ledger, "version > 1", after=None)).after == after
