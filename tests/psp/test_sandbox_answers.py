@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from json import dumps
 
 import aiohttp
 import pytest
@@ -10,7 +11,7 @@ from pydantic import SecretStr
 from support.prose import reads_well
 from support.scripted_server import json, scripted
 
-from psp.errors import OutcomeUnknownError, RefusedError
+from psp.errors import OutcomeUnknownError, RefusedError, UnknownVocabularyError
 from psp.facts import Kind, Reference, State
 from psp.http import Patience
 from psp.money import Money
@@ -233,3 +234,26 @@ async def test_what_is_forgotten_already_is_forgotten_and_any_other_no_is_told(p
     with pytest.raises(RefusedError, match="odd") as caught:
         await adapter.forget(wanted)
     assert reads_well(caught.value)
+
+
+def webhook(kind, data):
+    return dumps({"id": "evt_1", "type": kind, "created": "2030-01-01T00:00:00Z", "data": data}).encode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "facts"),
+    [
+        ("payment.authorized", PAYMENT, [(Kind.AUTHORIZATION, State.SUCCESS, "pay_1")]),
+        ("capture.succeeded", CAPTURE, [(Kind.CHARGE, State.SUCCESS, "cap_1")]),
+    ],
+)
+async def test_an_event_is_what_its_payment_or_operation_says_under_its_own_name(psp, kind, data, facts):
+    _, adapter = psp
+    (event,) = adapter.parse_webhook(webhook(kind, data))
+    assert (event.id, event.type, essence(event), event.stored) == ("evt_1", kind, facts, None)
+
+
+async def test_an_event_of_a_kind_that_nobody_knows_is_told_by_its_kind(psp):
+    _, adapter = psp
+    with pytest.raises(UnknownVocabularyError, match=r"^Unknown event type 'capture\.teleported'\."):
+        adapter.parse_webhook(webhook("capture.teleported", CAPTURE))
