@@ -154,9 +154,9 @@ async def test_many_names_are_asked_for_in_parts_and_what_cannot_be_read_is_told
     assert found.after is None
 
 
-@pytest.mark.parametrize(("size", "after"), [(1, None), (2, "p2"), (3, None)])
+@pytest.mark.parametrize(("size", "after"), [(2, None), (3, "p3"), (4, None)])
 async def test_only_a_full_page_has_another_after_it(server, ledger, monkeypatch, size, after):
-    monkeypatch.setattr(listing, "PAGE_SIZE", 2)
+    monkeypatch.setattr(listing, "PAGE_SIZE", 3)
     documents = [payment_document(identity=f"p{number}") for number in range(1, size + 1)]
     server.on("/demo/payments", json({"results": documents}))
     assert (await listing.page(ledger, "version > 1", after=None)).after == after
