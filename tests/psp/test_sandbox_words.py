@@ -230,3 +230,13 @@ async def test_a_409_that_is_not_the_psps_proves_nothing(psp):
     server.on("/X/v1/payments/pay_1/captures", answer({}, status=409))
     with pytest.raises(OutcomeUnknownError, match=r"\(409\) is not the PSP's"):
         await ASKED["capture"][0](adapter)
+
+
+async def test_without_a_patience_of_its_own_it_has_everybodys(psp):
+    server, _ = psp
+    server.on("/v1/payments/pay_1", answer({}, status=500))
+    async with aiohttp.ClientSession() as session:
+        api = SandboxApi(session=session, draw=lambda: 0.0, url=server.url, secret_key=SecretStr("sk_1"))
+        with pytest.raises(OutcomeUnknownError, match="answered 500"):
+            await ASKED["look up"][0](SandboxAdapter(api))
+    assert len(server.asked) == Patience().tries
