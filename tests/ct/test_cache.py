@@ -43,6 +43,16 @@ async def test_what_may_not_be_kept_is_asked_every_time() -> None:
     assert [await cache.get("a", source), await cache.get("a", source)] == ["v1", "v2"]
 
 
+async def test_what_may_be_kept_for_a_moment_is_kept_for_it(at: Callable[[float], None]) -> None:
+    cache, source = Cache[str](size=2), Source()
+    source.for_s = 0.5
+    await cache.get("a", source)
+    at(0.2)
+    assert await cache.get("a", source) == "v1"
+    at(0.5)
+    assert await cache.get("a", source) == "v2"
+
+
 async def test_what_may_not_be_kept_does_not_push_out_what_may() -> None:
     cache, source = Cache[str](size=1), Source()
     await cache.get("a", source)
