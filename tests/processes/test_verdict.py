@@ -23,6 +23,7 @@ from processes.crowd import (
     asked_too_much,
     captured_and_refunded,
     challenged,
+    decided_later,
     disputed,
     paid_otherwise_meanwhile,
     reversed_,
@@ -153,6 +154,14 @@ def reversed_in_part(left):
 def commanded_by_nobody(left):
     place = of_capture(left, Happening.PUBLISHED)
     left.journal.bus[place] = replace(left.journal.bus[place], process="webhook.life-9")
+
+
+def clicked_twice_and_paid_twice(left):
+    clicks = [one for one in left.journal.exchanges if one.key is None and one.path == "/payments"]
+    click = next(one for one in clicks if one.answer["outcome"] == "approved")
+    place = left.journal.exchanges.index(click)
+    another = {**click.answer, "paymentReference": payments_of(left, decided_later)[0][0]["id"]}
+    left.journal.exchanges[place] = replace(click, answer=another)
 
 
 def waited_for_nothing(left):
@@ -359,6 +368,7 @@ def printed(left):
         (refused_for_nothing, "S17"),
         (reversed_in_part, "S18"),
         (commanded_by_nobody, "S19"),
+        (clicked_twice_and_paid_twice, "S20"),
         (waited_for_nothing, "S21"),
         (forgotten_by_us, "L1"),
         (made_up, "L1"),

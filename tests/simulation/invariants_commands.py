@@ -208,7 +208,7 @@ def _is_asked(trail: Trail, claimed: object, command: str, n: int) -> bool:
 
 
 def _stood_alone(reading: Reading, first: str, second: str) -> bool:
-    """Whether the attempt that was made first was never declined, given up or given back, and no third was under way.
+    """Whether the attempt that was made first was never declined, given up or given back, and no third was under way there.
 
     Which of the two clicks was taken up first is chance.
     """
@@ -218,18 +218,23 @@ def _stood_alone(reading: Reading, first: str, second: str) -> bool:
     if not made:
         return False
     first, second = made[0], made[-1]
+    here = {_cart_of(one) for name in (first, second) for one in reading.trails_of(name)} | {None}
     for trail in reading.trails.values():
         states = {state for _, state in trail.steps}
         is_first = trail.payment_id == first
         if trail.kind == "Authorization":
             if is_first and states & {"Failure", "Reversed"}:
                 return False
-            if trail.payment_id not in (first, second) and states & set(_UP):
+            if trail.payment_id not in (first, second) and states & set(_UP) and _cart_of(trail) in here:
                 return False
         elif is_first and trail.kind != "Charge":
             return False
     log = log_of(reading.payment(first) or {})
     return not any(one.get("ctpayKind") == "superseded" for one in log)
+
+
+def _cart_of(trail: Trail) -> object:
+    return trail.fields.get("ctpayCartId")
 
 
 def _may_have_missed(reading: Reading, exchange: Exchange) -> bool:
