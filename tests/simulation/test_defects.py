@@ -106,6 +106,6 @@ def test_what_was_measured_is_told_as_rows(capsys):
     assert main(["--seeds", "2", "--first", "8", "--defect", "random-key", "--defect", "no-key"]) == 0
     *_, random_key, no_key = capsys.readouterr().out.splitlines()
     assert random_key.startswith("| `random-key` | each try has a new idempotency key | 1 of 2 | 10 | ")
-    assert random_key.endswith(" | seed 8 |")
+    assert random_key.endswith(" | seed 8: S12 |")
     assert no_key.startswith("| `no-key` | requests carry no idempotency key | 2 of 2 | 1 | S12 ")
-    assert no_key.endswith(" | capture |")
+    assert no_key.endswith(" | capture: S12 |")
