@@ -28,6 +28,8 @@ from psp.money import Money
 from psp.outcome import Standing
 from psp.trace import carried
 
+#: Raised by whoever gives a message anything that a process of this version would refuse.
+VERSION: Final = 1
 #: Bytes. A webhook of the largest size the ingress accepts fits with its base64; anything larger is not ours.
 MESSAGE_BYTES_MAX: Final = 1_000_000
 
@@ -43,10 +45,14 @@ class MalformedMessageError(ValueError):
     """The bytes are none of our messages. Nothing will make them so: dead-letter them with this reason."""
 
 
+class NewerMessageError(MalformedMessageError):
+    """A message of a newer version, as there are while it is being deployed: not ours to judge, but that version's."""
+
+
 class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    version: Annotated[int, Field(ge=1, le=1)] = 1
+    version: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
     #: One id for everything that follows from one request, in every log line and in commercetools' own.
     correlation_id: Id
 
@@ -226,6 +232,17 @@ TOPICS: Final[dict[type[Message], Topic]] = {
     OperationResult: Topic.RESULTS,
 }
 
+
+class _Newer(BaseModel):
+    """What can be read of a message of any version to come."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    version: Annotated[int, Field(gt=VERSION)]
+    type: Id
+    correlation_id: Id
+
+
 _decoder: Final[TypeAdapter[Message]] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
 
 
@@ -246,14 +263,26 @@ def attributes(message: Message) -> dict[str, str]:
 
 
 def decode(data: bytes) -> Message:
-    """The message in the bytes. Raises MalformedMessageError, whose text names fields and never quotes their values."""
+    """The message in the bytes.
+
+    Raises MalformedMessageError, whose text names fields and never quotes their values, and NewerMessageError.
+    """
     if len(data) > MESSAGE_BYTES_MAX:
         raise MalformedMessageError(f"The message has {len(data)} bytes; {MESSAGE_BYTES_MAX} are the most.")
     try:
         # Strictly: `true` and "1" are no amounts of money.
         return _decoder.validate_json(data, strict=True)
     except ValidationError as error:
+        if (newer := _newer_version(data)) is not None:
+            raise NewerMessageError(f"A message of version {newer}; this process knows version {VERSION}.") from None
         faults = "; ".join(
             f"{'.'.join(map(str, fault['loc'])) or 'message'}: {fault['type']}" for fault in error.errors()[:5]
         )
-        raise MalformedMessageError(f"Not a message of version 1 ({faults}).") from None
+        raise MalformedMessageError(f"Not a message of version {VERSION} ({faults}).") from None
+
+
+def _newer_version(data: bytes) -> int | None:
+    try:
+        return _Newer.model_validate_json(data, strict=True).version
+    except ValidationError:
+        return None

@@ -43,7 +43,7 @@ class Cause(enum.StrEnum):
     OUTAGE = "outage"
     #: What it is about is not there yet.
     MISSING_PAYMENT = "missing-payment"
-    #: A bug of ours, which the next version may not have.
+    #: A bug of ours, which the next version may not have, or a message of the next version.
     FAULT = "fault"
     #: Pub/Sub moved it: who had it in hand died or hung every time, so nobody could say why.
     UNTOLD = "untold"

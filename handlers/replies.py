@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from bus.messages import MalformedMessageError, OperationResult, decode
+from bus.messages import MalformedMessageError, NewerMessageError, OperationResult, decode
 from bus.port import DONE, Delivery, Ending, dead, ignored
 from psp.outcome import Standing
 
@@ -73,6 +73,9 @@ class Replies:
             return ignored("the result is another instance's")
         try:
             result = decode(delivery.data)
+        except NewerMessageError as error:
+            # Whoever waits asks again, and what became of the command is on the Payment.
+            return ignored(str(error))
         except MalformedMessageError as error:
             return dead(str(error))
         if not isinstance(result, OperationResult):

@@ -20,6 +20,7 @@ from bus.messages import (
     DeletePaymentMethod,
     MalformedMessageError,
     Message,
+    NewerMessageError,
     OperationResult,
     PspNotification,
     RefundPayment,
@@ -107,7 +108,7 @@ def test_a_token_travels_and_is_shown_to_nobody():
 @pytest.mark.parametrize(
     "damage",
     [
-        {"version": 2},
+        {"version": 0},
         {"type": "Unknown"},
         {"extra": SECRET},
         {"cart_id": ""},
@@ -122,6 +123,22 @@ def test_what_is_not_exactly_a_message_is_refused_without_quoting_it(damage):
         decode(json.dumps(body).encode())
     assert SECRET not in str(refused.value)
     assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize("novelty", [{}, {"type": "Unknown"}, {"cart_id": None}, {"extra": SECRET}], ids=str)
+def test_a_message_of_a_newer_version_is_known_for_one_whatever_is_new_in_it(novelty):
+    body = json.loads(encode(AUTHORIZE)) | {"version": 2} | novelty
+    with pytest.raises(NewerMessageError, match="version 2") as refused:
+        decode(json.dumps(body).encode())
+    assert SECRET not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize("damage", [{"version": True}, {"version": "2"}, {"version": 2, "type": 7}], ids=str)
+def test_what_only_looks_like_a_newer_version_is_none(damage):
+    with pytest.raises(MalformedMessageError) as refused:
+        decode(json.dumps(json.loads(encode(AUTHORIZE)) | damage).encode())
+    assert not isinstance(refused.value, NewerMessageError)
 
 
 CAPTURE = {

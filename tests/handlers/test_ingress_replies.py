@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from bus.messages import CancelPayment, OperationResult, attributes, encode
@@ -57,6 +60,16 @@ async def test_a_result_of_an_older_worker_which_tells_no_hash_reaches_all_of_it
     with replies.expect("c-1", request_hash="a") as one:
         await replies.handle(result())
         assert await one.within(30) == APPROVED
+
+
+async def test_a_result_of_a_newer_version_is_left_alone_and_shown_to_nobody(result):
+    replies = Replies(instance="ingress-1")
+    told = result()
+    newer = json.dumps(json.loads(told.data) | {"version": 2, "novelty": {}}).encode()
+    with replies.expect("c-1") as waiting:
+        ending = await replies.handle(replace(told, data=newer))
+        assert (ending.verdict, "version 2" in ending.reason) == (Verdict.IGNORED, True)
+        assert await waiting.within(0) is None
 
 
 async def test_one_who_leaves_does_not_take_the_others_place(result):

@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 from support.house import PASS, Fault, open_house, with_psp
 
-from bus.messages import CapturePayment, RefundPayment
+from bus.letters import REPLAYS
+from bus.messages import CapturePayment, RefundPayment, encode
 from bus.port import Cause, PublishError, Verdict
 from bus.topics import Topic
 from ct.errors import DuplicateError, ForbiddenError, InvalidRequestError, UnavailableError
@@ -202,6 +203,17 @@ def _redirect(body, old, clone):
 async def test_a_poisoned_message_is_dead_with_a_reason(house, topic, data):
     ending = await house.deliver(data, topic)
     assert (ending.verdict, bool(ending.reason)) == (Verdict.DEAD, True)
+
+
+async def test_a_message_of_a_newer_version_comes_again_until_a_process_of_that_version_has_it(house):
+    payment = await house.authorized()
+    command = house.ask(CapturePayment, payment.id, amount=eur(1))
+    newer = json.dumps(json.loads(encode(command)) | {"version": 2, "novelty": {}}).encode()
+    ending = await house.deliver(newer, Topic.CAPTURE)
+    assert (ending.verdict, ending.error) == (Verdict.AGAIN, "NewerMessageError")
+    # Where none comes for hours, it waits in a letter that replays by itself, and not for a person.
+    assert REPLAYS[ending.cause] is None
+    assert (await house.deliver(command)).verdict is Verdict.DONE
 
 
 async def test_a_message_on_the_wrong_topic_is_dead(house):
