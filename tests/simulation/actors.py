@@ -415,8 +415,10 @@ class Dashboard:
                     case "late":
                         for one in payment.operations:
                             if one.kind in {OperationKind.CAPTURE, OperationKind.REFUND}:
+                                had_succeeded = one.status is OperationStatus.SUCCEEDED
                                 world.fail_operation(one.kind, one.id, now)
-                                stage.bad.note(FaultKind.PSP_FAILS_LATE, one.id)
+                                if had_succeeded:
+                                    stage.bad.note(FaultKind.PSP_FAILS_LATE, one.id)
                     case "settles":
                         for one in payment.operations:
                             if one.status is OperationStatus.PENDING:

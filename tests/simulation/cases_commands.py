@@ -20,6 +20,7 @@ from simulation.book import (
 from simulation.cases_messages import charge_by_hand
 from simulation.cases_money import CASES as MONEY
 from simulation.cases_money import cancelled, challenge, refused_to_a_shopper, second_payment, usual
+from simulation.logs import Fault
 
 
 def refused_although_given_back():
@@ -159,6 +160,14 @@ def answered_at_that_moment():
     return waited(seconds=0.1)
 
 
+def told_in_a_newer_version():
+    """... by a worker that is of a newer version than the ingress, as there are while one is deployed."""
+    book = waited(seconds=10)
+    n, at = book.logs["bus"][-1].n, book.now
+    book.more["faults"] = (Fault(n=n, at=at, kind="process-older-version", on="ingress-1 7"),)
+    return book
+
+
 def not_told():
     return waited(seconds=10)
 
@@ -221,7 +230,7 @@ CASES = {
         (clicked_and_joined, clicked_again_much_later, clicked_and_given_back_meanwhile),
         (clicked_and_refused, clicked_and_charged_otherwise, clicked_and_charged_twice),
     ),
-    "S21": ((answered_before_it_was_known, answered_at_that_moment), (not_told,)),
+    "S21": ((answered_before_it_was_known, answered_at_that_moment, told_in_a_newer_version), (not_told,)),
     "M5": (
         (gone_for_a_day, gone_since_nobody_knows_when, given_up_for_another_card),
         (gone_for_an_hour, given_up_by_the_second_click),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -184,6 +186,30 @@ def handed_over_in_time():
 
 def handed_over_too_early():
     return handed_over(1)
+
+
+def of_a_newer_version(**written):
+    """A worker buries a webhook that only a process of the version that is being deployed can read."""
+
+    def publishes(book):
+        body = base64.b64encode(json.dumps(AUTHORIZED).encode()).decode()
+        new = {"version": 2, "correlation_id": "c", "novelty": {}}
+        book.publish("w1", "webhook", {"type": "PspNotification", "event_id": "n-w1", "body": body} | new)
+
+    book = authorized(Book()).webhook("w1", AUTHORIZED, publishes).deliver("w1")
+    return letter(book, "d1", "w1", **written).ack("w1", "message.dead").deliver("d1", "d")
+
+
+def read_by_the_newer_version():
+    book = of_a_newer_version(cause="fault")
+    data = book.logs["bus"][-1].data
+    book.publish("w2", "webhook", {}, process="d", data=data).ack("d1", process="d")
+    return book.deliver("w2").ack("w2")
+
+
+def newer_version_buried():
+    book = of_a_newer_version(cause="poison", person=True)
+    return book.ack("d1", "message.ignored", process="d", reason="for a person")
 
 
 def died_again(first, replays="1"):
@@ -453,13 +479,14 @@ CASES = {
     ),
     "L3": ((told_twice, replayed), (webhook_lost_after_its_answer, unknown_webhook_dropped)),
     "L4": (
-        (replayed, handed_over_in_time, died_twice),
+        (replayed, handed_over_in_time, died_twice, read_by_the_newer_version),
         (
             letter_never_read,
             letter_without_a_reason,
             handed_over_too_early,
             first_death_forgotten,
             replays_not_counted,
+            newer_version_buried,
         ),
     ),
     "L5": ((reconciled,), (reconciled_and_different,)),

@@ -18,6 +18,7 @@ from sandbox.psp.outbox import body_of, headers_of
 
 if TYPE_CHECKING:
     import random
+    from datetime import datetime
 
     from simulation.faults import Bad
     from simulation.outside import PspServer
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 _PATH: Final = "/webhooks/sandbox"
 _AT_ONCE_MAX: Final = 16
 _HOURS_S: Final = 3600.0
+#: Seconds for which both secrets sign.
+_ROTATED_WITHIN_S: Final = (0.1, 5.0, 600.0)
 
 
 class Courier:
@@ -74,7 +77,7 @@ class Courier:
             self._stir.clear()
             now = self._recorder.now()
             house.world.tick(now)
-            for delivery in house.outbox.take_due(now, limit=_AT_ONCE_MAX - len(self._sending)):
+            for delivery in self._taken(now):
                 task = asyncio.create_task(self._send(delivery))
                 self._sending.add(task)
                 task.add_done_callback(self._sent)
@@ -86,6 +89,16 @@ class Courier:
                     await self._stir.wait()
             except TimeoutError:
                 pass
+
+    def _taken(self, now: datetime) -> list[Delivery]:
+        """What goes out now. It overtakes what was held for that."""
+        outbox = self._house.outbox
+        held = [one for one in outbox._waiting if one.held]
+        taken = outbox.take_due(now, limit=_AT_ONCE_MAX - len(self._sending))
+        for one in held:
+            if taken and one not in taken and not self._bad.over:
+                self._bad.note(FaultKind.WEBHOOK_REORDERED, one.event.type)
+        return taken
 
     def _sent(self, task: asyncio.Task[None]) -> None:
         self._sending.discard(task)
@@ -110,8 +123,8 @@ class Courier:
             late_s = dice.choice((0.1, 1, 10, 70)) * dice.uniform(0.5, 1.5) * _HOURS_S
             bad.lasts(late_s)
             fault = PspFault(kind=PspFaultKind.WEBHOOK_DELAY, delay_s=late_s)
-        elif bad.strikes(FaultKind.WEBHOOK_REORDERED, what):
-            fault = PspFault(kind=PspFaultKind.WEBHOOK_REORDER, delay_s=dice.uniform(1, 600))
+        elif bad.draws(FaultKind.WEBHOOK_REORDERED):
+            fault = PspFault(kind=PspFaultKind.WEBHOOK_REORDER, delay_s=dice.uniform(1, 3600))
         elif bad.strikes(FaultKind.WEBHOOK_REPEATED, what):
             fault = PspFault(kind=PspFaultKind.WEBHOOK_DUPLICATE)
         if fault is not None:
@@ -136,12 +149,16 @@ class Courier:
             outbox.publish(untrue)
         if bad.strikes(FaultKind.WEBHOOK_SECRET_ROTATED, event.type):
             # Both sign for a while, then the new one alone. Ours know both.
-            old, new = self._secrets
-            outbox.secrets = (old, new) if outbox.secrets == (old,) else (new,)
+            outbox.secrets = self._secrets
+            asyncio.get_running_loop().call_later(self._dice.choice(_ROTATED_WITHIN_S), self._rotated)
         if bad.strikes(FaultKind.WEBHOOK_FORGED, event.type):
             task = asyncio.get_running_loop().create_task(self._forge(event))
             self._sending.add(task)
             task.add_done_callback(self._sent)
+
+    def _rotated(self) -> None:
+        _, new = self._secrets
+        self._house.outbox.secrets = (new,)
 
     def _event(self, like: Event, kind: str, data: dict[str, Any]) -> Event:
         return Event(id=f"evt_{self._house.books.new_id()}", type=kind, created=like.created, data=data)

@@ -125,6 +125,9 @@ class Drill(seed._World):  # the same world with another cast
         self._notebook = Notebook()
         self._travel: Travel | None = None
 
+    def _spread(self) -> None:
+        """Its steps are counted: always the first."""
+
     def _terms(self) -> Terms:
         return Terms(
             settles_after_s=None,

@@ -215,6 +215,11 @@ _ALL: Final = (
         changes=defects_requests.gateway_believed,
     ),
     Defect(
+        name="newer-version-buried",
+        what="a message of a newer version is given to a person at once",
+        changes=defects_messages.newer_version_buried,
+    ),
+    Defect(
         name="letters-for-people", what="no dead letter replays by itself", changes=defects_messages.letters_for_people
     ),
     Defect(
@@ -453,17 +458,18 @@ BY_ACT: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
 #: Defect -> a seed that is known to catch it.
 BY_SEED: Final[Mapping[str, int]] = {
     "random-key": 8,
-    "timeout-is-failure": 29,
+    "timeout-is-failure": 44,
     "reservations-ignored": 82,
     "wrong-exponent": 4,
     "no-send-by": 24,
     "nothing-found-is-failure": 67,
-    "dead-letter-unconfirmed": 25,
+    "dead-letter-unconfirmed": 46,
     "publish-error-swallowed": 6,
-    "webhook-unsigned": 25,
-    "blind-write": 13,
+    "webhook-unsigned": 2,
+    "blind-write": 25,
     "stale-plan": 66,
-    "outage-taken-for-absence": 442,
+    "outage-taken-for-absence": 22,
+    "newer-version-buried": 4,
     "letters-for-people": 152,
     "replays-not-counted": 152,
 }

@@ -9,6 +9,7 @@ from simulation.planting import Change
 
 from bus import consumer, letters
 from bus.consumer import Consumer, Fate
+from bus.messages import NewerMessageError
 from bus.port import DONE, PublishError, ignored
 from ct import ledger
 from ct.admission import Admitted, NothingToDo
@@ -95,6 +96,11 @@ def reservation_not_resumed() -> list[Change]:
         return found
 
     return [(modify, "admit", admit)]
+
+
+def newer_version_buried() -> list[Change]:
+    rows = tuple(row for row in runtime.REACTIONS if row[0] is not NewerMessageError)
+    return [(runtime, "REACTIONS", rows)]
 
 
 def letters_for_people() -> list[Change]:

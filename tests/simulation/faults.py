@@ -28,7 +28,7 @@ class FaultKind(enum.StrEnum):
 
     #: A message is delivered twice.
     BUS_DUPLICATE = "bus-duplicate"
-    #: Messages overtake each other by seconds.
+    #: A message is delivered seconds late: others overtake it, if there are others.
     BUS_REORDER = "bus-reorder"
     #: A message is delivered hours later.
     BUS_HOURS_LATE = "bus-hours-late"
@@ -44,11 +44,9 @@ class FaultKind(enum.StrEnum):
     BUS_LEASE_EXPIRES = "bus-lease-expires"
     #: Bytes that are no message of ours.
     BUS_POISON = "bus-poison"
-    #: A message of a newer version of the product.
-    BUS_NEWER_VERSION = "bus-newer-version"
     #: A dead letter cannot be published.
     BUS_DEAD_LETTER_FAILS = "bus-dead-letter-fails"
-    #: A result never reaches the ingress that waits.
+    #: A result never reaches the ingress that it is for.
     BUS_RESULT_LOST = "bus-result-lost"
 
     # Processes.
@@ -61,6 +59,8 @@ class FaultKind(enum.StrEnum):
     PROCESS_KILLED_AFTER_WRITE = "process-killed-after-write"
     #: Told to stop, with work in hand.
     PROCESS_STOPPED = "process-stopped"
+    #: While a newer version is deployed, a process of the old one gets a message that only the new one can read.
+    PROCESS_OLDER_VERSION = "process-older-version"
     #: Its clock is wrong.
     PROCESS_CLOCK_SKEWED = "process-clock-skewed"
 
@@ -72,7 +72,7 @@ class FaultKind(enum.StrEnum):
     WIRE_REQUEST_LOST = "wire-request-lost"
     #: The connection breaks before the request arrives.
     WIRE_RESET_BEFORE = "wire-reset-before"
-    #: The request arrives after its sender has given up.
+    #: The request arrives seconds or minutes late, mostly after its sender has given up.
     WIRE_REQUEST_LATE = "wire-request-late"
     #: The effect happens and the reply never comes.
     WIRE_REPLY_LOST = "wire-reply-lost"
@@ -93,9 +93,9 @@ class FaultKind(enum.StrEnum):
     PSP_ERROR_STORED = "psp-error-stored"
     #: 429 with Retry-After.
     PSP_RATE_LIMIT = "psp-rate-limit"
-    #: The first request with the key still runs: 409.
+    #: A request runs for long: whoever repeats it meanwhile is answered 409.
     PSP_IN_PROGRESS = "psp-in-progress"
-    #: The key is forgotten before the request is sent again.
+    #: The worker dies before it hears the answer, and its message comes again when the key has been forgotten.
     PSP_KEY_EXPIRED = "psp-key-expired"
     #: A pending payment, capture or refund is decided much later.
     PSP_SETTLES_LATE = "psp-settles-late"
@@ -124,7 +124,7 @@ class FaultKind(enum.StrEnum):
     WEBHOOK_OTHER_AMOUNT = "webhook-other-amount"
     #: Is not the PSP's: changed, signed with another secret, or too old.
     WEBHOOK_FORGED = "webhook-forged"
-    #: The PSP's webhook secret is rotated.
+    #: The PSP's webhook secret is rotated: for a while both sign, then the new one alone.
     WEBHOOK_SECRET_ROTATED = "webhook-secret-rotated"  # the name of a fault
 
     # commercetools.
@@ -213,7 +213,6 @@ WIRE: Final = frozenset(kind for kind in FaultKind if kind.value.startswith("wir
 _SELDOM: Final = frozenset(
     {
         FaultKind.BUS_POISON,
-        FaultKind.BUS_NEWER_VERSION,
         FaultKind.BUS_DAYS_LATE,
         FaultKind.BUS_HOURS_LATE,
         FaultKind.WIRE_OUTAGE,
@@ -278,6 +277,13 @@ class Bad:
 
     def strikes(self, kind: FaultKind, what: str = "") -> bool:
         """Whether it strikes here and now. Noted if so."""
+        drawn = self.draws(kind)
+        if drawn:
+            self.note(kind, what)
+        return drawn
+
+    def draws(self, kind: FaultKind) -> bool:
+        """Whether it is to strike. Whoever asks notes it when it does, if it does."""
         rate = self.rates.get(kind)
         if rate is None or self.over:
             return False
@@ -287,7 +293,6 @@ class Bad:
         if not self.budget.take():
             return False
         self._struck[kind] += 1
-        self.note(kind, what)
         return True
 
     def first(self, kinds: Sequence[FaultKind], what: str = "") -> FaultKind | None:

@@ -25,7 +25,9 @@ _DECIDED: Final = frozenset({"Success", "Failure", "Reversed"})
 #: What is answered where it is not known yet what became of it.
 _OPEN_WORDS: Final = frozenset({"pending", "received"})
 #: By these a result may not reach who waits for it, or says what was there before.
-_HIDES_A_RESULT: Final = frozenset({"bus-result-lost", "bus-publish-fails", "bus-confirmation-lost", "ct-stale-read"})
+_HIDES_A_RESULT: Final = frozenset(
+    {"bus-result-lost", "bus-publish-fails", "bus-confirmation-lost", "ct-stale-read", "process-older-version"}
+)
 #: Two clicks this close are one wish, whatever came of the first meanwhile.
 _ONE_WISH: Final = timedelta(seconds=1)
 #: By these a second click may rightly be another wish, or find nothing to join.

@@ -20,6 +20,8 @@ _HEALS: Final = frozenset({"outage", "missing-payment", "fault", "untold"})
 
 #: Letters replay by themselves for as long as they are kept, less what clocks may be wrong by.
 _REPLAYED_FOR: Final = timedelta(days=30)
+#: Of the messages that the product knows.
+_VERSION: Final = 1
 
 
 def l1_both_sides_agree(reading: Reading) -> Iterator[Violation]:
@@ -83,6 +85,9 @@ def l4_replayed_letters_are_made_good(reading: Reading) -> Iterator[Violation]:
         if reading.is_for_person(letter) and cause in _HEALS - {"untold"} and _died_within(letter) < _REPLAYED_FOR:
             text = f"letter {letter.id} ({cause}) was given to a person after {_died_within(letter)}"
             yield Violation(name="L4", text=text, n=letter.published.n)
+        if reading.is_for_person(letter) and _is_newer(letter) and _died_within(letter) < _REPLAYED_FOR:
+            text = f"letter {letter.id} is of a newer version, and was given to a person after {_died_within(letter)}"
+            yield Violation(name="L4", text=text, n=letter.published.n)
         if reading.is_for_person(letter) or cause not in _HEALS:
             continue
         later = [one for one in reading.copies[letter.published.data] if one.published.n > letter.published.n]
@@ -100,6 +105,12 @@ def _is_first_death_forgotten(reading: Reading, letter: Message) -> bool:
     found = letter.published.attributes
     replayed = found.get("ctpay_replays", "0") != "0" and not reading.is_for_person(letter)
     return replayed and found.get("ctpay_first_dead_at") == found.get("ctpay_dead_at")
+
+
+def _is_newer(letter: Message) -> bool:
+    """Whether a process that is being deployed can read what one of ours cannot."""
+    version = letter.body.get("version")
+    return isinstance(version, int) and version > _VERSION and "correlation_id" in letter.body
 
 
 def _died_within(letter: Message) -> timedelta:

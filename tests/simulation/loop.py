@@ -34,7 +34,7 @@ _STEPS_MAX: Final = 1_000_000
 class Life:
     """The life of a process: one incarnation of it."""
 
-    __slots__ = ("alive", "dies_at", "id", "on_death", "steps")
+    __slots__ = ("alive", "dies_at", "id", "on_death", "on_work", "steps")
 
     def __init__(self, *, id: str) -> None:  # noqa: A002 # it is one
         self.id = id
@@ -44,6 +44,8 @@ class Life:
         #: The step before which it dies; 0: none.
         self.dies_at = 0
         self.on_death: Callable[[Life], None] | None = None
+        #: Called when it gets a message or a request.
+        self.on_work: Callable[[], None] | None = None
 
 
 #: Whose code runs. None: somebody outside the product.
@@ -193,8 +195,9 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
                     life.steps += 1
                     if life.steps == life.dies_at and life.on_death is not None:
                         life.on_death(life)
-                        self.graveyard.append(step)
-                        continue
+                        if not life.alive:
+                            self.graveyard.append(step)
+                            continue
                 try:
                     context.run(callback, *args)
                 except (SystemExit, KeyboardInterrupt):

@@ -319,6 +319,8 @@ _ROUTES: Final = (
     (re.compile(r"/v1/stored_methods/forget"), "stored_methods.forget"),
 )
 _READ: Final = re.compile(r"/v1/payments/([^/]+)")
+#: From this status on nothing has happened.
+_REFUSED: Final = 300
 
 
 class _Ledger(list["PspEffect"]):
@@ -395,8 +397,11 @@ class PspServer:
                     500 if fault is FaultKind.PSP_ERROR_BEFORE else 429, b'{"error":{"code":"x","message":"x"}}', {}
                 )
             return
-        fault = self._bad.first(tuple(_ORDERED), what)
+        fault = next((kind for kind in _ORDERED if self._bad.draws(kind)), None)
         if fault is not None:
+            # There is something to tell of when it has succeeded.
+            if fault is not FaultKind.WEBHOOK_EARLY:
+                self._bad.note(fault, what)
             draft.fault = draft.fault or fault
             self.house.desk.faults = FaultPlan(faults=(self._ordered(fault),))
         operation, payment = next(
@@ -411,18 +416,20 @@ class PspServer:
         if not isinstance(opened, Ticket):
             self._respond(opened, respond)
         elif opened.delay_s:
-            self._wire.later(opened.delay_s, self._run, opened, respond)
+            self._wire.later(opened.delay_s, self._run, opened, respond, what)
         else:
-            self._run(opened, respond)
+            self._run(opened, respond, what)
 
     def _ordered(self, fault: FaultKind) -> PspFault:
         kind, delay_s = _ORDERED[fault]
         return PspFault(kind=kind, delay_s=delay_s, status=self._dice.choice((500, 502, 503)))
 
-    def _run(self, ticket: Ticket, respond: Respond) -> None:
+    def _run(self, ticket: Ticket, respond: Respond, what: str) -> None:
         planned = self.house.books._planned
         reply = self.house.desk.run(ticket, self._recorder.now())
         self._note_what_settles_late(planned)
+        if ticket.fault is not None and ticket.fault.kind is PspFaultKind.DELAY_REPLY and reply.status < _REFUSED:
+            self._bad.note(FaultKind.WEBHOOK_EARLY, what)
         self.stir()
         self._respond(reply, respond)
 

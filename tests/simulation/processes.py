@@ -11,7 +11,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr
-from simulation import predicates
+from simulation import predicates, versions
 from simulation.documents import copied
 from simulation.faults import FaultKind
 from simulation.logs import Crash
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from simulation.travel import Travel
     from simulation.wire import Wire
 
+    from bus.port import Delivery
+
 #: The PSP signs with the first at first, and with the second after a rotation. Ours know both.
 WEBHOOK_SECRETS: Final = (
     "whsec_c2ltdWxhdGVkLXNlY3JldC1udW1iZXItb25lLTAwMDE=",
@@ -48,6 +50,9 @@ WEBHOOK_SECRETS: Final = (
 )
 CLIENT_SECRET: Final = "demo-secret"  # opens a stand-in
 SHOP: Final = "https://shop.example"
+#: A process that is to be killed is, before one of its first so many steps: half of all lives take 60 or more while
+#: faults strike, and one in five takes more than 150.
+_KILLED_WITHIN: Final = (30, 30, 60, 150)
 
 
 @cache
@@ -127,10 +132,23 @@ class Machine:
         self._stop: asyncio.Event | None = None
         self._door: Door | None = None
         self._skew_s = 0.0
+        #: What it begins as; and what runs.
+        self._is_newer = False
+        self._runs_newer = False
+        #: How often it may begin with something before it is told to stop at work; None: it is not.
+        self._stops_after: int | None = None
 
     @property
     def up(self) -> bool:
         return self.life is not None and self.life.alive
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it has a message or a request in hand."""
+        if not self.up or self.life is None:
+            return False
+        reads = any(reader.busy for reader in self._site.travel.readers_of(self.life))
+        return reads or (self._door is not None and self._door.is_asked)
 
     def start(self) -> None:
         """Begin an incarnation."""
@@ -138,8 +156,10 @@ class Machine:
         self._incarnation += 1
         life = self.life = Life(id=f"{self.name}#{self._incarnation}")
         life.on_death = self._struck
-        if site.bad.strikes(FaultKind.PROCESS_KILLED, life.id):
-            life.dies_at = site.dice.choice((20, 60, 200, 600, 2000)) + site.dice.randrange(200)
+        life.on_work = self._begins
+        self._runs_newer = self._is_newer
+        if site.bad.draws(FaultKind.PROCESS_KILLED):
+            life.dies_at = 1 + site.dice.randrange(site.dice.choice(_KILLED_WITHIN))
         if site.bad.strikes(FaultKind.PROCESS_CLOCK_SKEWED, life.id):
             self._skew_s = site.dice.uniform(-120, 120)
         context = site.loop.inside(life)
@@ -167,7 +187,41 @@ class Machine:
         self._stop.set()
         return True
 
-    def _struck(self, _: Life) -> None:
+    def stop_at_work(self, *, after: int) -> None:
+        """Tell it to stop a moment after it has begun with something, and still has it in hand; not the first times."""
+        self._stops_after = after
+
+    async def renew(self) -> None:
+        """As an orchestrator does: stop it, and begin again with the newer version."""
+        self._is_newer = True
+        self.stop()
+        while not (self.up and self._runs_newer):  # noqa: ASYNC110 # no event tells
+            await asyncio.sleep(0.5)
+
+    def _begins(self) -> None:
+        """It has got a message or a request."""
+        if self._stops_after is None:
+            return
+        if self._stops_after:
+            self._stops_after -= 1
+        else:
+            self._site.wire.later(self._site.dice.uniform(0, 0.3), self._stop_if_at_work)
+
+    def _stop_if_at_work(self) -> None:
+        bad = self._site.bad
+        if self._stops_after is None or bad.over or not self.is_at_work or not bad.budget.take():
+            return
+        self._stops_after = None
+        self.stop()
+        bad.note(FaultKind.PROCESS_STOPPED, self.name)
+
+    def _struck(self, life: Life) -> None:
+        """Before a step: whoever counts steps for other reasons has not chosen one beforehand."""
+        bad = self._site.bad
+        if bad.on(FaultKind.PROCESS_KILLED):
+            if bad.over:
+                return
+            bad.note(FaultKind.PROCESS_KILLED, life.id)
         self.kill()
 
     def _gone(self, life: Life, *, late_s: float) -> None:
@@ -185,7 +239,7 @@ class Machine:
         site.wire.later(away_s, self.start)
 
     async def _run_workers(self, life: Life, stop: asyncio.Event, _: contextvars.Context) -> None:
-        of_this = seams(self._site, life, skew_s=self._skew_s)
+        of_this = self._seams(life)
         async with open_workers(settings().common, self._workers, of_this) as workers:
             await stop.wait()
             await workers.drain()
@@ -193,7 +247,7 @@ class Machine:
 
     async def _run_ingress(self, life: Life, stop: asyncio.Event, context: contextvars.Context) -> None:
         site, drain_s = self._site, settings().common.limits.drain_s
-        async with open_ingress(settings(), seams(site, life, skew_s=self._skew_s)) as parts:
+        async with open_ingress(settings(), self._seams(life)) as parts:
             runner = make_runner(parts.app, shutdown_s=drain_s)
             await runner.setup()
             assert runner.server is not None
@@ -207,6 +261,19 @@ class Machine:
             await runner.cleanup()
         self._door = None
         self._ended(life)
+
+    def _seams(self, life: Life) -> Seams:
+        found = seams(self._site, life, skew_s=self._skew_s)
+        if self._runs_newer:
+            return replace(found, bus=versions.as_newer(found.bus))
+        if self._site.bad.on(FaultKind.PROCESS_OLDER_VERSION):
+            return replace(found, bus=versions.as_older(found.bus, unread=self._unread))
+        return found
+
+    def _unread(self, delivery: Delivery) -> None:
+        # It comes again and again meanwhile: counted once.
+        if delivery.attempt == 1:
+            self._site.bad.note(FaultKind.PROCESS_OLDER_VERSION, f"{self.name} {delivery.message_id}")
 
     def _ended(self, life: Life) -> None:
         """After an orderly stop."""

@@ -6,7 +6,6 @@ The same seed gives the same history, byte for byte.
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import sys
 from datetime import timedelta
@@ -51,6 +50,8 @@ _NEXT_REPLAY_S: Final = 4.5 * 3600
 _KEYS_LIFE_S: Final = 25 * 3600.0
 #: What is to be taken up has rested by then, and the last time to send an authorization has gone by.
 _BETWEEN_PASSES_S: Final = 2 * 3600.0
+#: At most so long passes between a process of the newer version and the next, in seconds: a deployment may hang.
+_PAUSES_S: Final = (4.0, 30.0, 600.0, 7200.0)
 #: Rounds of reconciliation, after which there must be nothing left to do.
 _ROUNDS_MAX: Final = 12
 
@@ -98,7 +99,7 @@ class _World:
 
         wire = self.wire = Wire(loop=loop, recorder=recorder, bad=bad, dice=self._dice("wire"))
         street = Street(wire)
-        travel = Travel(loop=loop, recorder=recorder, bad=bad, dice=self._dice("bus"))
+        travel = Travel(loop=loop, recorder=recorder, bad=bad, dice=self._dice("bus"), spread=self._spread())
         commercetools = CommercetoolsServer(
             recorder=recorder, bad=bad, dice=self._dice("ct"), new_id=new_id, wire=wire, travel=travel
         )
@@ -126,12 +127,11 @@ class _World:
             new_id=new_id,
         )
         found = machines(site)
-        wire.kill = _killer(found)
-        for machine in found:
-            machine.start()
         # In some seeds it passes beside the workers, in all of them when everything rests.
-        if site.dice.random() < 0.3:
-            Machine(site, name="reconcile", workers=[RECONCILE]).start()
+        beside = [Machine(site, name="reconcile", workers=[RECONCILE])] if site.dice.random() < 0.3 else []
+        wire.kill = _killer([*found, *beside])
+        for machine in (*found, *beside):
+            machine.start()
         courting = loop.create_task(courier.run())
         await asyncio.sleep(1.0)
         stage = Stage(
@@ -170,6 +170,10 @@ class _World:
         wire.servers.clear()
         return history
 
+    def _spread(self) -> random.Random | None:
+        """Which of several processes gets a message."""
+        return self._dice("readers")
+
     def _terms(self) -> Terms:
         dice = self._dice("terms")
         late = 10.0
@@ -204,19 +208,30 @@ class _World:
             shopper = Shopper(stage, number=number)
             cast += [shopper.act(), Merchant(stage, cart=shopper.cart, acts=dice.choice((0, 1, 2, 2, 3, 4))).act()]
         cast.append(Dashboard(stage).act())
-        for kind, act in (
-            (FaultKind.PROCESS_STOPPED, lambda: dice.choice(found).stop()),
-            (FaultKind.BUS_POISON, lambda: _poison(travel, dice)),
-            (FaultKind.BUS_NEWER_VERSION, lambda: _newer(travel, dice)),
-        ):
-            if self.bad.on(kind):
-                cast.append(self._once(kind, act, dice))
+        if self.bad.on(FaultKind.PROCESS_STOPPED):
+            dice.choice(found).stop_at_work(after=dice.choice((0, 0, 1, 2, 5)))
+        if self.bad.on(FaultKind.PROCESS_OLDER_VERSION):
+            cast.append(self._deployed(found, dice))
+        if self.bad.on(FaultKind.BUS_POISON):
+            cast.append(self._poisoned(travel, dice))
         return cast
 
-    async def _once(self, kind: FaultKind, act: Callable[[], bool], dice: random.Random) -> None:
+    async def _deployed(self, found: list[Machine], dice: random.Random) -> None:
+        """A newer version is deployed, one process after the other. In the end all of them run it."""
+        if not self.bad.budget.take():
+            return
+        pause_s = dice.choice(_PAUSES_S)
+        for machine in dice.sample(found, len(found)):
+            await machine.renew()
+            await asyncio.sleep(pause_s * dice.random())
+        self.bad.lasts(0)
+
+    async def _poisoned(self, travel: Travel, dice: random.Random) -> None:
         await asyncio.sleep(dice.uniform(0.1, 30))
-        if self.bad.budget.take() and act():
-            self.bad.note(kind)
+        if self.bad.budget.take():
+            topic = dice.choice([one for one in Topic if one is not Topic.RESULTS])
+            travel.put(topic, dice.choice((b"", b"not json", b"[]", b'{"type":', b"\xff\xfe", b'{"version":1}')), {})
+            self.bad.note(FaultKind.BUS_POISON)
 
     async def _rest(self, travel: Travel, courier: Courier, wire: Wire, found: list[Machine], psp: PspServer) -> bool:
         """No more faults; let time pass until nothing moves any more. Whether that came to be."""
@@ -326,19 +341,6 @@ def _killer(found: list[Machine]) -> Callable[[Any, float], None]:
                 machine.kill(late_s=late_s)
 
     return kill
-
-
-def _poison(travel: Travel, dice: random.Random) -> bool:
-    topic = dice.choice([one for one in Topic if one is not Topic.RESULTS])
-    travel.put(topic, dice.choice((b"", b"not json", b"[]", b'{"type":', b"\xff\xfe", b'{"version":1}')), {})
-    return True
-
-
-def _newer(travel: Travel, dice: random.Random) -> bool:
-    topic = dice.choice((Topic.CAPTURE, Topic.AUTHORIZE, Topic.WEBHOOK))
-    document = {"version": 2, "type": "CapturePayment", "correlation_id": "newer", "novelty": {}}
-    travel.put(topic, json.dumps(document).encode(), {"type": "CapturePayment", "correlation_id": "newer"})
-    return True
 
 
 # The product's log.

@@ -41,11 +41,16 @@ class Incoming(asyncio.Transport):
         self._waits: asyncio.Future[Got | None] | None = None
         self.closed = False
 
-    def ask(self, data: bytes, life: Life, context: Any) -> asyncio.Future[Got | None]:
+    def ask(self, data: bytes, context: Any) -> asyncio.Future[Got | None]:
         """Send a request; what comes back, or None where the connection breaks first."""
         self._waits = self._loop.create_future()
         self._loop.call_soon(self.protocol.data_received, data, context=context)
         return self._waits
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether it has a request that is not answered yet."""
+        return self._waits is not None and not self._waits.done()
 
     def cut(self) -> None:
         """The other side dies, or we go."""
@@ -90,6 +95,11 @@ class Door:
         self._idle: list[Incoming] = []
         self._all: list[Incoming] = []
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether somebody waits for its answer."""
+        return any(end.is_asked for end in self._all)
+
     def died(self) -> None:
         for end in self._all:
             end.cut()
@@ -104,7 +114,9 @@ class Door:
             self._all.append(end)
         else:
             self._idle.remove(end)
-        got = end.ask(data, self.life, self._context)
+        got = end.ask(data, self._context)
+        if self.life.on_work is not None:
+            self.life.on_work()
         done, _ = await asyncio.wait({got}, timeout=PATIENCE_S)
         if not done:
             end.close()

@@ -20,7 +20,7 @@ from bus.topics import Topic
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from simulation.faults import Bad
     from simulation.loop import SimulatedLoop
@@ -51,11 +51,21 @@ class Waiting:
 class Travel(MemoryBus):
     """One bus for all processes of a seed."""
 
-    def __init__(self, *, loop: SimulatedLoop, recorder: Recorder, bad: Bad, dice: random.Random) -> None:
+    def __init__(
+        self,
+        *,
+        loop: SimulatedLoop,
+        recorder: Recorder,
+        bad: Bad,
+        dice: random.Random,
+        spread: random.Random | None = None,
+    ) -> None:
         self._loop = loop
         self._recorder = recorder
         self._bad = bad
         self._dice = dice
+        #: Which of several readers gets a message; None: always the first that has least in hand.
+        self._spread = spread
         self._outside = loop.outside()
         #: Who publishes where no process does.
         self.outsider = ""
@@ -143,20 +153,40 @@ class Travel(MemoryBus):
 
     # Between the bus and its readers.
 
+    def pump(self, subscription: Subscription) -> None:
+        """To each reader as often as to another, as a real bus does it."""
+        if self._spread is not None and len(subscription.readers) > 1:
+            self._spread.shuffle(subscription.readers)
+        super().pump(subscription)
+
     def delivered(self, subscription: Subscription, held: Held) -> Mishap | None:
         super().delivered(subscription, held)
-        bad, topic = self._bad, subscription.topic
-        name = topic, held.message_id
-        if topic is Topic.RESULTS or self._mishaps[name] >= _MISHAPS_MAX:
-            return None
-        if bad.strikes(FaultKind.BUS_LEASE_EXPIRES, topic):
-            self._mishaps[name] += 1
-            self._offer(subscription, replace(held), self._dice.uniform(0.001, 0.5))
-        for kind, mishap in _MISHAPS.items():
-            if bad.strikes(kind, topic):
-                self._mishaps[name] += 1
-                return mishap
+        life = PROCESS.get()
+        if life is not None and life.on_work is not None:
+            life.on_work()
+        topic = subscription.topic
+        if self._may_go_wrong(topic, held) and self._bad.draws(FaultKind.BUS_LEASE_EXPIRES):
+            self._later(self._dice.uniform(0.001, 0.3), self._expired, subscription, held)
         return None
+
+    def _expired(self, subscription: Subscription, held: Held) -> None:
+        """The lease of a message has ended. Where the work has ended before, nothing comes of that."""
+        in_hand = (one for reader in subscription.readers for one in reader._tasks.values())
+        if not self._bad.over and any(one is held for one in in_hand):
+            self._mishaps[subscription.topic, held.message_id] += 1
+            self._bad.note(FaultKind.BUS_LEASE_EXPIRES, subscription.topic)
+            self._offer(subscription, replace(held), 0)
+
+    def acked(self, subscription: Subscription, held: Held, mishap: Mishap | None) -> None:
+        if self._may_go_wrong(subscription.topic, held):
+            for kind, wrong in _MISHAPS.items():
+                if mishap is None and self._bad.strikes(kind, subscription.topic):
+                    self._mishaps[subscription.topic, held.message_id] += 1
+                    mishap = wrong
+        super().acked(subscription, held, mishap)
+
+    def _may_go_wrong(self, topic: Topic, held: Held) -> bool:
+        return topic is not Topic.RESULTS and self._mishaps[topic, held.message_id] < _MISHAPS_MAX
 
     def missed(self, subscription: Subscription, held: Held) -> None:
         if not self.returns_late_s:
@@ -173,8 +203,11 @@ class Travel(MemoryBus):
         self._waits += 1
         number = self._waits
         self.waiting[number] = Waiting(subscription=subscription, held=held, at=self._loop.time() + after_s)
-        # In nobody's context: the bus outlives whoever gave the message back.
-        self._loop.call_later(after_s, self._due, number, context=self._outside)
+        self._later(after_s, self._due, number)
+
+    def _later(self, after_s: float, callback: Callable[..., None], *args: object) -> None:
+        """In nobody's context: the bus outlives whoever gave the message back."""
+        self._loop.call_later(after_s, callback, *args, context=self._outside)
 
     def _due(self, number: int) -> None:
         waiting = self.waiting.pop(number)

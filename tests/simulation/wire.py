@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 PEERS: Final = {"psp.example": Peer.PSP, "commercetools.example": Peer.COMMERCETOOLS}
 
 _HOUR_S: Final = 3600.0
+#: How long the PSP knows a key.
+_KEYS_LIFE_S: Final = 24 * _HOUR_S
+#: From this status on nothing has happened.
+_REFUSED: Final = 300
 _FOR_EVER_S: Final = 24 * 365 * _HOUR_S
 
 #: What anybody outside looks at.
@@ -176,12 +180,19 @@ class Wire:
         draft.status, draft.reply = status, body
         what = f"{end.peer} {draft.method} {draft.path}"
         wait_s = self.latency()
-        if draft.method == "POST" and "/oauth/" not in draft.path:
-            if end.life.alive and end.peer is Peer.PSP and self.bad.strikes(FaultKind.PSP_KEY_EXPIRED, what):
-                draft.fault = draft.fault or FaultKind.PSP_KEY_EXPIRED
-                self.kill(end.life, self.dice.uniform(22, 80) * 3600)
+        if end.is_closing():
+            return
+        if draft.method == "POST" and "/oauth/" not in draft.path and status < _REFUSED:
+            # A message can come again to a worker alone.
+            is_workers = end.peer is Peer.PSP and end.life.id.startswith("workers")
+            if is_workers and self.bad.draws(FaultKind.PSP_KEY_EXPIRED):
+                late_s = self.dice.uniform(22, 80) * _HOUR_S
+                if late_s > _KEYS_LIFE_S:
+                    draft.fault = draft.fault or FaultKind.PSP_KEY_EXPIRED
+                    self.bad.note(FaultKind.PSP_KEY_EXPIRED, what)
+                self.kill(end.life, late_s)
                 return
-            if end.life.alive and self.bad.strikes(_KILLS[end.peer], what):
+            if self.bad.strikes(_KILLS[end.peer], what):
                 draft.fault = draft.fault or _KILLS[end.peer]
                 self.kill(end.life, 0.0)
                 return
