@@ -38,6 +38,7 @@ def histories_with(kind):
             yield history
         if found == ENOUGH:
             return
+    assert found, f"{kind} does not strike in {TRIED} seeds"
 
 
 def struck(history, kind):
@@ -218,12 +219,15 @@ HELD = {FaultKind.WEBHOOK_NEVER, FaultKind.WEBHOOK_LATE, FaultKind.WEBHOOK_REORD
 
 
 def test_a_webhook_that_is_counted_as_early_goes_out_while_its_call_is_unanswered():
+    looked_at = 0
     for history in histories_with(FaultKind.WEBHOOK_EARLY):
         if {fault.kind for fault in history.faults} & HELD:
             continue
+        looked_at += 1
         for fault in struck(history, FaultKind.WEBHOOK_EARLY):
             sent = [one.at - fault.at for one in history.exchanges if one.genuine is Genuine.YES and one.n > fault.n]
             assert min(sent) < timedelta(seconds=5), sent
+    assert looked_at
 
 
 def test_a_webhook_that_is_counted_as_overtaken_was():
