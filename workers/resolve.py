@@ -17,7 +17,7 @@ from ct.resolution import resolve as decide
 from ct.states import RANK
 from psp.errors import OutcomeUnknownError, RefusedError
 from workers.perform import is_over, look_up, send_by, settle
-from workers.superseded import give_back_if_superseded
+from workers.superseded import give_back_if_superseded, weigh_if_risen
 
 if TYPE_CHECKING:
     from ct.payment import Payment, Transaction
@@ -64,16 +64,19 @@ async def resolve(work: Work, payment_id: str, resolution: Resolution) -> Ended:
         return Ended(end=End.REFUSED, state=transaction.state if transaction else None, refusal=refusal)
     known = await _known(work, payment, transaction)
     if known is not None:
-        payment = await settle(work, payment, known, cause=resolution.cause)
+        settled = await settle(work, payment, known, cause=resolution.cause)
+        await weigh_if_risen(work, payment, settled, cause=resolution.cause)
+        payment = settled
         told = _told(payment, transaction, known)
         if told is not None:
             return _believed(payment, transaction, resolution, told)
     elif _may_be_under_way(work, payment, transaction):
         return _too_early(work, payment, transaction)
-    payment, verdict = await ledger.change(payment, lambda current: _decided(work, current, resolution))
+    changed, verdict = await ledger.change(payment, lambda current: _decided(work, current, resolution))
     if isinstance(verdict, Resolved):
-        await give_back_if_superseded(work, payment, cause=resolution.cause)
-    state = _state(payment, transaction)
+        await give_back_if_superseded(work, changed, cause=resolution.cause)
+        await weigh_if_risen(work, payment, changed, cause=resolution.cause)
+    state = _state(changed, transaction)
     if isinstance(verdict, NotResolved):
         return Ended(end=End.REFUSED, state=state, refusal=verdict.refusal)
     return Ended(end=End.WRITTEN, state=state)

@@ -11,12 +11,15 @@ from support.psp_servers import SECRET_KEY
 
 from bus.messages import CapturePayment, ReversePayment
 from bus.port import Verdict
+from ct.resolution import Resolution
 from psp.errors import OutcomeUnknownError
 from psp.facts import Kind, State
 from psp.money import Money
 from psp.outcome import Outcome
 from psp.port import Answer
 from workers.reconcile import Pass, take_up
+from workers.reconcile_lists import Job, Place, Repair, compare
+from workers.resolve import resolve
 
 
 def eur(amount):
@@ -181,6 +184,57 @@ async def test_a_challenge_that_is_passed_after_its_payment_was_taken_off_a_cart
         assert reply.status == 200
     await told(house)
     assert len(held(house)) == 1
+
+
+async def compared(house, payment, begun):
+    """A comparison that repairs."""
+    house.clock.pass_(minutes=26)
+    job = Job(
+        cause="reconcile-1",
+        since=begun,
+        until=house.clock(),
+        rested=timedelta(minutes=5),
+        repair=Repair.EVIDENT,
+    )
+    async for leaf in compare(house.work, job, Place()):
+        assert leaf.failures == ()
+
+
+async def resolved(house, payment, _begun):
+    """A person's word, before which the PSP is asked."""
+    await resolve(house.work, payment.id, word(house, payment, State.FAILURE))
+
+
+async def resolved_unasked(house, payment, _begun):
+    """A person's word, where the PSP cannot tell; by then nobody else can be at it."""
+    house.clock.pass_(minutes=26)
+    await resolve(with_psp(house, lookup=nothing), payment.id, word(house, payment, State.SUCCESS))
+
+
+def word(house, payment, state):
+    return Resolution(
+        transaction_id=payment.authorization.id,
+        state=state,
+        evidence="ticket 4711",
+        by="Ada",
+        at=house.clock(),
+        cause="resolve-1",
+    )
+
+
+@pytest.mark.parametrize("raised", [compared, resolved, resolved_unasked], ids=lambda one: one.__name__)
+async def test_money_that_an_operator_finds_off_a_cart_that_is_paid_otherwise_goes_back(house, raised):
+    begun = house.clock()
+    cart = await house.cart()
+    await house.deliver(house.pay(cart, attempt_key="key-1"), work=unheard(house))
+    (first,) = house.payments()
+    await changed(house, cart, off(first))
+    await house.deliver(house.pay(cart, attempt_key="key-2"))
+    await raised(house, await house.payment(first.id), begun)
+    assert (await house.payment(first.id)).authorization.state is State.SUCCESS
+    await house.pump()
+    assert len(held(house)) == 1
+    assert (await house.payment(first.id)).authorization.superseded
 
 
 @pytest.mark.parametrize("heard_by", ["its own message", "a webhook"])
