@@ -31,6 +31,7 @@ FIELDS: Final = frozenset(
         "reason", "cause", "error", "code", "attempt", "attempts", "duration_ms", "age_ms", "count",
         "method", "route", "status",
         "settled", "closed", "resumed", "waiting", "unknown", "away", "skipped", "failed",
+        "missing", "extra", "other-amount", "other-state", "stuck",
     }
 )  # fmt: skip
 

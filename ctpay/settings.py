@@ -25,6 +25,8 @@ from psp.registry import SETTINGS as PSPS
 Required: TypeAlias = Annotated[str, Field(min_length=1)]
 RequiredSecret: TypeAlias = Annotated[SecretStr, Field(min_length=1)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
+#: Of what is looked back over, rather than waited for.
+LongSeconds: TypeAlias = Annotated[float, Field(gt=0, le=400 * 24 * 3600)]
 Rate: TypeAlias = Annotated[float, Field(gt=0, le=1_000_000)]
 Burst: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000)]
 
@@ -165,6 +167,10 @@ class Limits(BaseSettings):
     #: How often the reconcile worker looks for what nobody works on any more, and how long that must have been so.
     reconcile_every_s: Seconds = 300
     reconcile_rested_s: Seconds = 300
+    #: How often it compares the PSP's list with commercetools, and over how long: longer than anything that was decided
+    #: is known to change late, and than a letter about it may wait.
+    reconcile_compare_every_s: Seconds = 24 * 3600
+    reconcile_compared_s: LongSeconds = 35 * 24 * 3600
     #: How long a change is tried again after conflicts. Below the lease.
     conflicts_s: Seconds = 60
     #: How long a request waits for its result where the caller does not say so by `Prefer: wait`, and at the most.
@@ -204,6 +210,13 @@ class Limits(BaseSettings):
     callers_max: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     #: How long a process may take to finish what it has in hand when it is told to stop.
     drain_s: Seconds = 25
+
+    @field_validator("reconcile_compared_s")
+    @classmethod
+    def _no_gap(cls, value: float, info: ValidationInfo) -> float:
+        if value < info.data.get("reconcile_compare_every_s", 0):
+            raise ValueError("it is below RECONCILE_COMPARE_EVERY_S: what lies between would be compared by nobody")
+        return value
 
 
 class Logs(BaseSettings):

@@ -47,6 +47,7 @@ from psp.on_account import on_account
 from psp.port import PspSeams
 from psp.trace import carried
 from workers import reconcile_schedule, runtime
+from workers.reconcile_comparisons import Comparisons
 from workers.reconcile_schedule import Schedule
 from workers.tally import Kind
 from workers.work import Limits as WorkLimits
@@ -160,7 +161,7 @@ async def open_workers(settings: Settings, names: Sequence[str], seams: Seams | 
         try:
             for name in names:
                 if name == reconcile_schedule.NAME:
-                    workers.consumptions[name] = _reconciliation(settings, work, seams)
+                    workers.consumptions.update(_reconciliation(settings, work, seams))
                     continue
                 topic, handle = runtime.handler(name, work)
                 workers.consumptions[name] = await subscriber.consume(topic, handle)
@@ -201,9 +202,10 @@ def _types_also(web_settings: WebSettings) -> tuple[CustomType, ...]:
     return (*stored, *((PURCHASE_ORDER_TYPE,) if web_settings.on_account_methods else ()))
 
 
-def _reconciliation(settings: Settings, work: Work, seams: Seams) -> Schedule:
+def _reconciliation(settings: Settings, work: Work, seams: Seams) -> dict[str, Consumption]:
+    """Side by side: what is stuck must not wait until a long look back is over."""
     limits = settings.limits
-    return Schedule(
+    passes = Schedule(
         work=work,
         draw=seams.draw,
         new_id=seams.new_id,
@@ -211,6 +213,16 @@ def _reconciliation(settings: Settings, work: Work, seams: Seams) -> Schedule:
         rested_s=limits.reconcile_rested_s,
         drain_within_s=limits.drain_s,
     )
+    comparisons = Comparisons(
+        work=work,
+        draw=seams.draw,
+        new_id=seams.new_id,
+        every_s=limits.reconcile_compare_every_s,
+        compared_s=limits.reconcile_compared_s,
+        rested_s=limits.reconcile_rested_s,
+        drain_within_s=limits.drain_s,
+    )
+    return {reconcile_schedule.NAME: passes, f"{reconcile_schedule.NAME}-comparisons": comparisons}
 
 
 def return_secret(client_secret: SecretStr) -> SecretStr:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections import defaultdict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -121,17 +121,27 @@ class Place:
             self.phase = Phase.COMMERCETOOLS
 
 
+class StoppedError(Exception):
+    """It was told to stop. What the page in hand had found is found again."""
+
+
 def is_comparable(capabilities: Capabilities) -> bool:
     """Whether this PSP tells enough of itself to be compared."""
     return capabilities.listing is Listing.BY_TIME and bool(capabilities.lookup_by)
 
 
-async def compare(work: Work, job: Job, place: Place) -> AsyncGenerator[Leaf, None]:
-    """The leaves from `place` on, which moves with them.
+def _never() -> bool:
+    return False
 
-    Raises the kinds of PspError and the errors of `ct.errors` where a list cannot be read, and AwayError.
+
+async def compare(
+    work: Work, job: Job, place: Place, *, is_stopped: Callable[[], bool] = _never
+) -> AsyncGenerator[Leaf, None]:
+    """The leaves from `place` on, which moves with them. `is_stopped` is asked between two Payments.
+
+    Raises the kinds of PspError and the errors of `ct.errors` where a list cannot be read, AwayError and StoppedError.
     """
-    run = _Run(work.for_request(job.cause), job, place)
+    run = _Run(work.for_request(job.cause), job, place, is_stopped)
     while not place.is_over:
         leaf = await (run.psp_page() if place.phase is Phase.PSP else run.commercetools_page())
         place.turn(leaf)
@@ -141,10 +151,11 @@ async def compare(work: Work, job: Job, place: Place) -> AsyncGenerator[Leaf, No
 class _Run:
     """One run: what each page needs."""
 
-    def __init__(self, work: Work, job: Job, place: Place) -> None:
+    def __init__(self, work: Work, job: Job, place: Place, is_stopped: Callable[[], bool]) -> None:
         self._work = work
         self._job = job
         self._place = place
+        self._is_stopped = is_stopped
         self._away_in_a_row = 0
 
     def _deadlines(self) -> Deadlines:
@@ -234,7 +245,9 @@ class _Run:
         return tuple({row.disagreement: row for row in rows if row.disagreement not in self._place.told}.values())
 
     async def _ask(self, payment: Payment, listed: list[Fact], failures: list[str]) -> list[Row]:
-        """What the two still disagree about when each is asked by name. Raises AwayError."""
+        """What the two still disagree about when each is asked by name. Raises AwayError, StoppedError."""
+        if self._is_stopped():
+            raise StoppedError
         try:
             payment = await self._work.ledger.load(payment.id)
             facts = await self._facts(payment, listed)

@@ -1,7 +1,6 @@
-"""The reconcile worker's clock: a pass every so often, with jitter, on the event loop's time, until it is drained.
+"""The reconcile worker's clock: a pass over what is stuck every so often, with jitter.
 
-Several processes may each run one; that costs look-ups and does no harm. Between two Payments it can be stopped at any
-time, and what a killed pass leaves behind is what the next one finds.
+Several processes may each run one; that costs look-ups and does no harm.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import structlog
 
 from psp.trace import span_for, within
 from workers.reconcile import AwayError, Pass, Step, Taken, take_up
+from workers.rounds import Rounds
 
 if TYPE_CHECKING:
     from psp.seams import Draw, NewId
@@ -24,67 +24,39 @@ if TYPE_CHECKING:
 #: The worker's name on the command line.
 NAME: Final = "reconcile"
 
-#: Of the time between two passes, the part that is left to chance, so that many processes do not walk in step.
-_JITTER: Final = 0.5
-
 _log = structlog.get_logger(__name__)
 
 
-class Schedule:
-    """Passes at intervals; a `bus.port.Consumption`, so that it is watched and drained like every other worker."""
+class Schedule(Rounds):
+    """Passes at intervals."""
 
     def __init__(
         self, *, work: Work, draw: Draw, new_id: NewId, every_s: float, rested_s: float, drain_within_s: float
     ) -> None:
         """Seconds between two passes, that a Payment must have rested, and that the last pass may take to end."""
         self._work = work
-        self._draw = draw
         self._new_id = new_id
         self._every_s = every_s
         self._rested = timedelta(seconds=rested_s)
-        self._drain_within_s = drain_within_s
+        #: When the last whole pass began; None: there was none.
+        self._before: float | None = None
         #: Of the pass before: see `Pass`.
         self._skipped: frozenset[str] = frozenset()
         self._in_vain: frozenset[str] = frozenset()
-        self._stopping = asyncio.Event()
-        self._task = asyncio.create_task(self._run())
+        super().__init__(draw=draw, first_within_s=every_s, drain_within_s=drain_within_s)
 
-    @property
-    def healthy(self) -> bool:
-        """Whether there will be another pass."""
-        return not self._task.done()
-
-    async def drain(self) -> None:
-        """Finish the Payment in hand, within the configured time, and begin no other."""
-        self._stopping.set()
-        _, running = await asyncio.wait({self._task}, timeout=self._drain_within_s)
-        if running:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        # Anywhere in the first interval: processes that start together must not go together.
-        pause = self._draw() * self._every_s
-        before: float | None = None
-        while not await self._stopped_within(pause):
-            began = loop.time()
-            since_last = None if before is None else timedelta(seconds=began - before)
-            this = Pass(
-                cause=f"reconcile-{self._new_id()}",
-                rested=self._rested,
-                since_last=since_last,
-                skipped=self._skipped,
-                in_vain=self._in_vain,
-            )
-            if await self._pass(this):
-                before = began
-            pause = self._every_s * (1 - _JITTER / 2 + _JITTER * self._draw())
-
-    async def _stopped_within(self, pause: float) -> bool:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), pause)
-        return self._stopping.is_set()
+    async def _round(self) -> float:
+        began = asyncio.get_running_loop().time()
+        this = Pass(
+            cause=f"reconcile-{self._new_id()}",
+            rested=self._rested,
+            since_last=None if self._before is None else timedelta(seconds=began - self._before),
+            skipped=self._skipped,
+            in_vain=self._in_vain,
+        )
+        if await self._pass(this):
+            self._before = began
+        return self._jittered(self._every_s)
 
     async def _pass(self, this: Pass) -> bool:
         """One pass and its one outcome line, whatever happens; whether it saw the end of the list."""

@@ -11,6 +11,7 @@ import pytest
 import structlog
 from pydantic import SecretStr
 
+from ct.compare import Difference
 from ctpay.logs import FIELDS, MASK, Masker, configure
 from ctpay.settings import LogFormat, LogLevel, Logs
 from psp.trace import span_for, within
@@ -187,8 +188,8 @@ def test_a_line_may_say_what_the_product_logs_and_nothing_else():
         for keyword in node.keywords
         if keyword.arg is not None
     }
-    # A pass of reconciliation says how many there were of each step.
-    assert logged | set(Step) | ADDED == FIELDS
+    # A pass of reconciliation says how many there were of each step, and a comparison how many of each difference.
+    assert logged | set(Step) | set(Difference) | ADDED == FIELDS
 
 
 @pytest.mark.parametrize("name", [*LogLevel, *LogFormat])

@@ -85,6 +85,15 @@ def test_the_signing_keys_and_their_issuer_come_together_or_not_at_all(environme
     assert load_ingress().common.commercetools.jwt_issuer == "https://mc.example.com"
 
 
+def test_a_comparison_looks_back_over_a_month_and_at_least_to_the_one_before(environment):
+    environment(GOOD)
+    assert load().limits.reconcile_compared_s > 31 * 24 * 3600 > load().limits.reconcile_compare_every_s
+    environment({**GOOD, "RECONCILE_COMPARE_EVERY_S": "7200", "RECONCILE_COMPARED_S": "7199"})
+    assert "RECONCILE_COMPARE_EVERY_S" in faults()["RECONCILE_COMPARED_S"]
+    environment({**GOOD, "RECONCILE_COMPARE_EVERY_S": "7200", "RECONCILE_COMPARED_S": "7200"})
+    assert load().limits.reconcile_compared_s == 7200
+
+
 @pytest.mark.parametrize(
     "origin",
     [

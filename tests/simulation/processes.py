@@ -76,8 +76,15 @@ def settings() -> IngressSettings:
             webhook_secrets=tuple(map(SecretStr, WEBHOOK_SECRETS)),
         ),
         # An event waits an hour for its Payment, and not a day: what follows is the same.
-        # Where reconciliation passes beside the workers, then every four hours or so.
-        limits=Limits(event_patience_s=3600, drain_s=25, reconcile_every_s=14_400),
+        # Where reconciliation passes beside the workers, then every four hours or so. It compares the last day alone:
+        # each day of the past is two questions more, and there is nothing in most of them.
+        limits=Limits(
+            event_patience_s=3600,
+            drain_s=25,
+            reconcile_every_s=14_400,
+            reconcile_compare_every_s=86_400,
+            reconcile_compared_s=86_400,
+        ),
         logs=Logs(),
         health=Health(),
     )

@@ -368,6 +368,32 @@ async def test_what_the_psp_made_before_the_span_is_asked_about_and_not_told(hou
     assert [leaf.rows for leaf in found] == [(), ()]
 
 
+async def test_what_was_made_days_before_and_failed_yesterday_is_found_by_a_window_that_begins_before_it(house, begun):
+    """Its webhook is lost. A list is by the time at which things were made: yesterday's does not show it."""
+    payment = await captured(house)
+    house.clock.pass_(days=5)
+    (charge,) = payment.of_kind(Kind.CHARGE)
+    await house.control(f"/captures/{charge.interaction_id}/fail", after_days=0)
+    house.clock.pass_(minutes=6)
+    yesterday = house.clock() - timedelta(days=1)
+    assert await rows(house, yesterday, repair=Repair.EVIDENT) == []
+    assert ("Charge", "Success", 1000) in house.rows(await house.payment(payment.id))
+    assert await rows(house, begun, repair=Repair.EVIDENT) == [("other-state", payment.id, "Charge", True)]
+    assert ("Charge", "Reversed", 1000) in house.rows(await house.payment(payment.id))
+
+
+async def test_what_was_left_for_the_next_run_is_found_by_it(house, begun):
+    """It happened minutes before the first run: that leaves it alone, so the next one's window has to hold it too."""
+    payment = await house.authorized()
+    await _capture_at_the_psp(house, house.psp.house.books.find(payment.interface_id), 700)
+    house.clock.pass_(minutes=4)
+    first_ends = house.clock()
+    assert await rows(house, begun, until=first_ends) == []
+    house.clock.pass_(days=1)
+    assert await rows(house, first_ends) == []
+    assert await rows(house, begun) == [("missing", payment.id, "Charge", False)]
+
+
 async def test_other_projects_and_other_interfaces_are_not_compared(house, begun):
     payment = await house.authorized()
     books = house.psp.house.books
