@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +27,7 @@ from ctpay.reconcile_file import About, ForeignFileError
 from ctpay.reconcile_file import Progress as ProgressFile
 from ctpay.reconcile_view import counted, row_json, rows_table, steps_table, taken_json
 from psp.errors import PspError
-from workers.reconcile import AwayError, Pass, Step, take_up
+from workers.reconcile import AwayError, Pass, Step, looked_through, take_up
 from workers.reconcile_lists import Job, Leaf, Phase, Place, Repair, Row, compare, is_comparable
 
 if TYPE_CHECKING:
@@ -82,11 +83,11 @@ async def _take_up(work: Work, wanted: Wanted, run_id: str) -> int:
     this = Pass(cause=f"reconcile-{run_id}", rested=wanted.rested, since_last=None)
     try:
         with _bar() as bar:
-            task = bar.add_task("what is stuck", total=None)
-            async with aclosing(take_up(work, this)) as found:
+            task = bar.add_task("what is stuck", total=await count(work.ledger, looked_through(work, this)))
+            looked_at = partial(bar.advance, task)
+            async with aclosing(take_up(work, this, on_looked_at=looked_at)) as found:
                 async for taken in found:
-                    steps.append(taken)
-                    bar.advance(task)
+                    steps.append(taken)  # noqa: PERF401 - also what came before an error is shown
     finally:
         # Also what was done before an end that came too early.
         if wanted.as_json:

@@ -8,7 +8,7 @@ time, any number of times, beside the workers and beside itself.
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -111,14 +111,27 @@ def is_away(error: Exception) -> bool:
     return isinstance(error, _AWAY)
 
 
-async def take_up(work: Work, this: Pass) -> AsyncGenerator[Taken, None]:
+def _nobody(_: int) -> None:
+    pass
+
+
+def looked_through(work: Work, this: Pass) -> str:
+    """The condition for the Payments that a pass which begins now goes through."""
+    now = work.clock()
+    return unfinished(untouched_since=now - this.rested, superseded_since=now - _LOOK_BACK)
+
+
+async def take_up(
+    work: Work, this: Pass, *, on_looked_at: Callable[[int], None] = _nobody
+) -> AsyncGenerator[Taken, None]:
     """Go through everything that is unfinished, in no order that would be the same each time.
 
-    Raises the errors of `ct.errors` where no list can be had; and AwayError, in the end, where so many in a row were
-    away that the rest was skipped.
+    `on_looked_at` hears of how many Payments more that is over, whether or not anything came of them. Raises the errors
+    of `ct.errors` where no list can be had; and AwayError, in the end, where so many in a row were away that the rest
+    was skipped.
     """
     now = work.clock()
-    condition = unfinished(untouched_since=now - this.rested, superseded_since=now - _LOOK_BACK)
+    condition = looked_through(work, this)
     after: str | None = None
     in_a_row = 0
     reason = ""
@@ -127,14 +140,17 @@ async def take_up(work: Work, this: Pass) -> AsyncGenerator[Taken, None]:
         for payment_id, why in found.unreadable.items():
             yield Taken(step=Step.FAILED, payment_id=payment_id, transaction=None, reason=why)
         due = [payment for payment in found.payments if _is_due(payment, now, this)]
+        on_looked_at(len(found.unreadable) + len(found.payments) - len(due))
         for payment in sorted(due, key=lambda one: (_turn(one, this), work.ledger.draw())):
             if in_a_row >= AWAY_MAX:
                 yield Taken(step=Step.SKIPPED, payment_id=payment.id, transaction=None)
+                on_looked_at(1)
                 continue
             for taken in await mend(work, payment, this.cause):
                 yield taken
                 in_a_row = in_a_row + 1 if taken.step is Step.AWAY else 0
                 reason = taken.reason
+            on_looked_at(1)
         after = found.after
         if after is None:
             break

@@ -132,6 +132,46 @@ async def test_what_ends_a_run_is_told_in_its_own_words(house, capsys, monkeypat
     assert capsys.readouterr().err == f"Reconciliation stopped: {error}\n"
 
 
+async def test_the_bar_of_what_is_stuck_counts_payments_also_those_that_nothing_comes_of(house, monkeypatch):
+    """One capture is lost; of two payments that the bank has not decided there is nothing to say."""
+    await lost_capture(house)
+    for _ in range(2):
+        await house.deliver(house.pay(await house.cart(), "tok_pending"))
+    await house.authorized()
+    house.clock.pass_(minutes=10)
+    bar = Progress(disable=True)
+    steps = []
+    monkeypatch.setattr(subject, "_bar", lambda: bar)
+    advance = bar.advance
+    monkeypatch.setattr(bar, "advance", lambda task, by: (steps.append(by), advance(task, by)))
+    assert await run(house) == 0
+    (task,) = bar.tasks
+    assert (task.description, task.completed, task.total) == ("what is stuck", 3, 3)
+    assert [by for by in steps if by] == [1, 1, 1]
+
+
+async def test_the_bar_of_what_is_stuck_ends_full_also_where_the_rest_is_skipped_or_cannot_be_read(house, monkeypatch):
+    for _ in range(7):
+        await house.deliver(house.pay(await house.cart(), "tok_pending"))
+    unreadable = house.payments()[0].id
+    house.clock.pass_(minutes=10)
+    get = house.client.get
+
+    async def with_one_unreadable(path, *, params=None):
+        found = await get(path, params=params)
+        if path == "/payments":
+            results = [one | {"amountPlanned": {}} if one["id"] == unreadable else one for one in found["results"]]
+            return found | {"results": results}
+        return found
+
+    house.client.get = with_one_unreadable
+    bar = Progress(disable=True)
+    monkeypatch.setattr(subject, "_bar", lambda: bar)
+    assert await run(house, with_psp(house, lookup=away)) == 1
+    (task,) = bar.tasks
+    assert (task.completed, task.total) == (7, 7)
+
+
 async def test_the_bar_names_both_lists_and_counts_what_was_looked_at_in_each(house, monkeypatch):
     for _ in range(2):
         await house.authorized()
