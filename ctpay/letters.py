@@ -38,6 +38,11 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
+#: Where to look for the letters that are in no list.
+_THE_OTHERS: Final = (
+    "Those that wait for their own replay are not listed: the worker dead-letters counts them, at /health/ready and as "
+    "the metric ctpay_dead_letters_waiting."
+)
 #: Bytes of bodies in hand at the same time.
 _GATHERED_BYTES_MAX: Final = 200_000_000
 
@@ -126,6 +131,7 @@ class Desk:
             self.console.print(table(letters, self.clock(), self.mask))
         else:
             self.console.print("No dead letter waits for a person.")
+            self.console.print(_THE_OTHERS, soft_wrap=True)
         return 0
 
     async def _show(self, _shelf: Shelf, letters: list[Letter]) -> int:

@@ -112,10 +112,14 @@ async def test_a_table_says_how_long_ago(seconds, told):
     assert all(text in office.out.getvalue() for text in (letter, "refund", "poison", "it says no", told))
 
 
-async def test_no_letters_are_told_in_words():
+async def test_no_letters_are_told_in_words_that_say_where_the_others_are_counted():
     office = Office()
     assert await office.desk.listing(Wanted()) == 0
-    assert "No dead letter" in office.out.getvalue()
+    first, second = office.out.getvalue().splitlines()
+    assert first == "No dead letter waits for a person."
+    assert "ctpay_dead_letters_waiting" in second
+    assert "/health/ready" in second
+    assert f"the worker {Topic.DEAD_LETTERS}" in second
 
 
 @pytest.mark.parametrize(
