@@ -25,7 +25,8 @@ PAGE_SIZE: Final = 500
 #: Ids in one condition, so that the URL stays within what every proxy takes.
 _NAMED_MAX: Final = 100
 
-_OPEN: Final = 'transactions(state in ("Initial", "Pending"))'
+_UNDECIDED: Final = 'state in ("Initial", "Pending")'
+_OPEN: Final = f"transactions({_UNDECIDED})"
 _SUPERSEDED: Final = f"transactions(custom(fields({TransactionField.SUPERSEDED.value} = true)))"
 _LATE: Final = f"transactions(custom(fields({TransactionField.LATE.value} = true)))"
 
@@ -41,14 +42,17 @@ class Listed:
     unreadable: Mapping[str, str]
 
 
-def unfinished(*, untouched_since: datetime, superseded_since: datetime) -> str:
+def unfinished(*, untouched_since: datetime, superseded_since: datetime, open_since: datetime) -> str:
     """The condition for Payments with something open on them that nobody has touched for a while.
 
     With those that bear a superseded attempt, or one that succeeded late, and were touched at all since
-    `superseded_since`: money may lie on them that nobody wants.
+    `superseded_since`: money may lie on them that nobody wants. And with those on which something is open since
+    `open_since`, whoever touches them: other software may write to a Payment again and again.
     """
-    old, recent = quoted(timestamp(untouched_since)), quoted(timestamp(superseded_since))
-    return f"lastModifiedAt < {old} and ({_OPEN} or (lastModifiedAt >= {recent} and ({_SUPERSEDED} or {_LATE})))"
+    old, recent, long_ago = (quoted(timestamp(one)) for one in (untouched_since, superseded_since, open_since))
+    marked = f"(lastModifiedAt >= {recent} and ({_SUPERSEDED} or {_LATE}))"
+    busy = f"transactions({_UNDECIDED} and timestamp < {long_ago})"
+    return f"((lastModifiedAt < {old} and ({_OPEN} or {marked})) or {busy})"
 
 
 def alive_in(*, since: datetime, until: datetime) -> str:

@@ -118,7 +118,9 @@ def _nobody(_: int) -> None:
 def looked_through(work: Work, this: Pass) -> str:
     """The condition for the Payments that a pass which begins now goes through."""
     now = work.clock()
-    return unfinished(untouched_since=now - this.rested, superseded_since=now - _LOOK_BACK)
+    return unfinished(
+        untouched_since=now - this.rested, superseded_since=now - _LOOK_BACK, open_since=now - _open_for(this)
+    )
 
 
 async def take_up(
@@ -165,7 +167,17 @@ def _turn(payment: Payment, this: Pass) -> int:
 def _is_due(payment: Payment, now: datetime, this: Pass) -> bool:
     if payment.modified_at is None or this.since_last is None or payment.id in this.skipped | this.in_vain:
         return True
-    return is_due(now - payment.modified_at, rested=this.rested, since_last=this.since_last)
+    touched = now - payment.modified_at
+    if touched >= this.rested:
+        return is_due(touched, rested=this.rested, since_last=this.since_last)
+    # It does not rest. Then how long something is open counts.
+    ages = (now - one.timestamp for one in payment.transactions if one.open and one.timestamp is not None)
+    return any(is_due(age, rested=_open_for(this), since_last=this.since_last) for age in ages)
+
+
+def _open_for(this: Pass) -> timedelta:
+    """After so long something open is taken up although the Payment does not rest: its workers are done with it."""
+    return max(this.rested, _ASKED_EVERY)
 
 
 def is_due(age: timedelta, *, rested: timedelta, since_last: timedelta) -> bool:

@@ -107,11 +107,26 @@ async def test_what_is_unfinished_is_found_and_nothing_else(either):
     await make(either, ("Charge", "Initial", {}), interface="other")
     now = datetime.now(UTC)
     later, before = now + timedelta(hours=1), now - timedelta(hours=1)
-    everything = listing.unfinished(untouched_since=later, superseded_since=before)
+    everything = listing.unfinished(untouched_since=later, superseded_since=before, open_since=before)
     assert await ids(either, everything) == sorted([initial, pending, superseded])
-    without = listing.unfinished(untouched_since=later, superseded_since=later)
+    without = listing.unfinished(untouched_since=later, superseded_since=later, open_since=before)
     assert await ids(either, without) == sorted([initial, pending])
-    assert await ids(either, listing.unfinished(untouched_since=before, superseded_since=before)) == []
+    nothing = listing.unfinished(untouched_since=before, superseded_since=before, open_since=before)
+    assert await ids(either, nothing) == []
+
+
+async def test_what_is_open_for_long_is_found_whoever_touches_the_payment(either):
+    now = datetime.now(UTC)
+    long_ago, lately = ({"timestamp": (now - timedelta(hours=age)).isoformat()} for age in (3, 1))
+    mine = await make(either, ("Authorization", "Success", long_ago), ("Charge", "Initial", long_ago))
+    # The element that is open has to be the one that is old.
+    await make(either, ("Authorization", "Success", long_ago), ("Charge", "Initial", lately))
+    await make(either, ("Charge", "Initial", {}))
+    await make(either, ("Charge", "Initial", long_ago), interface="other")
+    moment = now - timedelta(hours=2)
+    assert await ids(
+        either, listing.unfinished(untouched_since=moment, superseded_since=moment, open_since=moment)
+    ) == [mine]
 
 
 async def test_what_was_alive_in_a_span_is_found(either):
@@ -141,10 +156,10 @@ async def test_payments_are_read_by_the_psps_names(ledger):
 
 async def test_a_payment_leaves_the_unfinished_when_it_was_touched_and_comes_back(ledger, clock):
     mine = await make(ledger, ("Charge", "Initial", {}))
-    condition = listing.unfinished(untouched_since=clock(), superseded_since=clock())
+    condition = listing.unfinished(untouched_since=clock(), superseded_since=clock(), open_since=clock())
     assert await ids(ledger, condition) == []
     clock.now += timedelta(milliseconds=1)
-    condition = listing.unfinished(untouched_since=clock(), superseded_since=clock())
+    condition = listing.unfinished(untouched_since=clock(), superseded_since=clock(), open_since=clock())
     assert await ids(ledger, condition) == [mine]
 
 

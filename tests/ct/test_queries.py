@@ -105,9 +105,13 @@ async def test_a_list_is_asked_for_by_these_words_and_under_the_requests_name(se
     assert {one.headers["x-correlation-id"] for one in server.of(path)} == {"request-1"}
 
 
-def test_what_is_unfinished_is_open_and_old_or_marked_and_recent():
-    assert listing.unfinished(untouched_since=UNTIL, superseded_since=SINCE) == (
-        f'lastModifiedAt < "2026-03-02T12:00:00.000Z" and ({OPEN} or (lastModifiedAt >= "2026-03-01T12:00:00.000Z" and ({MARKED})))'
+def test_what_is_unfinished_is_open_and_old_or_marked_and_recent_or_open_for_long():
+    found = listing.unfinished(
+        untouched_since=UNTIL, superseded_since=SINCE, open_since=datetime(2026, 3, 2, tzinfo=UTC)
+    )
+    assert found == (
+        f'((lastModifiedAt < "2026-03-02T12:00:00.000Z" and ({OPEN} or (lastModifiedAt >= "2026-03-01T12:00:00.000Z" and ({MARKED}))))'
+        ' or transactions(state in ("Initial", "Pending") and timestamp < "2026-03-02T00:00:00.000Z"))'
     )
 
 

@@ -591,3 +591,21 @@ async def test_gap_5_a_payment_that_never_got_onto_its_cart_is_closed_and_has_co
     assert await reconcile(house) == [(Step.CLOSED, "Authorization")]
     assert [house.rows(one) for one in house.payments()] == [[("Authorization", "Failure", 4200)]]
     assert house.effects() == []
+
+
+async def test_what_is_stuck_is_found_although_other_software_writes_to_its_payment_all_the_time(house):
+    payment = await house.authorized()
+    await reserved(house, CapturePayment, payment.id, amount=eur(1000))
+    taken_up = []
+    for minute in range(4 * 60):
+        house.clock.pass_(minutes=1)
+        current = await house.payment(payment.id)
+        name = {"action": "setMethodInfoName", "name": {"en": f"export {minute}"}}
+        await house.client.post(f"/payments/{payment.id}", {"version": current.version, "actions": [name]})
+        if minute % 5 == 0 and await reconcile(house, since_last=timedelta(minutes=5)):
+            taken_up.append(minute)
+    # When its workers are done with it, and then as seldom as any other.
+    assert taken_up == [60, 120, 180]
+    await house.pump()
+    assert ("Charge", "Success", 1000) in house.rows(await house.payment(payment.id))
+    assert len(house.effects("capture")) == 1
