@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 #: From so many on, a kind of fault that never struck fails the run.
 _ALL_KINDS_FROM: Final = 2000
-#: Failing seeds that are told in full.
+#: Failing seeds that are told in full. To try every prefix of one takes seconds, and whoever mends some runs again.
 _TOLD_MAX: Final = 10
+#: Lines that are told of each of them.
+_LINES_MAX: Final = 3
 #: More than any seed takes.
 _STEPS_MAX: Final = 500
 
@@ -45,17 +47,17 @@ def run_all(first: int, count: int, *, defect: str | None, quiet: bool) -> Resul
         task = progress.add_task("seeds", total=count, bad="")
         for result in spread(first, count, defect=defect):
             total.add(result)
-            bad = len(total.violations) + len(total.unsettled)
+            bad = len(_failing(total))
             progress.update(task, advance=result.seeds, bad=f"{bad} failed" if bad else "")
     return total
 
 
-def shortest(number: int) -> int:
-    """With how many steps of actors and faults, from the first on, the seed fails first.
+def shortest(number: int) -> int | None:
+    """With how many steps of actors and faults, from the first on, the seed fails first. None: with none that was tried.
 
     Each number is tried: more steps may make good what fewer have broken, so there is no halving.
     """
-    return next((until for until in range(_STEPS_MAX) if _fails(number, until)), _STEPS_MAX)
+    return next((until for until in range(_STEPS_MAX) if _fails(number, until)), None)
 
 
 def _fails(number: int, until: int) -> bool:
@@ -66,6 +68,27 @@ def _fails(number: int, until: int) -> bool:
     finally:
         collect()
     return bool(check(history)) or not history.settled
+
+
+def replays(total: Result, *, defect: str | None) -> dict[int, str]:
+    """Failing seed -> the command that repeats it: of the first ones their shortest failing prefix, else the whole."""
+    failing = _failing(total)
+    if failing:
+        prepare(defect)
+    return {
+        number: _command(number, until=shortest(number) if place < _TOLD_MAX else None, defect=defect)
+        for place, number in enumerate(failing)
+    }
+
+
+def _failing(total: Result) -> list[int]:
+    return sorted({*total.violations, *total.unsettled})
+
+
+def _command(number: int, *, until: int | None, defect: str | None) -> str:
+    options = {"--until": until, "--defect": defect}
+    more = [f"{name} {value}" for name, value in options.items() if value is not None]
+    return " ".join(["PYTHONPATH=tests .venv/bin/python -m simulation --seed", str(number), *more, "--verbose"])
 
 
 def replay(number: int, *, until: int | None, defect: str | None, verbose: bool) -> int:
@@ -102,7 +125,7 @@ def report(total: Result, *, elapsed_s: float, first: int, defect: str | None) -
     out.print(f"CPU per seed {1000 * total.cpu_s / total.seeds:.1f} ms, {elapsed_s:.0f} s in all")
     if is_short(total):
         out.print(f"These kinds of fault never struck: {', '.join(missed)}")
-    failed = len(total.violations) + len(total.unsettled)
+    failed = len(_failing(total))
     violations = sum(map(len, total.violations.values())) + len(total.unsettled)
     last = first + total.seeds - 1
     kinds = sum(total.faults[kind.value] > 0 for kind in FaultKind)
@@ -131,22 +154,17 @@ def exit_code(total: Result) -> int:
 
 
 def _tell_failures(out: Console, total: Result, defect: str | None) -> None:
-    failing = sorted({*total.violations, *total.unsettled})
     names = Counter(line.split(":")[0] for lines in total.violations.values() for line in lines)
-    if failing:
+    if not total.good:
         out.print(f"violations by name: {dict(names)}, not settled: {len(total.unsettled)}")
-        prepare(defect)
-    more = f" --defect {defect}" if defect else ""
-    for number in failing[:_TOLD_MAX]:
-        for line in total.violations.get(number, ["did not come to rest"])[:3]:
+    for place, (number, command) in enumerate(replays(total, defect=defect).items()):
+        told = total.violations.get(number, ["did not come to rest"])
+        for line in told[:_LINES_MAX] if place < _TOLD_MAX else ():
             out.print(f"  seed {number}: {line}", markup=False)
-        until = shortest(number)
-        out.print(
-            f"    replay: PYTHONPATH=tests .venv/bin/python -m simulation --seed {number} --until {until}{more} --verbose"
-        )
+        out.print(f"    replay: {command}", markup=False)
 
 
-def as_json(total: Result) -> str:
+def as_json(total: Result, *, defect: str | None = None) -> str:
     waits = sorted(total.convergence_s) or [0.0]
     return json.dumps(
         {
@@ -156,6 +174,7 @@ def as_json(total: Result) -> str:
             "never_struck": never_struck(total),
             "violations": total.violations,
             "unsettled": total.unsettled,
+            "replay": replays(total, defect=defect),
             "convergence_s": {
                 "p50": waits[len(waits) // 2],
                 "p99": waits[min(len(waits) - 1, len(waits) * 99 // 100)],
@@ -182,7 +201,7 @@ def main(arguments: Iterable[str] | None = None) -> int:
     began = time.monotonic()
     total = run_all(given.first, max(1, given.seeds), defect=given.defect, quiet=given.json)
     if given.json:
-        print(as_json(total))  # noqa: T201 # what was asked for
+        print(as_json(total, defect=given.defect))  # noqa: T201 # what was asked for
         return exit_code(total)
     return report(total, elapsed_s=time.monotonic() - began, first=given.first, defect=given.defect)
 

@@ -1,0 +1,84 @@
+"""What a run says of seeds that fail: each with a command that repeats it, and no number in it that was not tried."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from simulation import __main__ as runner
+from simulation.batch import Result
+
+COMMAND = "PYTHONPATH=tests .venv/bin/python -m simulation --seed"
+#: More than are told in full; the last ones never came to rest.
+FAILING = range(1, 15)
+
+
+@pytest.fixture(autouse=True)
+def tried(monkeypatch):
+    """The prefixes that are tried; each seed fails with as many steps as its number, but the third with none."""
+    tried = []
+
+    def fails(number, until):
+        tried.append((number, until))
+        return number != 3 and until >= number
+
+    monkeypatch.setattr(runner, "_fails", fails)
+    # It would plant a defect for as long as this process runs, and let it collect nothing.
+    monkeypatch.setattr(runner, "prepare", lambda _defect: None)
+    return tried
+
+
+def failed(seeds=FAILING):
+    violations = {number: [f"S1: of {number}"] for number in seeds if number < 13}
+    unsettled = [number for number in seeds if number >= 12]
+    return Result(seeds=20, violations=violations, unsettled=unsettled, convergence_s=[1.0])
+
+
+def told(text):
+    """The commands among the lines, whole."""
+    return [line.partition("replay: ")[2] for line in text.splitlines() if "replay: " in line]
+
+
+def test_every_failing_seed_has_its_command_and_the_first_ones_their_shortest_prefix(tried):
+    replays = runner.replays(failed(), defect=None)
+
+    assert list(replays) == list(FAILING)
+    for number in (1, 2, *range(4, 11)):
+        assert replays[number] == f"{COMMAND} {number} --until {number} --verbose"
+        assert (number, number) in tried
+    for number in (11, 12, 13, 14):
+        assert replays[number] == f"{COMMAND} {number} --verbose"
+    assert {number for number, _ in tried} == set(range(1, 11))
+
+
+def test_a_seed_that_no_prefix_fails_is_repeated_as_a_whole():
+    assert runner.shortest(3) is None
+    assert runner.replays(failed([3]), defect=None) == {3: f"{COMMAND} 3 --verbose"}
+
+
+def test_a_planted_defect_is_part_of_the_command():
+    replays = runner.replays(failed([2, 3]), defect="no-key")
+
+    assert replays[2] == f"{COMMAND} 2 --until 2 --defect no-key --verbose"
+    assert replays[3] == f"{COMMAND} 3 --defect no-key --verbose"
+
+
+def test_people_and_machines_are_told_the_same_commands(capsys):
+    total = failed()
+
+    assert runner.report(total, elapsed_s=1.0, first=1, defect=None) == 1
+
+    said = capsys.readouterr().out
+    commands = json.loads(runner.as_json(total))["replay"]
+    assert told(said) == list(commands.values())
+    assert [int(number) for number in commands] == list(FAILING)
+    # One of them is of both kinds, and one seed.
+    assert said.splitlines()[-1].endswith("15 violations in 14 seeds")
+
+
+def test_where_nothing_fails_there_is_nothing_to_repeat(tried, capsys):
+    total = Result(seeds=20, convergence_s=[1.0])
+
+    assert json.loads(runner.as_json(total))["replay"] == {}
+    runner.report(total, elapsed_s=1.0, first=1, defect=None)
+    assert (told(capsys.readouterr().out), tried) == ([], [])
