@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import selectors
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from support.polling import eventually
+from support.virtual_time import virtually
 
 from bus import memory
 from bus.memory import Happening, MemoryBus, Mishap
@@ -207,27 +207,6 @@ def test_a_body_is_not_shown_in_the_log():
     log = virtually(story)
     assert log[0].data == b"tok_canary"
     assert "canary" not in repr(log)
-
-
-class Leaping(selectors.SelectSelector):
-    """Instead of waiting, it moves the time on."""
-
-    now = 1000.0
-
-    def select(self, timeout=None):
-        self.now += timeout or 0
-        return super().select(0)
-
-
-def virtually(story):
-    """Run it on a loop whose time costs nothing; the clock is the loop's."""
-    leaping = Leaping()
-    loop = asyncio.SelectorEventLoop(leaping)
-    loop.time = lambda: leaping.now
-    try:
-        return loop.run_until_complete(story(lambda: datetime(2026, 3, 1, tzinfo=UTC) + timedelta(seconds=leaping.now)))
-    finally:
-        loop.close()
 
 
 async def redeliveries(clock, topic=Topic.AUTHORIZE):

@@ -1,16 +1,22 @@
-"""Poison on every topic, through the real workers: it lies in the dead letters with a reason, and the next is served."""
+"""Poison on every topic, through the real workers: it lies in the dead letters with a reason, and the next is served.
+
+How long the next one waits is counted on virtual time, where no machine is slow; over the real buses it is that it comes.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 from support.house import open_house
 from support.polling import eventually
+from support.virtual_time import virtually
 
-from bus.letters import read
+from bus.letters import FOR, PERSON, read
+from bus.memory import Happening, MemoryBus, Mishap
 from bus.messages import (
     CancelPayment,
     CapturePayment,
@@ -91,7 +97,7 @@ async def good_for(topic, house):
     if topic is Topic.COMMERCETOOLS:
         return Good(data=json.dumps(NOTICE).encode(), attributes={})
     assert topic is Topic.DEAD_LETTERS, f"a new topic, {topic}: give it a message in OURS"
-    return Good(data=b"", attributes=LETTER)
+    return replace(Good.of(OURS[Topic.REFUND](house)), attributes=LETTER)
 
 
 #: What no reader of any topic can read.
@@ -130,6 +136,12 @@ CASES = [
 ]
 
 
+def address_on(topic):
+    """Attributes with which even poison reaches the topic's reader."""
+    # Pub/Sub takes nothing that has neither bytes nor attributes.
+    return {"from": "nobody"} | ({"reply_to": INSTANCE} if topic is Topic.RESULTS else {})
+
+
 async def served(bus, topic, names):
     """The letters that the poisons became, by their bytes' order, and how the good message after them ended."""
     endings, handled = asyncio.Queue(), []
@@ -155,8 +167,7 @@ async def served(bus, topic, names):
             else await subscriber.consume(topic, watched)
         )
         poisons = [poisons_of(topic)[name](good) for name in names]
-        # Pub/Sub takes nothing that has neither bytes nor attributes.
-        address = {"from": "nobody"} | ({"reply_to": INSTANCE} if topic is Topic.RESULTS else {})
+        address = address_on(topic)
         for poison in poisons:
             await bus.publisher.publish(topic, poison, address)
         await bus.publisher.publish(topic, good.data, good.attributes)
@@ -204,12 +215,89 @@ async def test_over_googles_emulator_too(bus, topic):
 
 
 @pytest.mark.parametrize("bus", ["memory", "stand-in"], indirect=True)
-async def test_what_somebody_throws_into_the_dead_letters_themselves_waits_for_a_person(bus):
-    letters, ending = await served(bus, Topic.DEAD_LETTERS, ["words", "9 MB", "deep lists"])
+async def test_all_poison_that_somebody_throws_into_the_dead_letters_themselves_waits_for_a_person(bus):
+    letters, ending = await served(bus, Topic.DEAD_LETTERS, poisons_of(Topic.DEAD_LETTERS))
+    assert len(letters) == len(poisons_of(Topic.DEAD_LETTERS))
     assert ending.verdict is Verdict.IGNORED
     assert {(one.cause, one.origin, one.reason, one.is_for_person) for one in letters} == {
         (Cause.POISON, None, "nobody knows its topic", True)
     }
+
+
+#: Virtual seconds that each delivery is in hand, whatever it brings. Backoffs, which poison must cost nobody else, are
+#: longer: the shortest is a quarter of a second.
+TAKES_S = 0.1
+#: More than there is poison.
+MANY_HANDS = 64
+#: Virtual seconds in which poison that had to come again has done so.
+AT_REST_S = 1_000
+#: Of sums of tenths.
+ROUNDING_S = 1e-6
+
+
+async def moved_out(topic):
+    """A good message, and real workers' means that need no wire for it: a wire knows no virtual time."""
+    async with open_house() as house:
+        return await good_for(topic, house), house.work
+
+
+async def behind_poison(clock, topic, *, good, means, hands, refusals):
+    """Virtual seconds from the publish of a good message behind all poison to its end; how it ended; the bus at rest."""
+    loop = asyncio.get_running_loop()
+    refused = iter(range(refusals))
+
+    def at_first_refuse_letters(on, attributes):
+        is_letter = on is Topic.DEAD_LETTERS and attributes.get(FOR) == PERSON
+        return Mishap.PUBLISH_FAILS if is_letter and next(refused, None) is not None else None
+
+    bus, ended = MemoryBus(clock=clock), loop.create_future()
+    worker = Replies(instance=INSTANCE).handle
+    if topic is not Topic.RESULTS:
+        publisher = bus if topic is Topic.DEAD_LETTERS else means.publisher
+        _, worker = handler(topic.value, replace(means, publisher=publisher, clock=clock))
+
+    async def watched(delivery):
+        await asyncio.sleep(TAKES_S)
+        ending = await worker(delivery)
+        if delivery.data == good.data:
+            ended.set_result((loop.time(), ending))
+        return ending
+
+    subscriber = bus.subscriber(handlers_max=hands)
+    if topic is Topic.RESULTS:
+        await subscriber.consume_replies(INSTANCE, watched)
+    else:
+        await subscriber.consume(topic, watched)
+    for make in poisons_of(topic).values():
+        await bus.publish(topic, make(good), address_on(topic))
+    published_at = loop.time()
+    await bus.publish(topic, good.data, good.attributes)
+    bus.mishaps = at_first_refuse_letters
+    ended_at, ending = await ended
+    # What comes again does so within the longest backoff of the table.
+    await eventually(lambda: _is(bus.idle), within_s=AT_REST_S, every_s=1)
+    return ended_at - published_at, ending, bus
+
+
+@pytest.mark.parametrize("is_refused", [False, True], ids=["letters taken", "letters refused at first"])
+@pytest.mark.parametrize("hands", [1, MANY_HANDS])
+@pytest.mark.parametrize("topic", Topic)
+def test_poison_costs_the_message_behind_it_one_delivery_for_each_hand_and_no_backoff(topic, hands, is_refused):
+    good, means = asyncio.run(moved_out(topic))
+    names = {make(good): name for name, make in poisons_of(topic).items()}
+    refusals = len(names) if is_refused else 0
+    story = partial(behind_poison, topic=topic, good=good, means=means, hands=hands, refusals=refusals)
+
+    waited_s, ending, bus = virtually(story)
+
+    # A hand holds poison as long as anything else: of what is ahead, each hand takes its share first.
+    shares = len(names) // hands + 1
+    assert waited_s <= shares * TAKES_S + ROUNDING_S
+    assert ending.verdict in {Verdict.DONE, Verdict.IGNORED}
+    buried = [names[one.data] for one in bus.for_people if one.data != good.data]
+    assert sorted(buried) == sorted(names.values())
+    # Where letters were refused, the poison did come again: its backoff was its own.
+    assert any(one.happening is Happening.RETURNED for one in bus.log) is is_refused
 
 
 async def _is(condition):
