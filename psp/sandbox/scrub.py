@@ -7,8 +7,8 @@ from typing import Final
 
 from psp.card_numbers import scrub_card_numbers
 
-#: Secret keys, webhook secrets, and tokens: each stands for money.
-_SECRETS: Final = re.compile(r"\b(sk|tok|pm)_[A-Za-z0-9_]+|\bwhsec_[A-Za-z0-9+/=]+|\bBearer +\S+")
+#: Secret keys, webhook secrets, tokens, and what stands in an Authorization header: each stands for money.
+_SECRETS: Final = re.compile(r"\b(sk|tok|pm)_[A-Za-z0-9_]+|\bwhsec_[A-Za-z0-9+/=]+|\b(?:Basic|Bearer) +\S+")
 #: A card's security code, where it is called so.
 _CODE: Final = re.compile(r"\b(cv[cv]2?|security code)(\W{0,4})\d{3,4}\b", re.IGNORECASE)
 

@@ -522,3 +522,7 @@ def test_nothing_at_all_reads_without_a_sign():
 def test_a_masked_text_says_what_was_masked():
     text = "card 4242 4242 4242 4242, CVC: 123, under sk_live_1 and tok_1"
     assert scrub(text) == "card [card], CVC: [code], under [secret] and [secret]"
+    # Whoever quotes a request to us may quote what we log in with.
+    assert scrub("refused: Authorization: Basic Y3RwYXk6c2VjcmV0 is not enough") == (
+        "refused: Authorization: [secret] is not enough"
+    )
