@@ -137,7 +137,7 @@ def parse_payment(document: Mapping[str, Any]) -> Payment:
     """The Payment in commercetools' JSON. Raises UnreadablePaymentError."""
     try:
         return _payment(document)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         name = str(document.get("id"))[:36]
         raise UnreadablePaymentError(f"Payment {name} cannot be read: {error!r}. Look at it by hand.") from error
 

@@ -50,6 +50,8 @@ def test_a_failure_with_the_mark_reads_as_reversed():
         {"amountPlanned": money(1, "ZZZ")},
         {"transactions": [{"id": "t", "type": "Sorcery", "amount": money(1)}]},
         {"transactions": [{"id": "t", "type": "Charge"}]},
+        {"transactions": "none"},
+        {"interfaceInteractions": ["text"]},
         {"interfaceInteractions": [entry(Kind="claim", Cause="c", At="yesterday")]},
     ],
 )
