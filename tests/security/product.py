@@ -10,12 +10,15 @@ import io
 import json
 import logging
 import secrets
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from http import HTTPStatus
 
 import aiohttp
 import structlog
 from aiohttp import web
+from rich.console import Console
 from support.commercetools_servers import ids, wall_clock
 from support.house import _types
 from support.polling import eventually
@@ -27,14 +30,18 @@ from bus.port import Delivery
 from bus.topics import Topic
 from ct.wire import refusal
 from ctpay import letter_view, local, logs, wiring
+from ctpay.letters import Desk
 from ctpay.ports import free
+from ctpay.seams import Seams
 from ctpay.settings import LogFormat, LogLevel, Logs, load, load_ingress
+from handlers import app as ingress_app
 from handlers.serving import make_runner
 from sandbox.commercetools.server import serve as serve_commercetools
 from sandbox.commercetools.tokens import Client, demo_clients
 from sandbox.psp.model import Terms
 from sandbox.psp.outbox import headers_of
 from sandbox.psp.server import serve as serve_psp
+from workers import reconcile_schedule
 from workers.runtime import WORKERS
 
 PAN, CVC = "4242424242424242", "cvc=7391"
@@ -46,7 +53,10 @@ QUICK = {
     "PAYMENTS_WAIT_S": "0.01",
     "INTENTS_WAIT_S": "0.01",
     "RETURN_WAIT_S": "0.01",
+    "RECONCILE_RESTED_S": "0.01",
 }
+#: Columns of a person's terminal: what is looked for in what commands say must not be cut.
+WIDE = 100_000
 
 
 @dataclass(kw_only=True)
@@ -103,6 +113,29 @@ async def open_wire(target, client):
 
 
 @dataclass(kw_only=True)
+class Subscribed:
+    """Where commercetools delivers to: our bus."""
+
+    bus: MemoryBus
+
+    async def publish(self, _topic, messages):
+        for data, attributes in messages:
+            await self.bus.publish(Topic.COMMERCETOOLS, data, attributes)
+
+    async def close(self):
+        """Nothing is open."""
+
+
+@dataclass(kw_only=True)
+class Met:
+    """What has been at work."""
+
+    #: (method, path) of the ingress's table whose handler was called.
+    routes: set = field(default_factory=set)
+    workers: set = field(default_factory=set)
+
+
+@dataclass(kw_only=True)
 class Product:
     """What runs, and everything that it has said to anybody."""
 
@@ -117,7 +150,17 @@ class Product:
     stream: io.StringIO
     #: Masks what looks like a secret, as the command line does.
     mask: object
+    #: What it runs on.
+    seams: Seams
+    #: The routes whose handlers have been called.
+    called: set
+    #: What commands have told who ran them.
+    said: list = field(default_factory=list)
+    #: What somebody has put on the bus past the product; it may be anything.
+    thrown_in: set = field(default_factory=set)
     merchant: str = ""
+    #: The token of somebody in the Merchant Center.
+    person: str = ""
     #: How long the callers would wait for results, in seconds.
     wait_s: int = 10
     replies: list = field(default_factory=list)
@@ -132,10 +175,16 @@ class Product:
     def _wait(self):
         return {"Prefer": f"wait={self.wait_s}"}
 
-    async def checkout(self):
-        body = {"amount": {"centAmount": 4200, "currencyCode": "EUR"}}
+    async def shop(self, customer=None):
+        """A cart, of a customer or a guest, and a session on it."""
+        body = {"amount": {"centAmount": 4200, "currencyCode": "EUR"}} | ({"customerId": customer} if customer else {})
         async with self.client.post(f"{self.commercetools.url}/__control/checkouts", json=body) as response:
-            return (await response.json())["session"]["id"]
+            made = await response.json()
+        return made["cart"]["id"], made["session"]["id"]
+
+    async def checkout(self):
+        _, session = await self.shop()
+        return session
 
     async def token(self, number=PAN):
         """From the PSP's own fields: the one place that sees a card."""
@@ -160,11 +209,73 @@ class Product:
         )
         return await self.ask("POST", path, json={"actions": [asked]}, headers=headers)
 
-    async def notify(self, body):
-        """A webhook, signed as it must be."""
+    async def merchants(self, method, path, body=None):
+        """What the merchant's own software asks of commercetools, which no wire is between; None: a conflict."""
+        url = f"{self.commercetools.url}/{local.PROJECT_KEY}{path}"
+        headers = {"Authorization": f"Bearer {self.merchant}"}
+        async with self.client.request(method, url, json=body, headers=headers) as response:
+            if response.status == HTTPStatus.CONFLICT:
+                return None
+            assert response.status < 300, (await response.text(), refusal)
+            return await response.json()
+
+    def signed(self, body):
+        """The headers of a webhook, signed as it must be."""
         secret = self.environment["SANDBOX_PSP_WEBHOOK_SECRETS"].split()
-        headers = headers_of("evt_1", body, secrets=secret, now=wall_clock())
-        return await self.ask("POST", "/webhooks/sandbox", data=body, headers=headers)
+        return headers_of("evt_1", body, secrets=secret, now=wall_clock())
+
+    async def notify(self, body):
+        return await self.ask("POST", "/webhooks/sandbox", data=body, headers=self.signed(body))
+
+    # Beside the ingress.
+
+    def now(self):
+        return self.seams.clock()
+
+    @property
+    def a_day_later(self):
+        """What something runs on that is started tomorrow."""
+        return replace(self.seams, clock=lambda: self.now() + timedelta(days=1))
+
+    async def throw_in(self, topic, data, attributes):
+        """Put bytes on a topic, past the ingress."""
+        self.thrown_in.add(data)
+        await self.bus.publish(topic, data, attributes)
+
+    def published(self, topic):
+        """How many messages there have been on it."""
+        return sum(one.topic is topic and one.happening is Happening.PUBLISHED for one in self.bus.log)
+
+    def desk(self, console, *, as_json):
+        """Where a person deals with dead letters."""
+        return Desk(
+            open_shelf=self.bus.shelf, publisher=self.bus, clock=self.seams.clock, mask=self.mask, console=console,
+            as_json=as_json, count_max=1000,
+        )  # fmt: skip
+
+    @contextmanager
+    def person_listening(self):
+        """Keeps what a command says within the block, which must be something; gives the console of a wide terminal."""
+        out = io.StringIO()
+        with redirect_stdout(out), redirect_stderr(out):
+            yield Console(file=out, width=WIDE)
+        assert out.getvalue()
+        self.said.append(out.getvalue())
+
+    @contextmanager
+    def meeting(self):
+        """What is at work within the block."""
+        met, lines, passes = Met(), len(self.bus.log), self.passes()
+        self.called.clear()
+        yield met
+        met.routes |= self.called
+        over = {one.topic for one in self.bus.log[lines:] if one.happening in OVER}
+        met.workers |= {name for name, (topic, _) in WORKERS.items() if topic in over}
+        met.workers |= {reconcile_schedule.NAME} if self.passes() > passes else set()
+
+    def passes(self):
+        """How many passes of reconciliation a worker has ended."""
+        return self.stream.getvalue().count('"reconcile.pass"')
 
     async def handled(self):
         """Wait until every message was handled once; what is to come again has been so too."""
@@ -183,14 +294,20 @@ class Product:
         """(where, text) of everything that anybody outside the process could come to see."""
         yield "log", self.stream.getvalue()
         yield "replies", "\n".join(self.replies)
+        yield "commands", "\n".join(self.said)
         for kind in ("payment", "cart"):
             yield f"commercetools {kind}", json.dumps(self.commercetools.core.documents(kind))
+        for one in self.commercetools.core.documents("payment-method"):
+            # The PSP's token for it is what the document is for.
+            yield "commercetools stored method", json.dumps(one | {"token": None})
         for one in self.commercetools.core.documents("payment"):
             yield "commercetools versions", json.dumps(self.commercetools.core.history(one["id"]))
         for one in self.bus.log:
             yield f"attributes on {one.topic}", json.dumps(dict(one.attributes))
-            if one.topic is not Topic.DEAD_LETTERS:
-                yield f"message on {one.topic}", _without_token(one.data)
+            if one.topic is Topic.COMMERCETOOLS:
+                yield "message of commercetools'", one.data.decode()
+            elif one.topic is not Topic.DEAD_LETTERS:
+                yield f"message on {one.topic}", "" if one.data in self.thrown_in else _without_token(one.data)
             elif one.happening is Happening.PUBLISHED:
                 yield "dead letters as a person sees them", json.dumps(self._shown(one), default=str)
 
@@ -210,6 +327,10 @@ class Product:
         }
 
 
+#: How a delivery ends.
+OVER = {Happening.ACKED, Happening.RETURNED, Happening.DEAD}
+
+
 def _without_token(data):
     """Tokens, and what a browser brings back from a challenge, travel in their own fields; the rest is looked at."""
     message = decode(data)
@@ -227,13 +348,14 @@ async def open_product(monkeypatch):
 
     # No jitter: nobody waits.
     seams = replace(wiring.REAL, draw=lambda: 0.0, bus=in_memory)
+    called = _watch_routes(monkeypatch)
     environment = local.environment(free(), {}) | QUICK | {"CTP_CLIENT_ID": "demo-client"}
     secret, project = environment["CTP_CLIENT_SECRET"], local.PROJECT_KEY
     clients = [Client(client_id=one.client_id, secret=secret, scopes=one.scopes) for one in demo_clients(project)]
     async with aiohttp.ClientSession() as client:
         commercetools = await serve_commercetools(
-            host=HOST, port=0, project_key=project, clients=clients, pubsub_host=None, clock=wall_clock,
-            new_id=lambda: f"{secrets.token_hex(4)}-{secrets.token_hex(2)}-4{secrets.token_hex(2)[1:]}"
+            host=HOST, port=0, project_key=project, clients=clients, pubsub_host=None, bus=Subscribed(bus=bus),
+            clock=wall_clock, new_id=lambda: f"{secrets.token_hex(4)}-{secrets.token_hex(2)}-4{secrets.token_hex(2)[1:]}"
             f"-8{secrets.token_hex(2)[1:]}-{secrets.token_hex(6)}",
         )  # fmt: skip
         never = Terms(auto_complete_after_s=None, settles_after_s=None, hold_s=0.05)
@@ -246,6 +368,8 @@ async def open_product(monkeypatch):
         try:
             async with open_wire(commercetools.url, client) as to_commercetools, open_wire(psp.url, client) as to_psp:
                 environment |= dict.fromkeys(("CTP_AUTH_URL", "CTP_API_URL", "CTP_SESSION_URL"), to_commercetools.url)
+                keys = f"{to_commercetools.url}/.well-known/jwks.json"
+                environment |= {"CTP_JWKS_URL": keys, "CTP_JWT_ISSUER": commercetools.url}
                 environment |= {"SANDBOX_PSP_URL": to_psp.url}
                 for name, value in environment.items():
                     monkeypatch.setenv(name, value)
@@ -259,10 +383,11 @@ async def open_product(monkeypatch):
                         product = Product(
                             environment=environment, url=url, client=client, bus=bus, commercetools=commercetools,
                             psp=psp, to_commercetools=to_commercetools, to_psp=to_psp, stream=stream,
-                            mask=logs.Masker(settings.common.secrets()).text,
+                            mask=logs.Masker(settings.common.secrets()).text, seams=seams, called=called,
                         )  # fmt: skip
                         product.merchant = await _log_in(product, secret)
-                        await _types(_Merchant(product))
+                        product.person = await _sign_in(product)
+                        await _set_up(product)
                         yield product
         finally:
             await psp.close()
@@ -295,15 +420,42 @@ async def _log_in(product, secret):
         return (await response.json())["access_token"]
 
 
+async def _sign_in(product):
+    async with product.client.post(f"{product.commercetools.url}/__control/jwt", json={}) as response:
+        return (await response.json())["token"]
+
+
+async def _set_up(product):
+    """What `ctpay setup` does."""
+    await _types(_Merchant(product))
+    destination = {"type": "GoogleCloudPubSub", "projectId": "ours", "topic": "ctpay-commercetools"}
+    wanted = [{"resourceTypeId": "payment", "types": ["PaymentCreated", "PaymentTransactionAdded"]}]
+    await product.merchants("POST", "/subscriptions", {"destination": destination, "messages": wanted})
+    # The message with which commercetools tries it.
+    await product.handled()
+
+
+def _watch_routes(monkeypatch):
+    """The routes of the ingress's table whose handlers are called from now on."""
+    called = set()
+
+    def noted(key, handle):
+        async def call(dependencies, request):
+            called.add(key)
+            return await handle(dependencies, request)
+
+        return call
+
+    watched = {key: replace(route, handle=noted(key, route.handle)) for key, route in ingress_app.ROUTES.items()}
+    monkeypatch.setattr(ingress_app, "ROUTES", watched)
+    return called
+
+
+@dataclass
 class _Merchant:
     """A client of commercetools' for who sets things up."""
 
-    def __init__(self, product):
-        self._product = product
+    product: Product
 
     async def post(self, path, body):
-        url = f"{self._product.commercetools.url}/{local.PROJECT_KEY}{path}"
-        headers = {"Authorization": f"Bearer {self._product.merchant}"}
-        async with self._product.client.post(url, json=body, headers=headers) as response:
-            assert response.status < 300, (await response.text(), refusal)
-            return await response.json()
+        return await self.product.merchants("POST", path, body)
