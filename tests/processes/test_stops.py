@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 
 import pytest
 from support.audit import audit
 from support.polling import eventually
-from support.stack import CONNECTOR, LEASE_PATIENCE_S, PATIENCE_S, WORKERS
+from support.stack import BESIDE, CONNECTOR, LEASE_PATIENCE_S, PATIENCE_S, WORKERS
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -22,6 +23,10 @@ EVERYTHING = 100_000
 EACH, HANDS = 6, 3
 #: A process may take as long as it is given to finish (DRAIN_S), and this to close; then the system ends it.
 CLOSING_S = 5
+#: Dead letters, one after the other: the signal comes when the first has ended.
+LETTERS = 60
+#: Seconds for which a Payment must have rested. The lost ones have; what others are at has not.
+RESTED_S = 3
 
 
 async def test_gap_5_everything_told_to_stop_under_load_finishes_what_it_holds_and_nothing_twice(stack):
@@ -94,6 +99,137 @@ async def test_gap_5_everything_told_to_stop_under_load_finishes_what_it_holds_a
 def done(stack, since):
     """The lines of messages that ended for good."""
     return [one for one in stack.finished_all(since=since) if one["event"] in {"message.done", "message.ignored"}]
+
+
+async def test_gap_5_what_works_beside_the_payments_told_to_stop_under_load_finishes_what_it_holds_and_nothing_twice(
+    stack,
+):
+    """A deletion of each hand, letters, and a pass of reconciliation are under way when the signal comes."""
+    await stack.start("methods", IN_FLIGHT_MAX=str(HANDS))
+    lost = [await lost_authorization(stack, number) for number in range(EACH)]
+    rested_at = asyncio.get_running_loop().time() + RESTED_S
+    customers = [await stored(stack, f"stopped-{number}") for number in range(EACH)]
+    keepers = [await stack.fill_cart(customerId=f"keeper-{number}") for number in range(EACH)]
+    await stack.webhooks_delivered()
+    await stack.quiet()
+    await eventually(lambda: is_past(rested_at), within_s=PATIENCE_S)
+    start, asked = len(stack.lines), len(await stack.psp_requests())
+    await stack.psp_control("PUT", "/faults", [{"kind": "delay_reply", "on": "*", "delay_s": 1, "times": EVERYTHING}])
+    for payment in lost:
+        slow = {"kind": "delay", "on": f"POST /*/payments/{payment}", "delay_s": 2, "times": EVERYTHING}
+        await stack.commercetools_control("POST", "/faults", slow)
+
+    await stack.start("dead-letters", IN_FLIGHT_MAX=str(HANDS))
+    await stack.start("reconcile", RECONCILE_EVERY_S="0.2", RECONCILE_RESTED_S=str(RESTED_S))
+    storing = [asyncio.ensure_future(pay_and_keep(stack, one)) for one in keepers]
+    deleting = [
+        asyncio.ensure_future(stack.ask("DELETE", f"/stored-payment-methods/{method}", session=session, wait_s=30))
+        for method, session in customers
+    ]
+    await stack.held_at_the_psp("/forget", HANDS)
+    await eventually(lambda: is_being_written(stack, lost), within_s=PATIENCE_S)
+    throwing_in = asyncio.ensure_future(throw_in_letters(stack))
+    await eventually(lambda: are_finished(stack, start, {"dead-letters": 1}), within_s=PATIENCE_S)
+
+    begun = asyncio.get_running_loop().time()
+    await stack.stop(*BESIDE)
+    took_s = asyncio.get_running_loop().time() - begun
+    assert took_s < float(stack.environment["DRAIN_S"]) + CLOSING_S
+    await throwing_in
+    before_the_stop = Counter(one["topic"] for one in done(stack, start))
+    assert before_the_stop["methods"] >= HANDS
+    assert 0 < before_the_stop["dead-letters"] < 2 * LETTERS
+    (halted,) = [one for one in stack.lines[start:] if one["event"] == "reconcile.pass" and one["reason"]]
+    closed = halted["closed"]
+    assert halted["reason"] == "told to stop"
+    assert 1 <= closed < EACH
+    assert Counter([(await stack.rows(one))[0][1] for one in lost]) == {"Failure": closed, "Pending": EACH - closed}
+
+    await stack.commercetools_control("DELETE", "/faults")
+    await stack.psp_control("PUT", "/faults", [])
+    await stack.start(*BESIDE, RECONCILE_EVERY_S="0.2", RECONCILE_RESTED_S=str(RESTED_S))
+    await stack.until_rows({one: [("Authorization", "Failure", 4200)] for one in lost})
+    for method, _ in customers:
+        await stack.until_deleted(method)
+    assert {status for status, _ in await asyncio.gather(*deleting)} <= {200, 202}
+    assert {status for status, _ in await asyncio.gather(*storing)} == {200}
+    # Each letter is handed over, and what is for a person then is let lie.
+    await eventually(lambda: are_finished(stack, start, {"dead-letters": 2 * LETTERS}), within_s=LEASE_PATIENCE_S)
+    await eventually(lambda: are_finished(stack, start, {"methods": 2 * EACH}), within_s=LEASE_PATIENCE_S)
+    await stack.stop(*BESIDE)
+    finished = Counter((one["topic"], one["message_id"]) for one in done(stack, start))
+    assert {name: count for name, count in finished.items() if count > 1} == {}
+    forgotten = [one for one in (await stack.psp_requests())[asked:] if one["path"].endswith("/forget")]
+    assert len(forgotten) == EACH
+    assert [await closings(stack, one) for one in lost] == [1] * EACH
+
+
+async def lost_authorization(stack, number):
+    """A Payment with an authorization that was reserved long ago, and that the PSP has never heard of; its id."""
+    fields = {"ctpayCommandId": f"lost-before-the-stop-{number}", "ctpaySendBy": "2026-01-01T00:00:00.000Z"}
+    money = {"centAmount": 4200, "currencyCode": "EUR"}
+    custom = {"type": {"typeId": "type", "key": "ctpay-transaction"}, "fields": fields}
+    draft = {
+        "amountPlanned": money,
+        "paymentMethodInfo": {"paymentInterface": "ctpay-sandbox"},
+        "transactions": [{"type": "Authorization", "amount": money, "state": "Pending", "custom": custom}],
+    }
+    status, made = await stack._ask_commercetools("POST", "/payments", draft)
+    assert status == 201, made
+    return made["id"]
+
+
+async def pay_and_keep(stack, checkout):
+    """A customer pays and has the card stored."""
+    method = {"type": "card", "token": "tok_approved", "storePaymentMethod": True}
+    return await stack.ask("POST", "/payments", {"paymentMethod": method}, session=checkout.session, wait_s=30)
+
+
+async def stored(stack, customer):
+    """A method that is on the customer's list, and a session of theirs."""
+    checkout, found = await stack.fill_cart(customerId=customer), []
+    status, reply = await pay_and_keep(stack, checkout)
+    assert (status, reply["outcome"]) == (200, "approved")
+
+    async def listed():
+        _, reply = await stack.ask("GET", "/stored-payment-methods", session=checkout.session)
+        found[:] = reply["storedPaymentMethods"]
+        return bool(found)
+
+    await eventually(listed, within_s=PATIENCE_S)
+    return found[0]["id"], checkout.session
+
+
+async def throw_in_letters(stack):
+    """What is no letter of anybody's, on the topic of the dead letters."""
+    for number in range(LETTERS):
+        await stack.publish("dead-letters", b"nobody's %d" % number)
+
+
+async def is_past(moment):
+    return asyncio.get_running_loop().time() > moment
+
+
+async def is_being_written(stack, payments):
+    """Whether somebody writes to one of them, and has no answer yet."""
+    return any(
+        one["status"] is None and one["method"] == "POST" and one["path"].endswith(tuple(payments))
+        for one in await stack.log()
+    )
+
+
+async def are_finished(stack, since, counts):
+    """Whether so many messages of each topic have ended for good."""
+    return all(
+        len({one["message_id"] for one in done(stack, since) if one["topic"] == topic}) >= count
+        for topic, count in counts.items()
+    )
+
+
+async def closings(stack, payment):
+    """How often a Payment's authorization has become a failure."""
+    states = [one["transactions"][0]["state"] for one in await stack.history(payment)]
+    return sum(one != "Failure" and then == "Failure" for one, then in itertools.pairwise(states))
 
 
 async def all_finished(stack, since):
