@@ -59,8 +59,8 @@ from workers.work import Work
 #: Error -> what becomes of the message, and by which cause if that is its end. The first row that fits decides; what
 #: has no row is a bug of ours: the message comes again, and at last replays from the dead letters.
 REACTIONS: Final[tuple[tuple[type[Exception], Callable[..., Ending], Cause], ...]] = (
-    # While a newer version is being deployed: a process of that version gets it sooner or later.
-    (NewerMessageError, again, Cause.FAULT),
+    # While a newer version is being deployed: its letter replays, until a process of that version has it.
+    (NewerMessageError, dead, Cause.FAULT),
     (MalformedMessageError, dead, Cause.POISON),
     (UnreadableMessageError, dead, Cause.POISON),
     (UnreadablePaymentError, dead, Cause.POISON),

@@ -26,7 +26,7 @@ from bus.messages import (
     attributes,
     encode,
 )
-from bus.port import Cause, Verdict
+from bus.port import DONE, Cause, Verdict
 from bus.topics import Topic
 from handlers.replies import Replies
 from psp.money import Money
@@ -222,6 +222,44 @@ async def test_all_poison_that_somebody_throws_into_the_dead_letters_themselves_
     assert {(one.cause, one.origin, one.reason, one.is_for_person) for one in letters} == {
         (Cause.POISON, None, "nobody knows its topic", True)
     }
+
+
+#: Whose messages have a version and are needed: of results whoever waits asks again.
+NEWER = [one for one in Topic if one not in {Topic.COMMERCETOOLS, Topic.DEAD_LETTERS, Topic.RESULTS}]
+
+
+@pytest.mark.parametrize("topic", NEWER)
+@pytest.mark.parametrize("bus", ["memory", "stand-in"], indirect=True)
+async def test_a_newer_version_is_dead_with_a_reason_replays_by_itself_and_the_next_message_is_served(bus, topic):
+    handled, letters = asyncio.Queue(), asyncio.Queue()
+
+    async def kept(delivery):
+        letters.put_nowait(read(delivery))
+        return DONE
+
+    async with open_house() as house:
+        good = await good_for(topic, house)
+        _, worker = handler(topic.value, replace(house.work, publisher=house.queue))
+
+        async def watched(delivery):
+            ending = await worker(delivery)
+            handled.put_nowait((delivery.data, ending.verdict))
+            return ending
+
+        subscriber = await bus.subscriber()
+        burying = await subscriber.consume(Topic.DEAD_LETTERS, kept)
+        reading = await subscriber.consume(topic, watched)
+        newer = good.but(version=2, novelty=True)
+        await bus.publisher.publish(topic, newer, address_on(topic))
+        await bus.publisher.publish(topic, good.data, good.attributes)
+        async with asyncio.timeout(PATIENCE_S):
+            verdicts = dict([await handled.get() for _ in range(2)])
+            letter = await letters.get()
+        await asyncio.gather(reading.drain(), burying.drain())
+    assert verdicts[newer] is Verdict.DEAD
+    assert verdicts[good.data] in {Verdict.DONE, Verdict.IGNORED}
+    assert (letter.data, letter.cause, letter.origin, letter.is_for_person) == (newer, Cause.FAULT, topic, False)
+    assert "version 2" in letter.reason
 
 
 #: Virtual seconds that each delivery is in hand, whatever it brings. Backoffs, which poison must cost nobody else, are

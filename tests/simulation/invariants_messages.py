@@ -36,7 +36,7 @@ def s11_durable_before_it_is_let_go(reading: Reading) -> Iterator[Violation]:
         if message.topic not in LASTING:
             continue
         for ack in message.acks():
-            if _is_passed_on(reading, message, ack.n):
+            if is_passed_on(reading, message, ack.n):
                 continue
             what = (
                 _letter_left(reading, message) if message.topic == "dead-letters" else missing(reading, message, ack.n)
@@ -105,7 +105,7 @@ def messages_of(reading: Reading, exchange: Exchange) -> list[Message]:
     return [one for one in near if one.body.get("command_id") == operation]
 
 
-def _is_passed_on(reading: Reading, message: Message, n: int) -> bool:
+def is_passed_on(reading: Reading, message: Message, n: int) -> bool:
     """Whether the same bytes were confirmed elsewhere before: as a letter, or out of one."""
     return any(
         one.id != message.id and one.confirmed_n is not None and message.published.n < one.confirmed_n < n

@@ -6,6 +6,7 @@ from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from simulation.invariants_messages import is_passed_on
 from simulation.invariants_money import KINDS, admission, admitted, is_given_up
 from simulation.logs import Happening
 from simulation.projection import fields_of, log_of
@@ -119,7 +120,7 @@ def m4_what_a_shopper_answered_the_psp_hears(reading: Reading) -> Iterator[Viola
         if message.type != "CompleteAuthorization" or not result or not message.entries:
             continue
         last = message.entries[-1]
-        if last.happening is not Happening.ACKED:
+        if last.happening is not Happening.ACKED or is_passed_on(reading, message, last.n):
             continue
         operation = str(message.body.get("operation"))
         for trail in _attempts_of(reading, operation, last.n):

@@ -361,7 +361,7 @@ WHOSE = {
     },
     (Verdict.DEAD, Cause.REFUSED): {"UnsupportedError", "RefusedError", "InvalidRequestError", "DuplicateError"},
     (Verdict.DEAD, Cause.MISSING_PAYMENT): {"NotFoundError"},
-    (Verdict.AGAIN, Cause.FAULT): {"NewerMessageError"},
+    (Verdict.DEAD, Cause.FAULT): {"NewerMessageError"},
     (Verdict.AGAIN, Cause.OUTAGE): {
         "RetryableError",
         "OutcomeUnknownError",

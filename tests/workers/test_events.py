@@ -205,13 +205,13 @@ async def test_a_poisoned_message_is_dead_with_a_reason(house, topic, data):
     assert (ending.verdict, bool(ending.reason)) == (Verdict.DEAD, True)
 
 
-async def test_a_message_of_a_newer_version_comes_again_until_a_process_of_that_version_has_it(house):
+async def test_a_message_of_a_newer_version_replays_until_a_process_of_that_version_has_it(house):
     payment = await house.authorized()
     command = house.ask(CapturePayment, payment.id, amount=eur(1))
     newer = json.dumps(json.loads(encode(command)) | {"version": 2, "novelty": {}}).encode()
     ending = await house.deliver(newer, Topic.CAPTURE)
-    assert (ending.verdict, ending.error) == (Verdict.AGAIN, "NewerMessageError")
-    # Where none comes for hours, it waits in a letter that replays by itself, and not for a person.
+    assert (ending.verdict, ending.error) == (Verdict.DEAD, "NewerMessageError")
+    # In a letter that replays by itself, and does not wait for a person.
     assert REPLAYS[ending.cause] is None
     assert (await house.deliver(command)).verdict is Verdict.DONE
 
