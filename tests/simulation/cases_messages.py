@@ -207,8 +207,12 @@ def read_by_the_newer_version():
     return book.deliver("w2").ack("w2")
 
 
-def newer_version_buried():
-    book = of_a_newer_version(cause="poison", person=True)
+def buried_by_the_newer_version():
+    return newer_version_buried("UnknownVocabularyError")
+
+
+def newer_version_buried(error="MalformedMessageError"):
+    book = of_a_newer_version(cause="poison", person=True, ctpay_error=error)
     return book.ack("d1", "message.ignored", process="d", reason="for a person")
 
 
@@ -479,7 +483,7 @@ CASES = {
     ),
     "L3": ((told_twice, replayed), (webhook_lost_after_its_answer, unknown_webhook_dropped)),
     "L4": (
-        (replayed, handed_over_in_time, died_twice, read_by_the_newer_version),
+        (replayed, handed_over_in_time, died_twice, read_by_the_newer_version, buried_by_the_newer_version),
         (
             letter_never_read,
             letter_without_a_reason,

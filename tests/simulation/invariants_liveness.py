@@ -22,6 +22,8 @@ _HEALS: Final = frozenset({"outage", "missing-payment", "fault", "untold"})
 _REPLAYED_FOR: Final = timedelta(days=30)
 #: Of the messages that the product knows.
 _VERSION: Final = 1
+#: What a letter says of a message that could not be read. One that was may be a person's for another reason.
+_UNREAD: Final = frozenset({"NewerMessageError", "MalformedMessageError"})
 
 
 def l1_both_sides_agree(reading: Reading) -> Iterator[Violation]:
@@ -85,8 +87,9 @@ def l4_replayed_letters_are_made_good(reading: Reading) -> Iterator[Violation]:
         if reading.is_for_person(letter) and cause in _HEALS - {"untold"} and _died_within(letter) < _REPLAYED_FOR:
             text = f"letter {letter.id} ({cause}) was given to a person after {_died_within(letter)}"
             yield Violation(name="L4", text=text, n=letter.published.n)
-        if reading.is_for_person(letter) and _is_newer(letter) and _died_within(letter) < _REPLAYED_FOR:
-            text = f"letter {letter.id} is of a newer version, and was given to a person after {_died_within(letter)}"
+        is_unread = _is_newer(letter) and found.get("ctpay_error") in _UNREAD
+        if reading.is_for_person(letter) and is_unread and _died_within(letter) < _REPLAYED_FOR:
+            text = f"letter {letter.id} is of a newer version, and a person has it unread after {_died_within(letter)}"
             yield Violation(name="L4", text=text, n=letter.published.n)
         if reading.is_for_person(letter) or cause not in _HEALS:
             continue
