@@ -65,6 +65,23 @@ async def test_what_is_stuck_is_settled_by_the_worker_and_it_stops_in_order(stac
     assert len({one["command_id"] for one in passes}) == len(passes)
 
 
+async def test_what_failed_late_in_secret_is_found_by_the_worker_without_anybodys_request(stack):
+    """Nothing is open here: no pass would ever look at it."""
+    payment = await stack.authorized(captured=1000)
+    await stack.webhooks(on=False)
+    charge = next(one for one in (await stack.payment(payment))["transactions"] if one["type"] == "Charge")
+    await stack.psp_control("POST", f"/captures/{charge['interactionId']}/fail", {"after_days": 0})
+    assert ("Charge", "Success", 1000) in await stack.rows(payment)
+    often = {"RECONCILE_COMPARE_EVERY_S": "0.5", "RECONCILE_COMPARED_S": "3600", "RECONCILE_RESTED_S": "0.01"}
+    await stack.start("reconcile", **often)
+    await stack.until_rows({payment: [("Authorization", "Success", 4200), ("Charge", "Failure", 1000)]})
+    await stack.stop("reconcile")
+    found = [one for one in stack.lines if one.get("event") == "reconcile.comparison"]
+    assert sum(one["settled"] for one in found) >= 1
+    assert {"missing", "extra", "other-amount", "other-state", "stuck"} <= found[0].keys()
+    assert "left_out" not in found[0]
+
+
 async def test_the_lists_are_compared_and_repaired_by_request(stack, tmp_path):
     since = (datetime.now(UTC) - timedelta(seconds=2)).isoformat()
     payment = await decided_in_secret(stack)
