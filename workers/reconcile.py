@@ -21,6 +21,7 @@ from ct.resolution import mark_unknown
 from psp.errors import RefusedError, RetryableError
 from psp.facts import State
 from workers.perform import is_over, look_up, may_be_sent, never_sent, settle
+from workers.reason import reason_of
 from workers.resume import command_for
 from workers.superseded import CartMovedError, abandon, give_back_if_superseded, is_kept, weigh_if_risen
 
@@ -217,7 +218,7 @@ async def mend(work: Work, payment: Payment, cause: str) -> list[Taken]:
 
 
 def _failed(work: Work, payment: Payment, transaction: Transaction | None, error: Exception) -> Taken:
-    reason = work.psp.scrub(f"{type(error).__name__}: {error}")
+    reason = reason_of(work, error)
     step = Step.AWAY if is_away(error) else Step.FAILED
     return Taken(step=step, payment_id=payment.id, transaction=transaction, reason=reason)
 

@@ -30,6 +30,7 @@ from psp.errors import PspError
 from psp.facts import Reference
 from psp.port import Answer, ListRequest, LookupRequest
 from workers.perform import settle
+from workers.reason import reason_of
 from workers.reconcile import AWAY_MAX, AwayError, Step, is_away, mend
 from workers.superseded import weigh_if_risen
 
@@ -254,7 +255,7 @@ class _Run:
             found = hold(payment, facts, self._deadlines())
             rest = await self._mended(payment, facts, found, failures)
         except Exception as error:  # noqa: BLE001 - what is wrong with one Payment must hide no other
-            failures.append(self._work.psp.scrub(f"{payment.id}: {type(error).__name__}: {error}"))
+            failures.append(f"{payment.id}: {reason_of(self._work, error)}")
             self._away_in_a_row = self._away_in_a_row + 1 if is_away(error) else 0
             if self._away_in_a_row >= AWAY_MAX:
                 await self._knock(failures[-1])

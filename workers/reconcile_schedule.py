@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from psp.trace import span_for, within
+from workers.reason import reason_of
 from workers.reconcile import AwayError, Pass, Step, Taken, take_up
 from workers.rounds import Rounds
 
@@ -85,7 +86,7 @@ class Schedule(Rounds):
             reason = str(away)
             is_whole = True
         except Exception as error:  # noqa: BLE001 - whatever it is, there must be another pass
-            reason = self._work.psp.scrub(f"{type(error).__name__}: {error}")
+            reason = reason_of(self._work, error)
         log = _log.info if not reason or self._stopping.is_set() else _log.warning
         log(
             "reconcile.pass",
