@@ -194,6 +194,8 @@ async def test_a_bug_that_raises_what_it_holds_tells_nobody(product, monkeypatch
     for message in list(runtime._HANDLERS):
         monkeypatch.setitem(runtime._HANDLERS, message, fail)
     monkeypatch.setattr("psp.sandbox.reads.SandboxReads.health", fail)
+    for looks in ("reconcile.look_up", "reconcile_lists._Run._facts"):
+        monkeypatch.setattr(f"workers.{looks}", fail)
     first = await everything(product, known, SECRETS)
     assert "message.crashed" in product.stream.getvalue()
     monkeypatch.setattr("handlers.dispatch.publish", fail)
