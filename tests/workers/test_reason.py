@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 from support.house import open_house
 
+from bus.port import PublishError
 from ct.errors import UnavailableError
-from psp.errors import RefusedError
+from ct.payment import UnreadablePaymentError
+from psp.errors import RefusedError, UnknownVocabularyError, UnsupportedError
 from workers.reason import reason_of
+from workers.superseded import CartMovedError
 
 
 def raised(error):
@@ -22,7 +25,12 @@ def raised(error):
     [
         (UnavailableError("It is away."), "UnavailableError: It is away."),
         (RefusedError(code="no", message="under sk_live_1"), "[secret]"),
+        (CartMovedError("on the move"), "CartMovedError: on the move"),
+        (PublishError("no bus"), "PublishError: no bus"),
         (TimeoutError("too long"), "TimeoutError: too long"),
+        (UnknownVocabularyError("a new word"), "UnknownVocabularyError: a new word"),
+        (UnreadablePaymentError("look at it"), "UnreadablePaymentError: look at it"),
+        (UnsupportedError("not here"), "UnsupportedError: not here"),
     ],
 )
 async def test_words_for_people_are_told_without_what_is_secret_in_them(error, told):
