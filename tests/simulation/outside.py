@@ -321,6 +321,8 @@ _ROUTES: Final = (
 _READ: Final = re.compile(r"/v1/payments/([^/]+)")
 #: From this status on nothing has happened.
 _REFUSED: Final = 300
+#: From this status on it says nothing of the request: it was not looked at, or its result is lost.
+_NOT_NOW: Final = 429
 
 
 class _Ledger(list["PspEffect"]):
@@ -399,10 +401,6 @@ class PspServer:
             return
         fault = next((kind for kind in _ORDERED if self._bad.draws(kind)), None)
         if fault is not None:
-            # There is something to tell of when it has succeeded.
-            if fault is not FaultKind.WEBHOOK_EARLY:
-                self._bad.note(fault, what)
-            draft.fault = draft.fault or fault
             self.house.desk.faults = FaultPlan(faults=(self._ordered(fault),))
         operation, payment = next(
             (name, found.group(1) if found.re.groups else "")
@@ -413,6 +411,12 @@ class PspServer:
             operation=operation, payment=payment, key=request.headers.get("idempotency-key"), body=request.body
         )
         opened = self.house.desk.open(call, self._recorder.now())
+        # What is kept under its key is answered to a request whatever was ordered.
+        if fault is not None and (isinstance(opened, Ticket) or opened.status >= _NOT_NOW):
+            # There is something to tell of when it has succeeded.
+            if fault is not FaultKind.WEBHOOK_EARLY:
+                self._bad.note(fault, what)
+            draft.fault = draft.fault or fault
         if not isinstance(opened, Ticket):
             self._respond(opened, respond)
         elif opened.delay_s:
