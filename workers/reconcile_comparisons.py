@@ -19,6 +19,8 @@ import structlog
 
 from ct.compare import Difference
 from psp.trace import span_for, within
+from workers.reason import reason_of
+from workers.reconcile import AwayError
 from workers.reconcile_lists import Job, Place, Repair, StoppedError, compare, is_comparable
 from workers.rounds import Rounds
 
@@ -124,7 +126,7 @@ class Comparisons(Rounds):
         except StoppedError:
             reason = "told to stop"
         except Exception as error:  # noqa: BLE001 - whatever it is, there must be another round
-            reason = self._work.psp.scrub(f"{type(error).__name__}: {error}")
+            reason = str(error) if isinstance(error, AwayError) else reason_of(self._work, error)
             # If it was this day's fault, it hides no other.
             window.days.rotate(-1)
         log = _log.info if not reason or self._stopping.is_set() else _log.warning

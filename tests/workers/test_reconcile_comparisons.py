@@ -202,6 +202,19 @@ async def test_a_psp_that_gives_no_list_is_told_in_one_line_and_asked_nothing(ho
     assert not house.psp.house.requests
 
 
+async def test_of_a_bug_its_kind_is_told_and_no_word_of_what_it_quotes(house):
+    fails = [RuntimeError("opaque-canary-4711")]
+
+    async def page(request):
+        if fails:
+            raise fails.pop()
+        return await house.work.psp.page(request)
+
+    first, *_ = outcomes(await compared_soon(house, with_psp(house, page=page)))
+    assert first["reason"].startswith("RuntimeError; ")
+    assert "opaque-canary-4711" not in first["reason"]
+
+
 async def test_after_an_outage_it_goes_on_soon_with_the_days_that_are_left(house):
     payment_id, row = await capture_fails(house)
     asked, fails = [], [RetryableError("sk_secret1234 is not there")]
