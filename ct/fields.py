@@ -51,7 +51,8 @@ class TransactionField(enum.StrEnum):
     SUPERSEDED = "ctpaySuperseded"
     #: Happened and was undone later: stored as Failure with this mark.
     REVERSED = "ctpayReversed"
-    #: Succeeded after it was taken for failed: whether its cart is paid for otherwise is looked at for a while.
+    #: Succeeded after it was taken for failed, or while it was on no cart: whether its cart is paid for otherwise is
+    #: looked at for a while.
     LATE = "ctpayLate"
     #: On what the PSP told of unasked: its name of the operation, whatever becomes of the `interactionId`.
     PSP_REFERENCE = "ctpayPspReference"
@@ -113,8 +114,10 @@ class InteractionKind(enum.StrEnum):
     REVERSED = "reversed"
     #: The attempt was given up.
     SUPERSEDED = "superseded"
-    #: The PSP told of success where the transaction was taken for failed, by whomever.
+    #: Success came where the transaction was taken for failed, by whomever; or where the Payment was on no cart.
     LATE = "late"
+    #: The money is on no cart, and its cart is not known to be paid for otherwise. A person should look.
+    OFF_CART = "off-cart"
     #: The outcome at the PSP is not known and the PSP cannot tell. A person should look.
     UNKNOWN = "unknown"
     #: The means of payment was put on the customer's list of stored methods.

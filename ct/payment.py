@@ -121,15 +121,15 @@ class Payment:
     def interaction(self, kind: InteractionKind, *, cause: str) -> Interaction | None:
         return next((found for found in self.interactions if found.kind is kind and found.cause == cause), None)
 
-    def had_failed(self, transaction_id: str) -> bool:
-        """Whether the transaction was taken for failed once, whatever the PSP told since."""
+    def came_late(self, transaction_id: str) -> bool:
+        """Whether nobody reckoned with the transaction's success once: it was taken for failed, or was on no cart."""
         about = (found for found in self.interactions if found.transaction_id == transaction_id)
         return any(found.state is State.FAILURE or found.kind is InteractionKind.LATE for found in about)
 
     def last_word(self, transaction_id: str) -> Interaction | None:
         """The newest entry about a transaction that has something to tell a person."""
         about = (found for found in reversed(self.interactions) if found.transaction_id == transaction_id)
-        told = (found for found in about if found.kind is not InteractionKind.CLAIM)
+        told = (found for found in about if found.kind not in (InteractionKind.CLAIM, InteractionKind.OFF_CART))
         return next((found for found in told if found.code or found.message), None)
 
 

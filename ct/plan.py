@@ -7,6 +7,7 @@ that, as a failure to release what we had reckoned: the PSP releases what it hol
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -40,6 +41,15 @@ if TYPE_CHECKING:
 FACT_INTERACTIONS_MAX: Final = 100
 
 
+class Weighing(enum.Enum):
+    """Whether what else pays for the cart was weighed with this Payment among it."""
+
+    #: It is on its cart, against which every other attempt is weighed.
+    DONE = "done"
+    #: It is on no cart. An authorization that succeeds bears a mark then, by which it is weighed until that is done.
+    DUE = "due"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cause:
     """What brought the facts, for the Payment's log."""
@@ -69,6 +79,7 @@ def plan(
     *,
     action: Action | None = None,
     instrument: Instrument | None = None,
+    weighing: Weighing = Weighing.DONE,
 ) -> list[UpdateAction]:
     """The actions that bring `payment` up to `facts`; none where it says so already.
 
@@ -83,7 +94,7 @@ def plan(
         if target.transaction is None:
             actions += _added(target, best, cause)
         else:
-            actions += _settled(target.transaction, best, cause, action)
+            actions += _settled(target.transaction, best, cause, action, weighing)
         if target.mismatch_of is not None and target.mismatch_of.id not in decided:
             actions += _released_otherwise(target.mismatch_of, best, cause)
         if target.kind is Kind.AUTHORIZATION and target.mismatch_of is None:
@@ -91,6 +102,18 @@ def plan(
     if not actions and not _news(payment, facts):
         return []
     return [*_identity(payment, facts), *_instrument(payment, instrument), *_bounded(payment, actions)]
+
+
+def brings_success(payment: Payment, facts: Sequence[Fact]) -> bool:
+    """Whether by these facts the attempt succeeds that had not."""
+    attempt = payment.authorization
+    return any(
+        target.transaction is not None
+        and target.transaction == attempt
+        and best.state is State.SUCCESS
+        and rises(target.transaction.state, best.state)
+        for target, best in _by_target(payment, facts)
+    )
 
 
 def target_of(payment: Payment, fact: Fact) -> Transaction | None:
@@ -185,17 +208,19 @@ def _released_otherwise(cancel: Transaction, fact: Fact, cause: Cause) -> list[U
         return []
     text = f"The PSP released {fact.amount}, which is all that it held; {cancel.amount} was reckoned."
     ended = replace(fact, state=State.FAILURE, code=RELEASED_OTHERWISE, message=text)
-    return _raised(cancel, ended, cause)
+    return _raised(cancel, ended, cause, Weighing.DONE)
 
 
-def _settled(transaction: Transaction, fact: Fact, cause: Cause, action: Action | None) -> list[UpdateAction]:
+def _settled(
+    transaction: Transaction, fact: Fact, cause: Cause, action: Action | None, weighing: Weighing
+) -> list[UpdateAction]:
     actions: list[UpdateAction] = []
     # Before the PSP has told of it, what is there is a merchant's own name, by which the PSP could not find it.
     is_nameless = transaction.interaction_id is None or transaction.state is State.INITIAL
     if is_nameless and (name := _name_of(fact)) and name != transaction.interaction_id:
         actions.append(change_transaction_interaction_id(transaction.id, name))
     if rises(transaction.state, fact.state):
-        actions += _raised(transaction, fact, cause)
+        actions += _raised(transaction, fact, cause, weighing)
     undecided = transaction.open and fact.state in OPEN
     if undecided and action is not None and transaction.writable and transaction.action != action:
         actions += [
@@ -205,7 +230,7 @@ def _settled(transaction: Transaction, fact: Fact, cause: Cause, action: Action 
     return actions
 
 
-def _raised(transaction: Transaction, fact: Fact, cause: Cause) -> list[UpdateAction]:
+def _raised(transaction: Transaction, fact: Fact, cause: Cause, weighing: Weighing) -> list[UpdateAction]:
     actions: list[UpdateAction] = []
     if STORED[transaction.state] != STORED[fact.state]:
         actions.append(change_transaction_state(transaction.id, fact.state))
@@ -213,9 +238,11 @@ def _raised(transaction: Transaction, fact: Fact, cause: Cause) -> list[UpdateAc
     if fact.state not in OPEN and transaction.action is not None:
         actions.append(set_transaction_custom_field(transaction.id, TransactionField.ACTION, value=None))
     kind = InteractionKind.FACT
-    if transaction.state is State.FAILURE and fact.state is State.SUCCESS:
+    is_attempt = transaction.kind is Kind.AUTHORIZATION
+    is_late = transaction.state is State.FAILURE or (is_attempt and weighing is Weighing.DUE)
+    if fact.state is State.SUCCESS and is_late:
         kind = InteractionKind.LATE
-        if transaction.kind is Kind.AUTHORIZATION and transaction.writable:
+        if is_attempt and transaction.writable:
             actions.append(set_transaction_custom_field(transaction.id, TransactionField.LATE, value=True))
     if fact.state is State.REVERSED:
         # In the log too: a merchant's type is left where it is, or may take the place of ours.

@@ -13,7 +13,7 @@ from ct.actions import add_interaction, change_transaction_state
 from ct.fields import InteractionKind
 from ct.judge import Refusal
 from ct.ledger import Actions
-from ct.plan import Cause, plan
+from ct.plan import Cause, Weighing, plan
 from psp.facts import Fact, Kind, Reference, State
 
 if TYPE_CHECKING:
@@ -86,7 +86,14 @@ def mark_unknown(payment: Payment, transaction_id: str, *, reason: str, cause: C
     return Actions(actions=[*pending, mark])
 
 
-def resolve(payment: Payment, resolution: Resolution, *, interface: str, project_key: str) -> Verdict:
+def resolve(
+    payment: Payment,
+    resolution: Resolution,
+    *,
+    interface: str,
+    project_key: str,
+    weighing: Weighing = Weighing.DONE,
+) -> Verdict:
     """End an open transaction of ours by a person's word, or refuse to."""
     if payment.interface != interface:
         return _no("not-our-payment", f"The Payment belongs to {payment.interface or 'no payment interface'}.")
@@ -110,7 +117,7 @@ def resolve(payment: Payment, resolution: Resolution, *, interface: str, project
         message=resolution.evidence,
     )
     # Who and how is for people behind the scenes; what a shopper may be told comes from the fact.
-    return Resolved(actions=[who, *plan(payment, facts, origin)])
+    return Resolved(actions=[who, *plan(payment, facts, origin, weighing=weighing)])
 
 
 def _fact(payment: Payment, transaction: Transaction, resolution: Resolution, project_key: str) -> Fact:

@@ -37,9 +37,11 @@ from psp.port import AuthorizeRequest
 from psp.stored import Initiator
 from workers.means import Means, means_of
 from workers.perform import is_over, look_up, never_sent, perform, reference_to, send_by, settle
-from workers.superseded import CartMovedError, give_back_if_superseded, give_up, give_up_one, room_on, weigh_if_risen
+from workers.superseded import CartMovedError, give_back_if_superseded, give_up, give_up_one, room_on
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from bus.messages import AuthorizePayment
     from ct.cart import Cart
     from ct.payment import Payment, Transaction
@@ -88,9 +90,10 @@ async def _without_cart(work: Work, command: AuthorizePayment) -> Ending:
         known = await look_up(work, payment, attempt)
         if known is None:
             return await _refuse(work, command, "no-such-cart", "There is no such cart.")
-        settled = await settle(work, payment, known, cause=command.command_id)
-        await weigh_if_risen(work, payment, settled, cause=command.command_id)
-        payment = settled
+        payment = await settle(work, payment, known, cause=command.command_id)
+    else:
+        # An earlier run may have died between the write and this.
+        payment = await give_back_if_superseded(work, payment, cause=command.command_id)
     await work.reply(command, standing_of(payment, payment.transaction(attempt.id) or attempt))
     return DONE
 
@@ -176,9 +179,10 @@ async def _begin(work: Work, command: AuthorizePayment, cart: Cart, begin: Begin
     refusal = await _attach(work, cart, payment)
     if refusal is not None:
         return await _fail(work, command, cart, (payment, refusal), met)
+    await _look_again(work, cart)
     transaction = payment.authorization
     assert transaction is not None, "the draft has an Authorization"
-    return await _ask(work, command, payment, transaction, means)
+    return await _ask(work, command, payment, transaction, means, seen_on_cart=work.clock())
 
 
 async def _resume(work: Work, command: AuthorizePayment, cart: Cart, resume: Resume, met: _Met) -> Ending:
@@ -187,7 +191,7 @@ async def _resume(work: Work, command: AuthorizePayment, cart: Cart, resume: Res
     asked = not transaction.open or transaction.action is not None
     if asked or transaction.superseded:
         payment = await _put_back(work, command, cart, payment)
-        await give_back_if_superseded(work, payment, cause=command.command_id)
+        payment = await give_back_if_superseded(work, payment, cause=command.command_id)
         await work.reply(command, standing_of(payment, payment.transaction(transaction.id) or transaction))
         return DONE
     if resume.refusal is not None:
@@ -198,8 +202,25 @@ async def _resume(work: Work, command: AuthorizePayment, cart: Cart, resume: Res
         refusal = await _attach(work, cart, payment)
         if refusal is not None:
             return await _stop(work, command, cart, (payment, refusal), met)
+    await _look_again(work, cart)
     payment = await _weighed(work, cart, payment, transaction)
-    return await _ask(work, command, payment, transaction, means)
+    return await _ask(work, command, payment, transaction, means, seen_on_cart=None)
+
+
+async def _look_again(work: Work, cart: Cart) -> None:
+    """Now that mine is on the cart: whether another that had failed has succeeded since the cart was read.
+
+    That moves no cart's version, and whoever wrote it down may not have seen mine. As a rule passes find it by its
+    mark; where other software has replaced our fields there is none. One call for each of these. Raises CartMovedError.
+    """
+    for payment in cart.payments:
+        attempt = payment.authorization
+        ours = payment.interface == work.ledger.interface and attempt is not None and attempt.taken
+        if not ours or attempt is None or attempt.writable or attempt.state is not State.FAILURE:
+            continue
+        fresh = (await work.ledger.load(payment.id)).authorization
+        if fresh is not None and fresh.state is not attempt.state:
+            raise CartMovedError
 
 
 async def _weighed(work: Work, cart: Cart, payment: Payment, transaction: Transaction) -> Payment:
@@ -254,6 +275,8 @@ async def _ask(
     payment: Payment,
     transaction: Transaction,
     means: Means | Refusal,
+    *,
+    seen_on_cart: datetime | None,
 ) -> Ending:
     asked: list[Action] = []
 
@@ -278,7 +301,7 @@ async def _ask(
         asked.extend([answer.action] if answer.action is not None else [])
         return answer
 
-    settled = await perform(work, payment, transaction, call, cause=command.command_id)
+    settled = await perform(work, payment, transaction, call, cause=command.command_id, seen_on_cart=seen_on_cart)
     standing = standing_of(settled, settled.transaction(transaction.id) or transaction)
     if asked and standing.outcome is Outcome.PENDING:
         # Other software has put its type in the place of ours meanwhile: the question stands nowhere but here.
@@ -375,7 +398,7 @@ async def _join(work: Work, command: AuthorizePayment, cart: Cart, join: Join) -
     if current.state is State.INITIAL and work.clock() < command.accepted_at + work.limits.authorization_send_by:
         return again("the first request of this slot is under way")
     payment = await _put_back(work, command, cart, payment)
-    await give_back_if_superseded(work, payment, cause=command.command_id)
+    payment = await give_back_if_superseded(work, payment, cause=command.command_id)
     await work.reply(command, standing_of(payment, payment.transaction(transaction.id) or current))
     return DONE
 

@@ -6,6 +6,7 @@ find it settled. A superseded attempt is not completed: the shopper has paid oth
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bus.port import DONE, Cause, Ending, again, ignored
@@ -23,6 +24,8 @@ from workers.perform import reference_to, settle
 from workers.superseded import CartMovedError, abandon, give_back_if_superseded
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from bus.messages import CompleteAuthorization
     from ct.payment import Payment, Transaction
     from workers.work import Work
@@ -42,7 +45,7 @@ async def complete(work: Work, command: CompleteAuthorization) -> Ending:
         gone = Reason(code="no-such-operation", message="There is no such payment to complete.")
         await work.reply(command, Standing(outcome=Outcome.NOT_FOUND, reason=gone))
         return ignored("no such operation")
-    payment, transaction = found
+    payment, transaction = found.payment, found.transaction
     if transaction.open and payment.interface_id is None:
         payment, transaction = await _as_it_is(work, payment, transaction)
     if transaction.open:
@@ -59,40 +62,55 @@ async def complete(work: Work, command: CompleteAuthorization) -> Ending:
                 payment = await abandon(work, payment, cause=command.command_id)
             except CartMovedError:
                 return again("the attempt was decided meanwhile")
-        payment = await settle(work, payment, answer, cause=command.command_id)
+        payment = await settle(work, payment, answer, cause=command.command_id, seen_on_cart=found.seen_on_cart)
         if answer.action is None:
             payment = await _answered(work, payment, transaction)
     else:
         # An earlier run may have died between the write and this.
-        await give_back_if_superseded(work, payment, cause=command.command_id)
+        payment = await give_back_if_superseded(work, payment, cause=command.command_id)
     await work.reply(command, standing_of(payment, payment.transaction(transaction.id) or transaction))
     return DONE
 
 
-async def _find(work: Work, command: CompleteAuthorization) -> tuple[Payment, Transaction] | None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Found:
+    """The attempt that is to be completed."""
+
+    payment: Payment
+    transaction: Transaction
+    #: When it was on its cart; None: it is not.
+    seen_on_cart: datetime | None
+
+
+async def _find(work: Work, command: CompleteAuthorization) -> _Found | None:
     """The attempt on its cart; where somebody has taken it off, or the cart is gone, by what began it."""
+    seen_at = work.clock()
     try:
         cart = await work.ledger.load_cart(command.cart_id)
     except NotFoundError:
         cart = None
-    found = operation_on(cart, command.operation) if cart else None
-    if found is None:
-        since = command.accepted_at - 2 * work.limits.action_within
-        payment = await work.ledger.find_by_command(command.operation, since=since)
-        attempt = payment.authorization if payment else None
-        if payment is not None and attempt is not None and attempt.command_id == command.operation:
-            found = payment, attempt
+    found = None
+    if on_cart := (operation_on(cart, command.operation) if cart else None):
+        found = _Found(payment=on_cart[0], transaction=on_cart[1], seen_on_cart=seen_at)
+    elif (payment := await _by_command(work, command)) and payment.authorization is not None:
+        found = _Found(payment=payment, transaction=payment.authorization, seen_on_cart=None)
     if found is None or command.owner is None:
         return found
-    payment, transaction = found
     owned = is_owner(
         project_key=work.project_key,
         owner=command.owner,
         cart_id=command.cart_id,
-        payment=payment,
-        transaction=transaction,
+        payment=found.payment,
+        transaction=found.transaction,
     )
     return found if owned else None
+
+
+async def _by_command(work: Work, command: CompleteAuthorization) -> Payment | None:
+    since = command.accepted_at - 2 * work.limits.action_within
+    payment = await work.ledger.find_by_command(command.operation, since=since)
+    attempt = payment.authorization if payment else None
+    return payment if attempt is not None and attempt.command_id == command.operation else None
 
 
 async def _as_it_is(work: Work, payment: Payment, transaction: Transaction) -> tuple[Payment, Transaction]:

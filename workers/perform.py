@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from ct.attempts import EXPIRED
 from ct.fields import InteractionKind
 from ct.ledger import Actions
-from ct.plan import Cause, plan, target_of
+from ct.plan import Cause, Weighing, brings_success, plan, target_of
 from psp.errors import OutcomeUnknownError, RefusedError
 from psp.facts import Fact, Kind, Reference, State
 from psp.port import Answer, LookupRequest
 from workers.methods import ask_to_store
-from workers.superseded import give_back_if_superseded
+from workers.superseded import give_back_if_superseded, weighing_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,33 +38,42 @@ async def perform(
     call: Call,
     *,
     cause: str,
+    seen_on_cart: datetime | None = None,
 ) -> Payment:
-    """The Payment after the PSP was asked for `transaction`.
+    """The Payment after the PSP was asked for `transaction`; `seen_on_cart` as in `settle`.
 
     Raises RetryableError (not sent), OutcomeUnknownError (perhaps done, and a look-up could not tell) and the errors
     of `ct.errors`: in every case the same message again goes on from the reservation.
     """
     answer = await _answer(work, payment, transaction, call)
-    return await settle(work, payment, answer, cause=cause)
+    return await settle(work, payment, answer, cause=cause, seen_on_cart=seen_on_cart)
 
 
-async def settle(work: Work, payment: Payment, answer: Answer, *, cause: str) -> Payment:
+async def settle(
+    work: Work, payment: Payment, answer: Answer, *, cause: str, seen_on_cart: datetime | None = None
+) -> Payment:
     """Write an answer down. Money that moved on a superseded attempt is sent back by a command of its own.
 
     So is what the PSP stored put on the customer's list: before the write, after which the PSP is not asked again.
+    An attempt that succeeds while it is on no cart is marked by the same write and weighed, in this run or another;
+    `seen_on_cart` is when it was last seen on its cart, None where that is not known.
     """
     await ask_to_store(work, payment, answer.stored, correlation_id=cause)
     origin = Cause(id=cause, at=work.clock())
     facts = tuple(_scrubbed(work, fact) for fact in answer.facts)
+    weighing = Weighing.DONE
+    if brings_success(payment, facts):
+        weighing = await weighing_of(work, payment, seen_on_cart=seen_on_cart)
 
     def decide(current: Payment) -> Actions:
-        return Actions(actions=plan(current, facts, origin, action=answer.action, instrument=answer.instrument))
+        actions = plan(current, facts, origin, action=answer.action, instrument=answer.instrument, weighing=weighing)
+        return Actions(actions=actions)
 
     changed, _ = await work.ledger.change(payment, decide)
     # Not after a cancel or refund that the PSP has just refused, which is for a person and not for a loop. One that was
     # never sent is made again.
     if any(fact.kind in _TAKES or fact.code == EXPIRED for fact in answer.facts):
-        await give_back_if_superseded(work, changed, cause=cause)
+        return await give_back_if_superseded(work, changed, cause=cause)
     return changed
 
 

@@ -23,7 +23,7 @@ from psp.facts import State
 from workers.perform import is_over, look_up, may_be_sent, never_sent, settle
 from workers.reason import reason_of
 from workers.resume import command_for
-from workers.superseded import CartMovedError, abandon, give_back_if_superseded, is_kept, weigh_if_risen
+from workers.superseded import CartMovedError, abandon, give_back_if_superseded, is_kept
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -235,7 +235,6 @@ async def _take_up_one(
     told = await _ask(work, payment, transaction) if transaction.taken or is_heard else _Told()
     if told.answer is not None:
         settled = await settle(work, payment, told.answer, cause=cause)
-        await weigh_if_risen(work, payment, settled, cause=cause)
         if _is_unexplained(settled, transaction, told.answer):
             reason = "The PSP did another amount, which stands beside it. End this one by `ctpay resolve`."
             return settled, _taken(Step.UNKNOWN, settled, transaction, reason)

@@ -32,7 +32,6 @@ from psp.port import Answer, ListRequest, LookupRequest
 from workers.perform import settle
 from workers.reason import reason_of
 from workers.reconcile import AWAY_MAX, AwayError, Step, is_away, mend
-from workers.superseded import weigh_if_risen
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -294,9 +293,7 @@ class _Run:
         """Which of the differences are still there after what may be done about them."""
         if self._job.repair is Repair.NOTHING or not found:
             return {_identity(one) for one in found}
-        settled = await settle(self._work, payment, Answer(facts=tuple(facts)), cause=self._job.cause)
-        await weigh_if_risen(self._work, payment, settled, cause=self._job.cause)
-        payment = settled
+        payment = await settle(self._work, payment, Answer(facts=tuple(facts)), cause=self._job.cause)
         if any(one.difference is Difference.STUCK for one in found):
             steps = await mend(self._work, payment, self._job.cause)
             failures += [f"{payment.id}: {taken.reason}" for taken in steps if taken.step in (Step.AWAY, Step.FAILED)]

@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ct.judge import Refusal
-from ct.plan import target_of
+from ct.plan import Weighing, target_of
 from ct.resolution import NotResolved, Resolution, Resolved, is_marked
 from ct.resolution import resolve as decide
 from ct.states import RANK
 from psp.errors import OutcomeUnknownError, RefusedError
+from psp.facts import State
 from workers.perform import is_over, look_up, send_by, settle
-from workers.superseded import give_back_if_superseded, weigh_if_risen
+from workers.superseded import give_back_if_superseded, weighing_of
 
 if TYPE_CHECKING:
     from ct.payment import Payment, Transaction
-    from psp.facts import Fact, State
+    from psp.facts import Fact
     from psp.port import Answer
     from workers.work import Work
 
@@ -64,18 +65,16 @@ async def resolve(work: Work, payment_id: str, resolution: Resolution) -> Ended:
         return Ended(end=End.REFUSED, state=transaction.state if transaction else None, refusal=refusal)
     known = await _known(work, payment, transaction)
     if known is not None:
-        settled = await settle(work, payment, known, cause=resolution.cause)
-        await weigh_if_risen(work, payment, settled, cause=resolution.cause)
-        payment = settled
+        payment = await settle(work, payment, known, cause=resolution.cause)
         told = _told(payment, transaction, known)
         if told is not None:
             return _believed(payment, transaction, resolution, told)
     elif _may_be_under_way(work, payment, transaction):
         return _too_early(work, payment, transaction)
-    changed, verdict = await ledger.change(payment, lambda current: _decided(work, current, resolution))
+    weighing = await _weighing(work, payment, transaction, resolution)
+    changed, verdict = await ledger.change(payment, lambda current: _decided(work, current, resolution, weighing))
     if isinstance(verdict, Resolved):
-        await give_back_if_superseded(work, changed, cause=resolution.cause)
-        await weigh_if_risen(work, payment, changed, cause=resolution.cause)
+        changed = await give_back_if_superseded(work, changed, cause=resolution.cause)
     state = _state(changed, transaction)
     if isinstance(verdict, NotResolved):
         return Ended(end=End.REFUSED, state=state, refusal=verdict.refusal)
@@ -94,8 +93,18 @@ def _too_early(work: Work, payment: Payment, transaction: Transaction) -> Ended:
     return Ended(end=End.REFUSED, state=_state(payment, transaction), refusal=refusal)
 
 
-def _decided(work: Work, payment: Payment, resolution: Resolution) -> Resolved | NotResolved:
-    return decide(payment, resolution, interface=work.ledger.interface, project_key=work.project_key)
+def _decided(
+    work: Work, payment: Payment, resolution: Resolution, weighing: Weighing = Weighing.DONE
+) -> Resolved | NotResolved:
+    ledger = work.ledger
+    return decide(payment, resolution, interface=ledger.interface, project_key=work.project_key, weighing=weighing)
+
+
+async def _weighing(work: Work, payment: Payment, transaction: Transaction, resolution: Resolution) -> Weighing:
+    """One call where a person says that the attempt has succeeded."""
+    if resolution.state is not State.SUCCESS or transaction != payment.authorization:
+        return Weighing.DONE
+    return await weighing_of(work, payment, seen_on_cart=None)
 
 
 def _state(payment: Payment, transaction: Transaction) -> State:

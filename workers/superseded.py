@@ -6,6 +6,7 @@ authorizes the first attempt after all, or one that it had declined.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -16,6 +17,7 @@ from ct.errors import NotFoundError
 from ct.fields import InteractionKind, TransactionField
 from ct.folds import covers, uses
 from ct.ledger import Actions
+from ct.plan import Weighing
 from ct.states import OPEN
 from psp.facts import Kind, State
 
@@ -34,6 +36,9 @@ _TAKES: Final = frozenset({Kind.AUTHORIZATION, Kind.CHARGE})
 _TRIED: Final = frozenset({InteractionKind.RESERVED, InteractionKind.REFUSAL})
 #: The log's words that money came, or came back to us.
 _CAME: Final = frozenset({InteractionKind.FACT, InteractionKind.LATE, InteractionKind.REVERSED})
+
+#: No cart is looked for where the Payment was seen on its own within this: a PSP takes as long to answer.
+_SEEN_FOR: Final = timedelta(seconds=2)
 
 #: What was tried so often in vain since money came last is for a person.
 _TRIES_MAX: Final = 5
@@ -64,23 +69,24 @@ async def give_up_one(work: Work, payment: Payment, *, cause: str) -> Payment:
     return await _mark(work, payment, while_in=frozenset(State), cause=cause)
 
 
-async def give_back_if_superseded(work: Work, payment: Payment, *, cause: str) -> None:
+async def give_back_if_superseded(work: Work, payment: Payment, *, cause: str) -> Payment:
     """Have a superseded attempt cancelled, and money returned that moved on it all the same.
 
+    What came late is weighed first, and given up if its cart is paid for otherwise: the Payment as it is then.
     Safe to call at any time: nothing is commanded where nothing is held and nothing was taken.
     """
     attempt = payment.authorization
     if attempt is None or payment.interface != work.ledger.interface:
-        return
-    if attempt.state is State.SUCCESS and not attempt.superseded and payment.had_failed(attempt.id):
-        # A late success of an attempt that was told as declined: the shopper may have paid otherwise since.
+        return payment
+    if attempt.state is State.SUCCESS and not attempt.superseded and payment.came_late(attempt.id):
+        # It was told as declined, or was on no cart: the shopper may have paid otherwise since.
         payment = await _weigh_again(work, payment, attempt, cause=cause)
         attempt = payment.authorization or attempt
     if not attempt.superseded or not _holds(payment, attempt) or _giving_back(payment):
-        return
+        return payment
     if is_kept(payment):
         _log.error("superseded.kept", payment_id=payment.id, transaction_id=attempt.id)
-        return
+        return payment
     await work.publish(
         ReversePayment(
             correlation_id=cause,
@@ -89,6 +95,7 @@ async def give_back_if_superseded(work: Work, payment: Payment, *, cause: str) -
             payment_id=payment.id,
         )
     )
+    return payment
 
 
 def is_kept(payment: Payment) -> bool:
@@ -105,19 +112,14 @@ def is_kept(payment: Payment) -> bool:
     return sum(came_at is None or tried_at >= came_at for tried_at in tries) >= _TRIES_MAX
 
 
-async def weigh_if_risen(work: Work, before: Payment, after: Payment, *, cause: str) -> None:
-    """Look whether money that has come just now is still wanted, where the Payment is on no cart any more.
-
-    One call where there was a rise, and as a rule no more. On a cart it was weighed when it was put there.
-    """
-    was, attempt = before.authorization, after.authorization
-    if attempt is None or attempt.command_id is None or attempt.superseded or attempt.state is not State.SUCCESS:
-        return
-    if (was is not None and was.state is State.SUCCESS) or after.had_failed(attempt.id):
-        return
-    if await work.ledger.find_cart(after.id) is None:
-        weighed = await _weigh_again(work, after, attempt, cause=cause)
-        await give_back_if_superseded(work, weighed, cause=cause)
+async def weighing_of(work: Work, payment: Payment, *, seen_on_cart: datetime | None) -> Weighing:
+    """Whether the attempt that is about to succeed has to be weighed again. One call, unless it was seen just now."""
+    attempt = payment.authorization
+    if attempt is None or not attempt.taken or attempt.superseded:
+        return Weighing.DONE
+    if seen_on_cart is not None and work.clock() < seen_on_cart + _SEEN_FOR:
+        return Weighing.DONE
+    return Weighing.DONE if await work.ledger.find_cart(payment.id) is not None else Weighing.DUE
 
 
 def room_on(cart: Cart, payment: Payment) -> int:
@@ -165,17 +167,33 @@ def _came_at(payment: Payment) -> datetime | None:
 
 
 async def _weigh_again(work: Work, payment: Payment, attempt: Transaction, *, cause: str) -> Payment:
-    """Mark the attempt as superseded if its cart is paid for without it."""
+    """Mark the attempt as superseded if its cart is paid for without it; a person is told of what is on no cart."""
     cart = await work.ledger.find_cart(payment.id) or await _cart_it_was_for(work, attempt)
     if cart is None:
-        # Nothing here can tell whether the goods are paid for otherwise: a person has to look.
-        _log.error("late_success.on_no_cart", payment_id=payment.id, reason="Cancel or refund it if it is not wanted.")
-        return payment
-    if room_on(cart, payment) >= attempt.amount.amount:
-        if all(one.id != payment.id for one in cart.payments):
-            _log.error("late_success.on_no_cart", payment_id=payment.id, reason="Put it on its cart, or cancel it.")
-        return payment
-    return await _mark(work, payment, while_in=frozenset(State), cause=cause)
+        # Nothing here can tell whether the goods are paid for otherwise.
+        return await _tell(work, payment, attempt, "Cancel or refund it if it is not wanted.", cause=cause)
+    if room_on(cart, payment) < attempt.amount.amount:
+        return await _mark(work, payment, while_in=frozenset(State), cause=cause)
+    if all(one.id != payment.id for one in cart.payments):
+        return await _tell(work, payment, attempt, "Put it on its cart, or cancel it.", cause=cause)
+    return payment
+
+
+async def _tell(work: Work, payment: Payment, attempt: Transaction, advice: str, *, cause: str) -> Payment:
+    """Show a person the money that is on no cart, once: in our log, and on the Payment."""
+
+    def told(current: Payment) -> Actions:
+        if any(one.kind is InteractionKind.OFF_CART for one in current.interactions):
+            return Actions(actions=[])
+        entry = add_interaction(
+            kind=InteractionKind.OFF_CART, cause=cause, at=work.clock(), transaction_id=attempt.id, message=advice
+        )
+        return Actions(actions=[entry])
+
+    if told(payment).actions:
+        _log.error("late_success.on_no_cart", payment_id=payment.id, reason=advice)
+    changed, _ = await work.ledger.change(payment, told)
+    return changed
 
 
 async def _cart_it_was_for(work: Work, attempt: Transaction) -> Cart | None:

@@ -12,7 +12,6 @@ from bus.port import DONE, Cause, Ending, Verdict, again, dead, ignored
 from ct.errors import NotFoundError
 from psp.port import Answer
 from workers.perform import settle
-from workers.superseded import weigh_if_risen
 
 if TYPE_CHECKING:
     from bus.messages import PspNotification
@@ -52,8 +51,7 @@ async def _event(work: Work, notification: PspNotification, event: Event) -> End
     if payment.interface != work.ledger.interface:
         return ignored("another payment interface's payment")
     answer = Answer(facts=event.facts, stored=event.stored)
-    settled = await settle(work, payment, answer, cause=event.id)
-    await weigh_if_risen(work, payment, settled, cause=event.id)
+    await settle(work, payment, answer, cause=event.id)
     return DONE
 
 

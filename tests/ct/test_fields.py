@@ -70,6 +70,7 @@ KINDS_AS_STORED = {
     "REVERSED": "reversed",
     "SUPERSEDED": "superseded",
     "LATE": "late",
+    "OFF_CART": "off-cart",
     "UNKNOWN": "unknown",
     "STORED": "stored",
     "RESOLVED": "resolved",

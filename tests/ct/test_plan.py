@@ -10,7 +10,7 @@ from support.ct_documents import NOON, applied, payment_document, transaction
 from ct.fields import InteractionField, InteractionKind
 from ct.folds import covers
 from ct.payment import parse_payment
-from ct.plan import FACT_INTERACTIONS_MAX, Cause, plan
+from ct.plan import FACT_INTERACTIONS_MAX, Cause, Weighing, brings_success, plan
 from ct.standing import standing_of
 from ct.states import RANK, RELEASED_OTHERWISE
 from psp.facts import Action, ActionType, Fact, Instrument, Kind, Reference, State
@@ -303,6 +303,61 @@ def test_an_authorization_that_succeeds_after_it_had_failed_is_marked_as_late():
 def test_nothing_else_is_marked_as_late(document):
     kind = Kind(document["transactions"][0]["type"])
     assert "ctpayLate" not in marks(document, fact(kind, ours="auth"))
+
+
+OFF_CART = {"weighing": Weighing.DUE}
+
+
+def test_an_authorization_that_succeeds_off_its_cart_is_marked_as_late_in_its_log_too():
+    after, _ = settled(RESERVED, fact(ours="auth"), **OFF_CART)
+    assert after["transactions"][0]["custom"]["fields"]["ctpayLate"] is True
+    assert parse_payment(after).came_late("auth")
+
+
+def test_a_late_mark_is_in_the_log_alone_where_the_transactions_type_is_not_ours():
+    after, actions = settled(payment_document(transaction("auth")), fact(ours="auth"), **OFF_CART)
+    assert "setTransactionCustomField" not in {one["action"] for one in actions}
+    assert parse_payment(after).came_late("auth")
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [(Kind.AUTHORIZATION, State.PENDING), (Kind.AUTHORIZATION, State.FAILURE), (Kind.CHARGE, State.SUCCESS)],
+)
+def test_nothing_but_an_authorizations_success_is_late_off_its_cart(kind, state):
+    document = payment_document(transaction("auth", kind.value, command="c1"))
+    after, _ = settled(document, fact(kind, state, ours="auth"), **OFF_CART)
+    assert "ctpayLate" not in after["transactions"][0]["custom"]["fields"]
+    assert InteractionKind.LATE not in {one.kind for one in parse_payment(after).interactions}
+
+
+def test_a_cancel_that_ends_by_another_release_is_not_late():
+    document = payment_document(
+        transaction("auth", state="Success", command="c1"),
+        transaction("x", "CancelAuthorization", command="c2"),
+    )
+    after, _ = settled(document, fact(Kind.CANCEL_AUTHORIZATION, amount=3000, ours="x"), **OFF_CART)
+    assert not parse_payment(after).came_late("auth")
+
+
+@pytest.mark.parametrize(
+    ("state", "facts", "brings"),
+    [
+        ("Initial", [fact(ours="auth")], True),
+        ("Pending", [fact(ours="auth")], True),
+        ("Failure", [fact(ours="auth")], True),
+        ("Initial", [fact(state=State.PENDING, ours="auth"), fact(ours="auth")], True),
+        ("Success", [fact(ours="auth")], False),
+        ("Initial", [fact(state=State.PENDING, ours="auth")], False),
+        ("Initial", [fact(state=State.FAILURE, ours="auth")], False),
+        ("Initial", [fact(amount=4300, ours="auth")], False),
+        ("Initial", [fact(Kind.CHARGE)], False),
+        ("Initial", [], False),
+    ],
+)
+def test_facts_bring_success_where_the_attempt_rises_to_it(state, facts, brings):
+    payment = parse_payment(payment_document(transaction("auth", state=state, command="c1")))
+    assert brings_success(payment, facts) is brings
 
 
 def test_what_was_undone_bears_the_mark():

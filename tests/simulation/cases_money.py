@@ -303,6 +303,28 @@ def refund_failed_late(book):
     return book.put("P", {"id": "R", "state": "Failure"} | mark, note="fact evt R").ack("w1")
 
 
+def taken_off_when_it_was_paid():
+    return second_payment(authorized(Book()).cart())
+
+
+def taken_off_while_it_is_asked_for():
+    return second_payment(settle(authorize_call(reserved(Book())).cart()).ack("m1"))
+
+
+def comes_off_its_cart(author="merchant"):
+    """The money comes when the Payment has been off its cart for long."""
+    book = authorize_call(reserved(Book())).cart(author=author).pass_(minutes=2)
+    return second_payment(settle(book).ack("m1"))
+
+
+def comes_off_its_cart_and_is_told():
+    return comes_off_its_cart().log(event="late_success.on_no_cart", payment_id="P", reason="Put it on its cart.")
+
+
+def taken_off_by_us():
+    return second_payment(authorized(Book()).cart(author="w"))
+
+
 def held_for_no_cart():
     book = commanded(Book()).put("P", row("A", "Authorization", command="pay-1"))
     return settle(authorize_call(book)).ack("m1")
@@ -496,8 +518,11 @@ CASES = {
             paid_again_after_the_cancel,
             paid_again_because_a_merchant_said_it_was_cancelled,
             paid_again_before_the_refund_failed_late,
+            taken_off_when_it_was_paid,
+            taken_off_while_it_is_asked_for,
+            comes_off_its_cart_and_is_told,
         ),
-        (paid_twice, held_for_no_cart, left_to_a_person_too_early),
+        (paid_twice, held_for_no_cart, left_to_a_person_too_early, comes_off_its_cart, taken_off_by_us),
     ),
     "M2": (
         (usual, paid_in_two_parts, paid_again_while_the_refund_failed_late),

@@ -157,6 +157,11 @@ _ALL: Final = (
         what="an attempt that was given up is completed",
         changes=defects_money.superseded_completed,
     ),
+    Defect(
+        name="off-cart-not-weighed",
+        what="money that comes to a Payment off its cart is not weighed",
+        changes=defects_money.off_cart_not_weighed,
+    ),
     Defect(name="superseded-kept", what="money on a given-up attempt is kept", changes=defects_money.superseded_kept),
     Defect(
         name="secret-written-down",
@@ -405,6 +410,7 @@ BY_ACT: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "secret-written-down": ("authorize", ()),
     "ack-first": ("authorize", ()),
     "superseded-completed": ("come back to what was given up", ()),
+    "off-cart-not-weighed": ("a success off its cart", ()),
     "superseded-kept": ("a late success after another card", ()),
     "last-write-wins": ("an old failure", ()),
     "failure-overwrites-success": ("an old failure", ()),

@@ -9,8 +9,9 @@ from typing import Any
 from simulation.planting import Change
 
 from ct import admission, attempts, folds, judge, messages
+from ct.plan import Weighing
 from psp.facts import Kind, State
-from workers import authorize, complete, perform, reconcile, superseded
+from workers import authorize, complete, perform, reconcile, resolve, superseded
 
 
 def merchants_refund_overlooked() -> list[Change]:
@@ -37,6 +38,13 @@ def pending_refunds_ignored() -> list[Change]:
         )
 
     return [(judge, "refunds_used", refunds_used)]
+
+
+def off_cart_not_weighed() -> list[Change]:
+    async def weighing_of(*_: Any, **__: Any) -> Weighing:
+        return Weighing.DONE
+
+    return [(where, "weighing_of", weighing_of) for where in (perform, resolve)]
 
 
 def cancel_not_minded() -> list[Change]:

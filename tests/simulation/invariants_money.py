@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from simulation.projection import fields_of, log_of, state_of
@@ -10,6 +11,7 @@ from simulation.reading import Violation, is_completion, is_ours, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
     from simulation.logs import Effect
     from simulation.reading import Reading, Trail
@@ -135,8 +137,9 @@ _GIVEN_BACK: Final = frozenset({"Pending", "Success"})
 def m1_paid_once(reading: Reading) -> Iterator[Violation]:
     """When all is at rest, the payments of one cart hold and have taken no more than the cart ever cost.
 
-    The promise itself. Payments that a merchant took off their cart while they held money, or might, are the merchant's,
-    and so are those of which a merchant said that the money is free when it is not.
+    The promise itself. Payments that a merchant took off their cart while they held money are the merchant's, and so
+    are those of which a merchant said that the money is free when it is not. Money that comes to what is off its cart
+    is ours to weigh, unless a person was told of it, or it came within a minute: while the PSP was being asked.
     Attempts that the PSP refuses to give back five times, and of which the logs tell a person, are left out;
     and what was given back once stays so here, even if a bank undid it, or the capture that it came out of, after the
     shopper had paid again.
@@ -185,18 +188,35 @@ def _tried(reading: Reading, payment_id: str, n: int) -> bool:
     return len(tries) >= _TRIES
 
 
+#: The longest that a request and what is written of it may take, with every try, while a Payment is taken off its cart.
+_MEANWHILE: Final = timedelta(minutes=1)
+
+
 def _taken_off(reading: Reading) -> set[str]:
-    """Payments that somebody took off their cart when they had not failed."""
-    found: set[str] = set()
+    """Payments that somebody else took off their cart when they held money, or of which a person was told."""
+    found = {
+        str(one.fields.get("payment_id"))
+        for one in reading.history.lines
+        if one.fields.get("event") == "late_success.on_no_cart"
+    }
     before: dict[str, set[str]] = {}
     for version in reading.history.carts:
         now = {one["id"] for one in version.document.get("paymentInfo", {}).get("payments", ())}
         for payment_id in before.get(version.id, set()) - now:
-            document = reading.payment_at(payment_id, version.n)
-            if document is None or _covers(document):
+            if not is_ours(version) and _held_by(reading, payment_id, version.at + _MEANWHILE):
                 found.add(payment_id)
         before[version.id] = now
     return found
+
+
+def _held_by(reading: Reading, payment_id: str, moment: datetime) -> bool:
+    """Whether we had written down by then that money was held."""
+    versions = (one.document for one in reading.versions.get(payment_id, ()) if one.at <= moment)
+    return any(
+        one["type"] == "Authorization" and state_of(one, log_of(document)) == "Success"
+        for document in versions
+        for one in document["transactions"]
+    )
 
 
 def _said_to_be_free(reading: Reading) -> set[str]:

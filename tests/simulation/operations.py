@@ -149,6 +149,35 @@ async def _refund_after_a_refund(scene: Scene) -> None:
     await scene.intend("refundPayment", scene.total // 4)
 
 
+async def _pending_off_its_cart(scene: Scene) -> str:
+    """The bank takes its time, the shop takes the Payment off its cart, and the shopper pays with another card."""
+    await scene.pay("tok_pending")
+    first = scene.psp_payment.id
+    scene.merchant._take_off(scene.payment()["id"])
+    await asyncio.sleep(AFTERWARDS_S)
+    await scene.pay("tok_approved")
+    scene.crash_from_now_on()
+    return first
+
+
+async def _approved_off_its_cart(scene: Scene) -> None:
+    first = await _pending_off_its_cart(scene)
+    scene.at_the_psp("settle", first, Decision.APPROVE)
+    await asyncio.sleep(AFTERWARDS_S)
+
+
+async def _completed_off_its_cart(scene: Scene) -> None:
+    """A challenge is passed after the shop has taken its Payment off the cart, which another card has paid for."""
+    got = await scene.pay("tok_3ds", 5.0)
+    payment = scene.at_the_psp("answer_challenge", scene.psp_payment.id, Decision.APPROVE)
+    scene.merchant._take_off(scene.payment()["id"])
+    await asyncio.sleep(AFTERWARDS_S)
+    await scene.pay("tok_approved")
+    scene.crash_from_now_on()
+    await scene.shopper._return(got.document, str(payment.result))
+    await asyncio.sleep(AFTERWARDS_S)
+
+
 async def _old_failure(scene: Scene) -> None:
     """The event of a decline comes once more, after the success that followed it."""
     await _approved_later("tok_declined")(scene)
@@ -381,6 +410,8 @@ PAYMENTS: Final[Mapping[str, Act]] = {
     "webhook": _approved_later("tok_pending"),
     "a late success": _approved_later("tok_declined"),
     "a late success after another card": _late_success_after_another,
+    "a success off its cart": _approved_off_its_cart,
+    "complete off its cart": _completed_off_its_cart,
     "an old failure": _old_failure,
     "an unknown event": _unknown_event,
     "dispute": _dispute,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,8 @@ from support.psp_servers import SECRET_KEY
 
 from bus.messages import CapturePayment, ReversePayment
 from bus.port import Verdict
+from ct.errors import UnavailableError
+from ct.fields import InteractionKind
 from ct.resolution import Resolution
 from psp.errors import OutcomeUnknownError
 from psp.facts import Kind, State
@@ -263,6 +266,202 @@ async def test_a_click_on_what_was_paid_and_taken_off_puts_it_back(house):
     assert house.standing(again).outcome is Outcome.APPROVED
     document = await house.client.get(f"/carts/{cart}")
     assert [one["id"] for one in document["paymentInfo"]["payments"]] == [payment.id]
+    assert len(held(house)) == 1
+
+
+async def test_a_late_success_that_bears_no_mark_is_seen_by_whoever_pays_at_that_moment(house):
+    """Other software has put its type in the place of ours: no pass would find it."""
+    cart = await house.cart()
+    await house.deliver(house.pay(cart, "tok_declined"))
+    (first,) = house.payments()
+    bare = {"action": "setTransactionCustomType", "transactionId": first.authorization.id}
+    await house.client.post(f"/payments/{first.id}", {"version": first.version, "actions": [bare]})
+    await house.control(f"/payments/{first.interface_id}/settle")
+    late = house.events()
+
+    async def told_now():
+        for event in late:
+            await house.deliver(event)
+
+    house.fault(PASS, Fault(action=told_now))
+    house.clock.pass_(minutes=1)
+    second = house.pay(cart, attempt_key="key-2")
+    await house.deliver(second)
+    await house.pump()
+    assert house.standing(second).outcome is Outcome.APPROVED
+    assert (await house.payment(first.id)).interaction(InteractionKind.SUPERSEDED, cause=second.command_id)
+    assert len(held(house)) == 1
+
+
+# What succeeds while it is on no cart is weighed, whatever happens between the write and the weighing.
+
+
+def without_carts(house):
+    """No cart can be looked for until the returned function is called."""
+    get = house.client.get
+    down = True
+
+    async def fail(path, *, params=None):
+        if down and path == "/carts":
+            raise UnavailableError("commercetools is away")
+        return await get(path, params=params)
+
+    def back():
+        nonlocal down
+        down = False
+
+    house.client.get = fail
+    return back
+
+
+async def pending_off_a_paid_cart(house):
+    """An attempt that the bank has just approved; it was taken off its cart, which another has paid for."""
+    cart = await house.cart()
+    await house.deliver(house.pay(cart, "tok_pending", attempt_key="key-1"))
+    (first,) = house.payments()
+    await changed(house, cart, off(first))
+    await house.deliver(house.pay(cart, attempt_key="key-2"))
+    await house.control(f"/payments/{first.interface_id}/settle")
+    return first
+
+
+async def by_webhook(house, _payment, _begun):
+    for event in house.events():
+        await house.deliver(event)
+
+
+async def by_pass(house, _payment, _begun):
+    await passes(house, 1)
+
+
+async def by_comparison(house, _payment, begun):
+    house.clock.pass_(minutes=26)
+    job = Job(cause="reconcile-1", since=begun, until=house.clock(), rested=timedelta(minutes=5), repair=Repair.EVIDENT)
+    async for _ in compare(house.work, job, Place()):
+        pass
+
+
+async def by_resolve(house, payment, _begun):
+    await resolve(house.work, payment.id, word(house, payment, State.SUCCESS))
+
+
+async def by_a_persons_word(house, payment, _begun):
+    house.clock.pass_(minutes=26)
+    await resolve(with_psp(house, lookup=nothing), payment.id, word(house, payment, State.SUCCESS))
+
+
+@pytest.mark.parametrize(
+    "heard", [by_webhook, by_pass, by_comparison, by_resolve, by_a_persons_word], ids=lambda one: one.__name__
+)
+async def test_money_off_a_paid_cart_goes_back_although_no_cart_could_be_read_when_it_came(house, heard):
+    begun = house.clock()
+    first = await pending_off_a_paid_cart(house)
+    back = without_carts(house)
+    with suppress(UnavailableError):
+        await heard(house, first, begun)
+    back()
+    with suppress(UnavailableError):
+        await heard(house, await house.payment(first.id), begun)
+    await told(house)
+    await passes(house)
+    assert (await house.payment(first.id)).authorization.superseded
+    assert len(held(house)) == 1
+
+
+@pytest.mark.parametrize(
+    "heard", [by_webhook, by_pass, by_comparison, by_resolve, by_a_persons_word], ids=lambda one: one.__name__
+)
+async def test_money_off_a_paid_cart_goes_back_although_whoever_wrote_it_down_died_then(house, heard):
+    """The write that raises it is the last that gets through: a pass weighs it, by the mark that the write has left."""
+    begun = house.clock()
+    first = await pending_off_a_paid_cart(house)
+    post = house.client.post
+
+    async def last(path, body):
+        if (await house.payment(first.id)).authorization.state is State.SUCCESS:
+            raise UnavailableError("dead by now")
+        return await post(path, body)
+
+    house.client.post = last
+    with suppress(UnavailableError):
+        await heard(house, first, begun)
+    assert (await house.payment(first.id)).authorization.state is State.SUCCESS
+    house.client.post = post
+    await passes(house)
+    assert (await house.payment(first.id)).authorization.superseded
+    assert len(held(house)) == 1
+
+
+@pytest.mark.parametrize("taken_off", ["before", "meanwhile"])
+async def test_a_challenge_that_is_completed_off_a_paid_cart_is_given_up_and_its_money_goes_back(house, taken_off):
+    cart = await house.cart()
+    begun = house.pay(cart, "tok_3ds")
+    await house.deliver(begun)
+    (first,) = house.payments()
+    result = (await house.control(f"/payments/{first.interface_id}/challenge", decision="approve"))["result"]
+
+    async def otherwise():
+        await changed(house, cart, off(first))
+        house.clock.pass_(minutes=3)
+        await house.deliver(house.pay(cart, request_hash="other", attempt_key="key-2"))
+
+    async def slow(request):
+        await otherwise()
+        return await house.work.psp.complete(request)
+
+    if taken_off == "before":
+        await otherwise()
+    back = house.come_back(begun, result)
+    await house.deliver(back, work=with_psp(house, complete=slow) if taken_off == "meanwhile" else None)
+    await house.pump()
+    assert house.standing(back).reason.code == "superseded"
+    assert len(held(house)) == 1
+
+
+async def test_an_attempt_that_is_taken_off_while_a_slow_psp_is_asked_goes_back_if_the_cart_is_paid_meanwhile(house):
+    cart = await house.cart()
+    command = house.pay(cart, attempt_key="key-1")
+
+    async def slow(request):
+        answer = await house.work.psp.authorize(request)
+        (first,) = house.payments()
+        await changed(house, cart, off(first))
+        await house.deliver(house.pay(cart, attempt_key="key-2"))
+        house.clock.pass_(seconds=2)
+        return answer
+
+    await house.deliver(command, work=with_psp(house, authorize=slow))
+    await house.pump()
+    assert house.standing(command).reason.code == "superseded"
+    assert len(held(house)) == 1
+
+
+async def test_a_person_is_told_once_of_money_that_is_on_no_cart_and_on_the_payment_too(house):
+    cart = await house.cart()
+    await house.deliver(house.pay(cart, "tok_pending"))
+    (payment,) = house.payments()
+    await changed(house, cart, off(payment))
+    await house.control(f"/payments/{payment.interface_id}/settle")
+    with capture_logs() as lines:
+        await told(house)
+        await told(house)
+        await passes(house)
+    assert [one["payment_id"] for one in lines if one["event"] == "late_success.on_no_cart"] == [payment.id]
+    entries = [one for one in (await house.payment(payment.id)).interactions if one.kind is InteractionKind.OFF_CART]
+    assert [one.message for one in entries] == ["Put it on its cart, or cancel it."]
+    assert len(held(house)) == 1
+
+
+async def test_money_that_was_left_for_a_person_goes_back_when_its_cart_is_paid_otherwise_after_all(house):
+    cart = await house.cart()
+    await house.deliver(house.pay(cart, "tok_pending", attempt_key="key-1"))
+    (payment,) = house.payments()
+    await changed(house, cart, off(payment))
+    await house.control(f"/payments/{payment.interface_id}/settle")
+    await told(house)
+    await house.deliver(house.pay(cart, attempt_key="key-2"))
+    await passes(house)
+    assert (await house.payment(payment.id)).authorization.superseded
     assert len(held(house)) == 1
 
 
