@@ -122,6 +122,8 @@ class InteractionKind(enum.StrEnum):
     UNKNOWN = "unknown"
     #: The means of payment was put on the customer's list of stored methods.
     STORED = "stored"
+    #: The PSP told what it calls the payment, in the message, where somebody had set another `interfaceId` already.
+    NAMED = "named"
     #: A person has ended what stayed unknown: who in the cause, why in the message.
     RESOLVED = "resolved"
 

@@ -144,7 +144,7 @@ def _not_authorized(payment: Payment) -> Refusal | None:
 
 def _unknown_to_psp(payment: Payment) -> Refusal | None:
     """A Payment that somebody made by hand under our interface."""
-    if payment.interface_id is not None:
+    if payment.known_as is not None:
         return None
     return Refusal(
         code="unknown-to-psp", message="The Payment has no interfaceId, so the PSP cannot be asked about it."

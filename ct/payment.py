@@ -90,7 +90,7 @@ class Payment:
     key: str | None
     #: `paymentMethodInfo.paymentInterface`: whose Payment it is.
     interface: str | None
-    #: The PSP's reference of the payment.
+    #: The PSP's reference of the payment, unless somebody else has set it first: ask `known_as`.
     interface_id: str | None
     #: Whose it is; None: a guest's.
     customer_id: str | None
@@ -117,6 +117,19 @@ class Payment:
         """One Payment is one attempt, so it has one Authorization of ours; else the first anybody made."""
         found = self.of_kind(Kind.AUTHORIZATION)
         return next((one for one in found if one.taken), found[0] if found else None)
+
+    @property
+    def known_as(self) -> str | None:
+        """What the PSP calls the payment; None: it has not told.
+
+        The `interfaceId` can be set once and by anybody. Where it is not the PSP's name, our log says so; and until the
+        PSP has told of anything, whatever stands there is not from the PSP.
+        """
+        named = next((one.message for one in self.interactions if one.kind is InteractionKind.NAMED), None)
+        attempt = self.authorization
+        is_untold = attempt is not None and attempt.taken and attempt.open and attempt.interaction_id is None
+        is_untold = is_untold and all(one.psp_reference is None for one in self.transactions)
+        return named or (None if is_untold else self.interface_id)
 
     def interaction(self, kind: InteractionKind, *, cause: str) -> Interaction | None:
         return next((found for found in self.interactions if found.kind is kind and found.cause == cause), None)

@@ -99,9 +99,10 @@ def plan(
             actions += _released_otherwise(target.mismatch_of, best, cause)
         if target.kind is Kind.AUTHORIZATION and target.mismatch_of is None:
             actions += _status(payment, target.transaction, best)
-    if not actions and not _news(payment, facts):
+    identity = _identity(payment, facts, cause)
+    if not actions and not identity:
         return []
-    return [*_identity(payment, facts), *_instrument(payment, instrument), *_bounded(payment, actions)]
+    return [*identity, *_instrument(payment, instrument), *_bounded(payment, actions)]
 
 
 def brings_success(payment: Payment, facts: Sequence[Fact]) -> bool:
@@ -169,6 +170,11 @@ def _name_of(fact: Fact) -> str | None:
     return fact.psp_reference or fact.payment_reference
 
 
+def _is_nameless(transaction: Transaction) -> bool:
+    """Whether the PSP has not told of it: until then what is there is a merchant's own name, unknown to the PSP."""
+    return transaction.interaction_id is None or transaction.state is State.INITIAL
+
+
 def _identity_of(fact: Fact) -> tuple[str | None, int, str]:
     return (_name_of(fact), fact.amount.amount, fact.amount.currency)
 
@@ -215,9 +221,7 @@ def _settled(
     transaction: Transaction, fact: Fact, cause: Cause, action: Action | None, weighing: Weighing
 ) -> list[UpdateAction]:
     actions: list[UpdateAction] = []
-    # Before the PSP has told of it, what is there is a merchant's own name, by which the PSP could not find it.
-    is_nameless = transaction.interaction_id is None or transaction.state is State.INITIAL
-    if is_nameless and (name := _name_of(fact)) and name != transaction.interaction_id:
+    if _is_nameless(transaction) and (name := _name_of(fact)) and name != transaction.interaction_id:
         actions.append(change_transaction_interaction_id(transaction.id, name))
     if rises(transaction.state, fact.state):
         actions += _raised(transaction, fact, cause, weighing)
@@ -281,14 +285,19 @@ def _status(payment: Payment, authorization: Transaction | None, fact: Fact) -> 
     return actions
 
 
-def _news(payment: Payment, facts: Sequence[Fact]) -> bool:
-    """Whether the facts name the PSP's payment for the first time."""
-    return payment.interface_id is None and any(fact.payment_reference for fact in facts)
-
-
-def _identity(payment: Payment, facts: Sequence[Fact]) -> list[UpdateAction]:
-    name = next((fact.payment_reference for fact in facts if fact.payment_reference), None)
-    return [set_interface_id(name)] if payment.interface_id is None and name else []
+def _identity(payment: Payment, facts: Sequence[Fact], cause: Cause) -> list[UpdateAction]:
+    """What the PSP calls the payment, noted once: in our log where somebody else has set the `interfaceId` before."""
+    if payment.interface_id is None:
+        name = next((fact.payment_reference for fact in facts if fact.payment_reference), None)
+        return [set_interface_id(name)] if name else []
+    attempt = payment.authorization
+    if attempt is None or not _is_nameless(attempt) or payment.known_as not in (None, payment.interface_id):
+        return []
+    about = (fact.payment_reference for fact in facts if target_of(payment, fact) is attempt)
+    name = next(filter(None, about), payment.interface_id)
+    if name == payment.interface_id:
+        return []
+    return [add_interaction(kind=InteractionKind.NAMED, cause=cause.id, at=cause.at, message=name)]
 
 
 def _instrument(payment: Payment, instrument: Instrument | None) -> list[UpdateAction]:

@@ -46,17 +46,17 @@ async def complete(work: Work, command: CompleteAuthorization) -> Ending:
         await work.reply(command, Standing(outcome=Outcome.NOT_FOUND, reason=gone))
         return ignored("no such operation")
     payment, transaction = found.payment, found.transaction
-    if transaction.open and payment.interface_id is None:
+    if transaction.open and payment.known_as is None:
         payment, transaction = await _as_it_is(work, payment, transaction)
     if transaction.open:
-        if payment.interface_id is None:
+        if payment.known_as is None:
             return again("it is not known yet what the PSP calls the payment")
         is_late = _comes_too_late(work, transaction)
         if transaction.superseded or is_late:
             # Not completed any more. But an earlier run of this may have done it, and died before it was written.
-            answer = await _look_up(work, payment, transaction, payment.interface_id)
+            answer = await _look_up(work, payment, transaction, payment.known_as)
         else:
-            answer = await _answer(work, command, payment, transaction, payment.interface_id)
+            answer = await _answer(work, command, payment, transaction, payment.known_as)
         if is_late and all(fact.state in OPEN for fact in answer.facts):
             try:
                 payment = await abandon(work, payment, cause=command.command_id)

@@ -130,17 +130,17 @@ async def _ask(work: Work, command: Modification, payment: Payment, transaction:
             CancelRequest(
                 reference=reference,
                 authorization=reference_to(work, payment, authorization),
-                payment_reference=payment.interface_id,
+                payment_reference=payment.known_as,
                 amount=transaction.amount,
                 merchant_reference=command.merchant_reference,
             )
         )
-    assert payment.interface_id is not None, "an authorization that succeeded has told us the PSP's reference"
+    assert payment.known_as is not None, "an authorization that succeeded has told us the PSP's reference"
     if transaction.kind is Kind.CHARGE:
         return await work.psp.capture(
             CaptureRequest(
                 reference=reference,
-                payment_reference=payment.interface_id,
+                payment_reference=payment.known_as,
                 amount=transaction.amount,
                 merchant_reference=command.merchant_reference,
             )
@@ -149,7 +149,7 @@ async def _ask(work: Work, command: Modification, payment: Payment, transaction:
     return await work.psp.refund(
         RefundRequest(
             reference=reference,
-            payment_reference=payment.interface_id,
+            payment_reference=payment.known_as,
             amount=transaction.amount,
             capture_reference=charge.interaction_id if charge else None,
             merchant_reference=command.merchant_reference,

@@ -145,16 +145,22 @@ async def _look_up(work: Work, payment: Payment, transaction: Transaction) -> An
 
 
 async def look_up(work: Work, payment: Payment, transaction: Transaction) -> Answer | None:
-    """What the PSP knows of the payment, if that tells anything about the transaction. Raises the kinds of PspError."""
+    """What the PSP knows of the payment, if that tells anything about the transaction. Raises the kinds of PspError.
+
+    That nothing of the Payment is found under a name proves nothing, as the name may be somebody else's: ours is asked.
+    """
     authorization = payment.authorization or transaction
-    request = LookupRequest(
+    by_ours = LookupRequest(
         reference=reference_to(work, payment, transaction),
         authorization=reference_to(work, payment, authorization),
-        payment_reference=payment.interface_id,
+        payment_reference=None,
     )
-    answer = await work.psp.lookup(request)
-    about = (target_of(payment, fact) for fact in answer.facts)
-    return answer if any(found is not None and found.id == transaction.id for found in about) else None
+    for name in dict.fromkeys((payment.known_as, None)):
+        answer = await work.psp.lookup(replace(by_ours, payment_reference=name))
+        about = [found.id for fact in answer.facts if (found := target_of(payment, fact)) is not None]
+        if about:
+            return answer if transaction.id in about else None
+    return None
 
 
 def _scrubbed(work: Work, fact: Fact) -> Fact:

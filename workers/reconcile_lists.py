@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -273,18 +273,21 @@ class _Run:
             raise AwayError(why) from error
 
     async def _facts(self, payment: Payment, listed: list[Fact]) -> list[Fact]:
-        """Everything that the PSP knows of the Payment: by its name for it, and by every other that it listed."""
-        names = dict.fromkeys([payment.interface_id, *(fact.payment_reference for fact in listed)])
+        """Everything that the PSP knows of the Payment: by its name for it, and by every other that it listed.
+
+        By ours where these find nothing: the name may be somebody else's.
+        """
+        names = dict.fromkeys([payment.known_as, *(fact.payment_reference for fact in listed)])
         attempt = payment.authorization
         reference = Reference(
             project_key=self._work.project_key, payment_id=payment.id, transaction_id=attempt.id if attempt else None
         )
+        by_ours = LookupRequest(reference=reference, authorization=reference, payment_reference=None)
         facts: list[Fact] = []
-        for name in names:
-            if name is None and (attempt is None or len(names) > 1):
-                continue
-            asked = LookupRequest(reference=reference, authorization=reference, payment_reference=name)
-            facts += (await self._work.psp.lookup(asked)).facts
+        for name in filter(None, names):
+            facts += (await self._work.psp.lookup(replace(by_ours, payment_reference=name))).facts
+        if not facts and attempt is not None:
+            facts += (await self._work.psp.lookup(by_ours)).facts
         return [*facts, *listed]
 
     async def _mended(

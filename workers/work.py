@@ -75,7 +75,7 @@ class Work:
         yet, the PSP can tell whether it was asked; nothing on account waits for an answer.
         """
         other = next(iter(self.others.values()), None)
-        return replace(self, psp=other) if other is not None and is_on_account(payment.interface_id) else self
+        return replace(self, psp=other) if other is not None and is_on_account(payment.known_as) else self
 
     async def publish(self, message: Message) -> None:
         """Put a message of ours on its topic. Raises PublishError."""

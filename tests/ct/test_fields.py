@@ -73,6 +73,7 @@ KINDS_AS_STORED = {
     "OFF_CART": "off-cart",
     "UNKNOWN": "unknown",
     "STORED": "stored",
+    "NAMED": "named",
     "RESOLVED": "resolved",
 }
 

@@ -152,3 +152,30 @@ def test_which_charge_a_merchants_refund_is_taken_from_is_read_from_our_claim():
     document = payment_document(transaction("m", "Refund"), transaction("n", "Refund"), interfaceInteractions=[claim])
     found = parse_payment(document)
     assert (found.transaction("m").charge_id, found.transaction("n").charge_id) == ("cap", None)
+
+
+NAMED = entry(Kind="named", Cause="e", At="2026-03-01T12:00:00.000Z", Message="psp-pay")
+TOLD = transaction("c", "Charge", "Success", fields={"ctpayPspReference": "cap-1"})
+
+
+@pytest.mark.parametrize(
+    ("transactions", "log", "known_as"),
+    [
+        # The PSP has told of nothing yet, so somebody else has set it.
+        ([transaction("a", command="c1")], [], None),
+        ([transaction("a", state="Pending", command="c1")], [], None),
+        # It has told of the authorization, of another operation, or what it calls the payment.
+        ([transaction("a", state="Pending", command="c1", interaction_id="psp-auth")], [], "their-own"),
+        ([transaction("a", command="c1"), TOLD], [], "their-own"),
+        ([transaction("a", state="Success", command="c1", interaction_id="psp-auth")], [NAMED], "psp-pay"),
+        ([transaction("a", command="c1")], [NAMED], "psp-pay"),
+        # A person has ended it, or has made it by hand: whoever set the name knew of the payment.
+        ([transaction("a", state="Success", command="c1")], [], "their-own"),
+        ([transaction("a", state="Initial")], [], "their-own"),
+        ([], [], "their-own"),
+    ],
+)
+def test_the_interface_id_counts_as_the_psps_name_unless_somebody_else_has_set_it(transactions, log, known_as):
+    document = payment_document(*transactions, interfaceId="their-own", interfaceInteractions=log)
+    assert parse_payment(document).known_as == known_as
+    assert parse_payment({**document, "interfaceId": None}).known_as == (known_as if log else None)

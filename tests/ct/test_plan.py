@@ -55,6 +55,50 @@ def test_a_repeated_fact_plans_nothing():
     assert settled(after, fact(name="psp-auth", ours="auth"))[1] == []
 
 
+def test_where_somebody_else_has_set_the_name_the_psps_is_noted_in_the_log_once():
+    other = payment_document(transaction("auth", command="c1", interaction_id="theirs"), interfaceId="their-own")
+    told = fact(state=State.PENDING, name="psp-auth", ours="auth")
+    after, actions = settled(other, told)
+    (named,) = (one for one in actions if one.get("fields", {}).get("ctpayKind") == InteractionKind.NAMED)
+    assert named["fields"] == {
+        "ctpayKind": "named",
+        "ctpayCause": "event-1",
+        "ctpayAt": "2026-03-01T12:00:00.000Z",
+        "ctpayMessage": "psp-pay",
+    }
+    assert (parse_payment(after).interface_id, parse_payment(after).known_as) == ("their-own", "psp-pay")
+    for again in (told, fact(name="psp-auth", ours="auth", payment_reference="psp-other")):
+        _, later = settled(after, again)
+        assert InteractionKind.NAMED not in {one.get("fields", {}).get("ctpayKind") for one in later}
+
+
+@pytest.mark.parametrize(
+    ("attempt", "told"),
+    [
+        # The same name.
+        (transaction("auth", command="c1"), fact(ours="auth", payment_reference="theirs")),
+        # No name of the payment at all.
+        (transaction("auth", command="c1"), fact(ours="auth", payment_reference=None)),
+        # What the PSP says of another payment, when it has told of this one.
+        (transaction("auth", state="Success", command="c1", interaction_id="a-1"), fact(name="a-2", ours="auth")),
+        # Another operation tells nothing of it yet.
+        (transaction("auth", command="c1"), fact(Kind.CHARGE, name="cap-1")),
+        (transaction("cap", "Charge", command="c1"), fact(Kind.CHARGE, name="cap-1", ours="cap")),
+    ],
+)
+def test_no_other_name_is_noted(attempt, told):
+    _, actions = settled(payment_document(attempt, interfaceId="theirs"), told)
+    assert InteractionKind.NAMED not in {one.get("fields", {}).get("ctpayKind") for one in actions}
+
+
+def test_a_name_is_noted_even_where_nothing_else_is_to_be_written():
+    other = payment_document(
+        transaction("auth", state="Initial", command="c1", interaction_id="psp-auth"), interfaceId="their-own"
+    )
+    _, actions = settled(other, fact(state=State.INITIAL, name="psp-auth", ours="auth"))
+    assert [one["fields"]["ctpayKind"] for one in actions] == ["named"]
+
+
 @pytest.mark.parametrize(("current", "new"), list(itertools.product(State, State)))
 def test_states_only_rise(current, new):
     fields = {"ctpayReversed": True} if current is State.REVERSED else {}

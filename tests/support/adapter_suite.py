@@ -468,6 +468,17 @@ class AdapterSuite:
         for unknown in ("no-such-payment", "../payments", "a/b", ".."):
             assert await order.lookup(unknown) == Answer(facts=())
 
+    async def test_a_payment_that_is_asked_about_under_somebody_elses_name_is_found_by_our_reference_alone(
+        self, rig: Rig
+    ):
+        """So a name that finds nothing proves nothing, and is no error either."""
+        order = Order(rig.adapter)
+        authorized = only(await order.authorize(rig.token(Wish.APPROVED), euros(4200)))
+        for theirs in ("ERP-4711", "ERP 4711/1"):
+            assert await order.lookup(theirs) == Answer(facts=())
+        if LookupBy.OUR_REFERENCE in rig.adapter.capabilities.lookup_by:
+            assert essence(only(await order.lookup(None))) == essence(authorized)
+
     async def test_a_lookup_of_an_open_action_gives_the_action_again(self, rig: Rig):
         order = Order(rig.adapter)
         answer = await order.authorize(rig.token(Wish.ACTION), euros(4200))
