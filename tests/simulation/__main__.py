@@ -6,18 +6,19 @@ import argparse
 import json
 import sys
 import time
+import traceback
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from simulation import seed, timeline
-from simulation.batch import Result, at, prepare, spread
+from simulation import breaks, seed, timeline
+from simulation.batch import Result, at, judged, prepare, spread
 from simulation.faults import WIRE, FaultKind
 from simulation.invariants import check
 from simulation.logs import Peer
-from simulation.loop import StalledError, collect
+from simulation.loop import collect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,13 +62,9 @@ def shortest(number: int) -> int | None:
 
 
 def _fails(number: int, until: int) -> bool:
-    try:
-        history = seed.run(number, until=until)
-    except StalledError:
-        return True
-    finally:
-        collect()
-    return bool(check(history)) or not history.settled
+    history, wrong = judged(number, until=until)
+    collect()
+    return bool(wrong) or history is None or not history.settled
 
 
 def replays(total: Result, *, defect: str | None) -> dict[int, str]:
@@ -94,12 +91,16 @@ def _command(number: int, *, until: int | None, defect: str | None) -> str:
 def replay(number: int, *, until: int | None, defect: str | None, verbose: bool) -> int:
     """One seed, with everything that happened in it."""
     prepare(defect)
-    history, recorder = seed.run_recorded(number, until=until)
-    found = check(history)
     out = Console(highlight=False, soft_wrap=True)
-    if verbose:
-        for line in timeline.lines(history, recorder):
+    try:
+        history, recorder = seed.run_recorded(number, until=until)
+        for line in timeline.lines(history, recorder) if verbose else ():
             out.print(line, markup=False)
+        found = check(history)
+    except breaks.BREAKS as error:
+        out.print(traceback.format_exc(), markup=False)
+        out.print(f"VIOLATION {breaks.told(error)}", markup=False)
+        return 1
     for one in found:
         out.print(f"VIOLATION {one}", markup=False)
     if not history.settled:

@@ -16,14 +16,16 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
-from simulation import processes, seed
+from simulation import breaks, processes, seed
 from simulation.faults import WIRE
 from simulation.invariants import check
 from simulation.logs import Peer
-from simulation.loop import StalledError, collect
+from simulation.loop import collect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from simulation.logs import History
 
 Came = TypeVar("Came")
 #: So many seeds are one piece of work; each leaves about half a megabyte behind.
@@ -73,7 +75,8 @@ def prepare(defect: str | None) -> None:
     # Asyncio notes each task for whoever asks for all of them. Nobody does here.
     if (noted := getattr(asyncio.tasks, "_all_tasks", None)) is not None:
         noted.add = bool
-    seed.run(0)
+    # What breaks this one breaks others, which are counted.
+    judged(0)
     collect()
     gc.freeze()
     gc.disable()
@@ -123,18 +126,24 @@ def count(seeds: Sequence[int]) -> Result:
     return result
 
 
+def judged(number: int, *, until: int | None = None) -> tuple[History | None, list[str]]:
+    """The history of a seed, and what is wrong with it; None: it broke, or the checker did."""
+    try:
+        history = seed.run(number, until=until)
+        return history, [str(one) for one in check(history)]
+    except breaks.BREAKS as error:
+        return None, [breaks.told(error)]
+
+
 def _one(number: int, result: Result) -> None:
     result.seeds += 1
-    try:
-        history = seed.run(number)
-    except StalledError as endless:
-        result.violations[number] = [f"endless: {endless}"]
+    history, wrong = judged(number)
+    if wrong:
+        result.violations[number] = wrong
+    if history is None:
         return
     result.faults.update(fault.kind for fault in history.faults)
     result.wire.update(at(fault.kind, Peer(fault.on.split()[0])) for fault in history.faults if fault.kind in WIRE)
-    found = check(history)
-    if found:
-        result.violations[number] = [str(one) for one in found]
     if not history.settled:
         result.unsettled.append(number)
     result.convergence_s.append(max(0.0, (history.converged_at - history.faults_end).total_seconds()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import warnings
 from collections import Counter
 from dataclasses import replace
@@ -13,6 +14,7 @@ from datetime import timedelta
 import pytest
 from simulation import __main__ as runner
 from simulation import batch, documents, loop, predicates, seed, timeline
+from simulation.actors import Merchant
 from simulation.faults import DOINGS, WIRE, Budget, FaultKind, bad_luck
 from simulation.logs import MERCHANT, Peer
 from simulation.loop import Life, SimulatedLoop, StalledError, collect
@@ -213,21 +215,47 @@ def test_a_batch_counts_its_seeds_its_faults_and_how_long_it_took_to_agree():
     assert (here.counts, here.faults, here.convergence_s) == (result.counts, result.faults, result.convergence_s)
 
 
-def test_a_seed_that_never_ends_is_a_violation_and_the_others_are_run_all_the_same(monkeypatch):
-    def run(number):
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (StalledError("It goes round and round."), "endless: It goes round and round."),
+        (asyncio.CancelledError(), "broke: CancelledError:  (test_engine.py, line "),
+        (ValueError("no JSON"), "broke: ValueError: no JSON (test_engine.py, line "),
+    ],
+)
+def test_a_seed_that_breaks_is_a_violation_and_the_others_are_run_all_the_same(error, line, monkeypatch):
+    def run(number, *, until):
         if number == 2:
-            raise StalledError("It goes round and round.")
+            raise error
         return history
 
     history = seed.run(1)
     monkeypatch.setattr(seed, "run", run)
-    result = batch.count(range(1, 4))
+    result = batch.batch(range(1, 4))
     assert result.seeds == 3
-    assert result.violations == {2: ["endless: It goes round and round."]}
+    assert [*result.violations] == [2]
+    assert result.violations[2][0].startswith(line)
+    assert len(result.convergence_s) == 2
 
 
-def test_a_batch_that_breaks_in_the_middle_is_no_result(monkeypatch):
-    monkeypatch.setattr(seed, "run", lambda number: 1 / (number - 2))
+def test_a_seed_that_an_actor_or_the_checker_breaks_is_told_as_broken(monkeypatch):
+    async def acts(_):
+        json.loads("<html>")
+
+    def checks(_):
+        raise KeyError("transactions")
+
+    with monkeypatch.context() as by_actor:
+        by_actor.setattr(Merchant, "act", acts)
+        assert batch.count([1]).violations[1][0].startswith("broke: JSONDecodeError: Expecting value")
+    with monkeypatch.context() as by_checker:
+        by_checker.setattr(batch, "check", checks)
+        assert batch.count([1]).violations[1][0].startswith("broke: KeyError: 'transactions' (test_engine.py")
+    assert batch.count([1]).violations == {}
+
+
+def test_a_batch_whose_process_ends_in_the_middle_is_no_result(monkeypatch):
+    monkeypatch.setattr(seed, "run", lambda number, *, until: os._exit(1))
 
     with pytest.raises(ChildProcessError, match="Seeds 1 to 3"):
         batch.batch(range(1, 4))

@@ -6,14 +6,16 @@ import json
 
 import pytest
 from simulation import __main__ as runner
+from simulation import batch, seed
 from simulation.batch import Result
+from simulation.record import START
 
 COMMAND = "PYTHONPATH=tests .venv/bin/python -m simulation --seed"
 #: More than are told in full; the last ones never came to rest.
 FAILING = range(1, 15)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def tried(monkeypatch):
     """The prefixes that are tried; each seed fails with as many steps as its number, but the third with none."""
     tried = []
@@ -23,9 +25,13 @@ def tried(monkeypatch):
         return number != 3 and until >= number
 
     monkeypatch.setattr(runner, "_fails", fails)
-    # It would plant a defect for as long as this process runs, and let it collect nothing.
-    monkeypatch.setattr(runner, "prepare", lambda _defect: None)
     return tried
+
+
+@pytest.fixture(autouse=True)
+def _unprepared(monkeypatch):
+    """It would plant a defect for as long as this process runs, and let it collect nothing."""
+    monkeypatch.setattr(runner, "prepare", lambda _defect: None)
 
 
 def failed(seeds=FAILING):
@@ -51,19 +57,19 @@ def test_every_failing_seed_has_its_command_and_the_first_ones_their_shortest_pr
     assert {number for number, _ in tried} == set(range(1, 11))
 
 
-def test_a_seed_that_no_prefix_fails_is_repeated_as_a_whole():
+def test_a_seed_that_no_prefix_fails_is_repeated_as_a_whole(tried):
     assert runner.shortest(3) is None
     assert runner.replays(failed([3]), defect=None) == {3: f"{COMMAND} 3 --verbose"}
 
 
-def test_a_planted_defect_is_part_of_the_command():
+def test_a_planted_defect_is_part_of_the_command(tried):
     replays = runner.replays(failed([2, 3]), defect="no-key")
 
     assert replays[2] == f"{COMMAND} 2 --until 2 --defect no-key --verbose"
     assert replays[3] == f"{COMMAND} 3 --defect no-key --verbose"
 
 
-def test_people_and_machines_are_told_the_same_commands(capsys):
+def test_people_and_machines_are_told_the_same_commands(tried, capsys):
     total = failed()
 
     assert runner.report(total, elapsed_s=1.0, first=1, defect=None) == 1
@@ -82,3 +88,40 @@ def test_where_nothing_fails_there_is_nothing_to_repeat(tried, capsys):
     assert json.loads(runner.as_json(total))["replay"] == {}
     runner.report(total, elapsed_s=1.0, first=1, defect=None)
     assert (told(capsys.readouterr().out), tried) == ([], [])
+
+
+@pytest.fixture
+def breaks(monkeypatch):
+    """Seed 2 breaks as soon as it goes three steps far; the others are well."""
+
+    class Calm:
+        settled, faults, calls, payments, bus, exchanges, crashes, effects = True, (), (), (), (), (), (), ()
+        converged_at = faults_end = START
+
+    def run(number, *, until=None):
+        if number == 2 and (until is None or until >= 3):
+            json.loads("<html>")
+        return Calm()
+
+    monkeypatch.setattr(seed, "run", run)
+    monkeypatch.setattr(seed, "run_recorded", run)
+    monkeypatch.setattr(batch, "check", lambda _history: ())
+
+
+def test_a_seed_that_breaks_is_named_with_its_shortest_prefix_and_the_last_line_is_there(breaks, capsys):
+    total = batch.batch(range(1, 4))
+
+    assert runner.report(total, elapsed_s=1.0, first=1, defect=None) == 1
+
+    said = capsys.readouterr().out
+    assert "seed 2: broke: JSONDecodeError: Expecting value" in said
+    assert told(said) == [f"{COMMAND} 2 --until 3 --verbose"]
+    assert said.splitlines()[-1] == "3 seeds (1 to 3), 0 faults of 0 kinds, 1 violations in 1 seeds"
+
+
+def test_a_replay_of_a_seed_that_breaks_says_by_what_and_where(breaks, capsys):
+    assert runner.main(["--seed", "2", "--verbose"]) == 1
+
+    said = capsys.readouterr().out
+    assert "Traceback (most recent call last):" in said
+    assert said.splitlines()[-1].startswith("VIOLATION broke: JSONDecodeError: Expecting value")
