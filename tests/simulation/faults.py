@@ -80,7 +80,7 @@ class FaultKind(enum.StrEnum):
     WIRE_RESET_AFTER = "wire-reset-after"
     #: The effect happens and the reply is slow.
     WIRE_REPLY_LATE = "wire-reply-late"
-    #: Nobody there can be reached for minutes or hours.
+    #: Nobody there can be reached for minutes or an hour: nothing that is sent there is done or answered.
     WIRE_OUTAGE = "wire-outage"
     #: A gateway on the way answers in its place, and has no such route: 404, in words of its own.
     WIRE_STRANGER = "wire-stranger"

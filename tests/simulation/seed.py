@@ -130,6 +130,7 @@ class _World:
         # In some seeds it passes beside the workers, in all of them when everything rests.
         beside = [Machine(site, name="reconcile", workers=[RECONCILE])] if site.dice.random() < 0.3 else []
         wire.kill = _killer([*found, *beside])
+        wire.is_at_work = lambda life: any(machine.life is life and machine.is_at_work for machine in found)
         for machine in (*found, *beside):
             machine.start()
         courting = loop.create_task(courier.run())

@@ -9,7 +9,7 @@ import pytest
 from simulation import processes, seed
 from simulation.crashes import quiet
 from simulation.faults import Budget, FaultKind, bad_luck
-from simulation.logs import Genuine, Happening
+from simulation.logs import Fate, Genuine, Happening, Peer
 from simulation.loop import Life, collect
 
 #: So many seeds that have a kind are looked at, in so many at most.
@@ -26,14 +26,14 @@ def _shared():
         collect()
 
 
-def histories_with(kind):
-    """Histories of the first seeds in which it struck."""
+def histories_with(kind, on=""):
+    """Histories of the first seeds in which it struck, on something whose name begins so."""
     found = 0
     for number in range(1, TRIED):
         if not bad_luck(number, budget=Budget(), recorder=None).on(kind):
             continue
         history = seed.run(number)
-        if any(fault.kind == kind for fault in history.faults):
+        if any(fault.kind == kind and fault.on.startswith(on) for fault in history.faults):
             found += 1
             yield history
         if found == ENOUGH:
@@ -218,6 +218,24 @@ def test_a_fault_of_a_call_is_one_that_the_call_has_met(kind):
         met += len(calls)
         assert all(TRACES[kind](history, one) for one in calls)
     assert met
+
+
+@pytest.mark.parametrize("peer", Peer)
+def test_within_an_outage_nothing_is_done_or_answered_there_and_somebody_needed_it(peer):
+    broken = 0
+    for history in histories_with(FaultKind.WIRE_OUTAGE, on=peer):
+        (fault,) = struck(history, FaultKind.WIRE_OUTAGE)
+        _, seconds, *_, process = fault.on.split()
+        until = fault.at + timedelta(seconds=float(seconds))
+        assert until <= history.faults_end
+        assert in_hand(history, process, fault.n)
+        asked = [one for one in history.calls if one.peer is peer]
+        assert not [one for one in asked if (one.performed_n or 0) > fault.n and one.performed_at < until]
+        # The first of them is broken before the fault is noted.
+        within = [one for one in asked if one.fault == fault.kind or (one.n > fault.n and one.at < until)]
+        assert all(unperformed(history, one) and one.fate is not Fate.ANSWERED for one in within)
+        broken += len(within)
+    assert broken
 
 
 #: By these a webhook does not go out at once.

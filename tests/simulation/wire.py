@@ -95,6 +95,10 @@ class Wire:
         self.under_way = 0
         #: What a gateway answers in a peer's place, for as long as it stands here: (peer, method).
         self.gateway: frozenset[tuple[Peer, str]] = frozenset()
+        #: Whether a process has work in hand: set by whoever runs them.
+        self.is_at_work: Callable[[Life], bool] = lambda _life: True
+        #: Who is to go away, once. Drawn, since the PSP is asked so seldom that it would hardly ever be the one.
+        self._leaves = dice.choice(tuple(Peer)) if bad.on(FaultKind.WIRE_OUTAGE) else None
         self._outage_until = dict.fromkeys(Peer, -1.0)
 
     def latency(self) -> float:
@@ -106,21 +110,25 @@ class Wire:
         """In nobody's context: it happens whoever dies."""
         self.loop.call_later(after_s, callback, *args, context=self.outside)
 
-    def away(self, peer: Peer) -> bool:
-        """Whether nobody can be reached there."""
-        now = self.loop.time()
-        if now < self._outage_until[peer]:
+    def away(self, life: Life, peer: Peer) -> bool:
+        """Whether nobody there can be reached by this process, which is about to ask."""
+        if self._is_out(peer):
             return True
-        if self.bad.strikes(FaultKind.WIRE_OUTAGE, peer):
-            lasts_s = self.dice.choice((30.0, 300.0, 300.0, 900.0, 900.0, 4000.0))
-            self._outage_until[peer] = now + lasts_s
-            self.bad.lasts(lasts_s)
-            return True
-        return False
+        if peer is not self._leaves or not self.is_at_work(life) or not self.bad.draws(FaultKind.WIRE_OUTAGE):
+            return False
+        self._leaves = None
+        lasts_s = self.dice.choice((30.0, 300.0, 300.0, 900.0, 900.0, 4000.0))
+        self._outage_until[peer] = self.loop.time() + lasts_s
+        self.bad.note(FaultKind.WIRE_OUTAGE, f"{peer} {lasts_s} s, met by {life.id}")
+        self.bad.lasts(lasts_s)
+        return True
+
+    def _is_out(self, peer: Peer) -> bool:
+        return self.loop.time() < self._outage_until[peer]
 
     def connect(self, life: Life, peer: Peer, protocol: ResponseHandler) -> None:
         """Raises ConnectionRefusedError."""
-        if self.away(peer) or self.bad.strikes(FaultKind.WIRE_REFUSED, peer):
+        if self.away(life, peer) or self.bad.strikes(FaultKind.WIRE_REFUSED, peer):
             raise ConnectionRefusedError("The simulated peer refuses.")
         end = Outgoing(self, life, peer, protocol)
         self.ends.setdefault(life, []).append(end)
@@ -146,6 +154,10 @@ class Wire:
             body=request.body,
         )
         self.recorder.calls.append(draft)
+        if self.away(end.life, end.peer):
+            # The connection was open before: it is found out now that it is of no use.
+            self._cut(end, draft)
+            return draft
         what = f"{end.peer} {request.method} {request.path}"
         is_strange = (end.peer, request.method) in self.gateway
         fault = FaultKind.WIRE_STRANGER if is_strange else self.bad.first(_BEFORE, what)
@@ -166,7 +178,16 @@ class Wire:
         self.later(wait_s, self._arrived, end, request, draft)
         return draft
 
+    def _cut(self, end: Outgoing, draft: Draft) -> None:
+        """Nobody is there to be asked, and who asks hears so."""
+        draft.fault = draft.fault or FaultKind.WIRE_OUTAGE
+        self.later(self.latency(), end.reset)
+
     def _arrived(self, end: Outgoing, request: Request, draft: Draft) -> None:
+        if self._is_out(end.peer):
+            self.under_way -= 1
+            self._cut(end, draft)
+            return
         draft.performed_n, draft.performed_at = self.recorder.stamp()
         self.recorder.author = end.life.id
 
