@@ -40,6 +40,8 @@ _CARDS: Final = (
     ("tok_refund_pending", 2),
     ("tok_refund_fails_late", 1),
 )
+#: What becomes of a cart's price: so many times what it was, divided by so much.
+_PRICES: Final = ((1, 4), (1, 2), (2, 1), (3, 1))
 
 
 @dataclass(kw_only=True, slots=True)
@@ -360,13 +362,16 @@ class Merchant:
         stage = self._stage
         cart = stage.commercetools.act("GET", f"/carts/{self._cart}")
         line = cart["customLineItems"][0]
-        action = {"action": "changeCustomLineItemQuantity", "customLineItemId": line["id"], "quantity": 2}
+        times, of = stage.dice.choice(_PRICES)
+        money = {**line["money"], "centAmount": max(1, line["money"]["centAmount"] * times // of)}
+        action = {"action": "changeCustomLineItemMoney", "customLineItemId": line["id"], "money": money}
         try:
             stage.commercetools.act("POST", f"/carts/{self._cart}", {"version": cart["version"], "actions": [action]})
         except ValueError as error:
             stage.recorder.say(f"the cart stays as it is: {error}")
             return
-        stage.bad.note(FaultKind.MERCHANT_EDITS_CART, self._cart)
+        if money != line["money"]:
+            stage.bad.note(FaultKind.MERCHANT_EDITS_CART, self._cart)
 
 
 class Dashboard:

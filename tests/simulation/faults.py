@@ -152,8 +152,6 @@ class FaultKind(enum.StrEnum):
 
     #: A merchant writes to a Payment by hand meanwhile.
     MERCHANT_EDITS_PAYMENT = "merchant-edits-payment"
-    #: A merchant, or the shop, changes the cart meanwhile.
-    MERCHANT_EDITS_CART = "merchant-edits-cart"
     #: Other software puts its own custom type, or none, in the place of ours on the transactions of a Payment.
     MERCHANT_REPLACES_TYPE = "merchant-replaces-type"
     #: A merchant sets the state of a transaction by hand.
@@ -182,6 +180,8 @@ class FaultKind(enum.StrEnum):
     SHOPPER_NEVER_COMES_BACK = "shopper-never-comes-back"
     #: A shopper goes away in the middle of a challenge, and comes back from it minutes later.
     SHOPPER_COMES_BACK_LATE = "shopper-comes-back-late"
+    #: A merchant, or the shop, changes the cart's price: it grows, or shrinks below what is held.
+    MERCHANT_EDITS_CART = "merchant-edits-cart"
     #: A merchant asks for two captures at the same time.
     MERCHANT_CAPTURES_TWICE = "merchant-captures-twice"
     #: A merchant asks for more than the Payment is about.
@@ -203,6 +203,7 @@ DOINGS: Final = frozenset(
         FaultKind.SHOPPER_PAYS_MEANWHILE,
         FaultKind.SHOPPER_NEVER_COMES_BACK,
         FaultKind.SHOPPER_COMES_BACK_LATE,
+        FaultKind.MERCHANT_EDITS_CART,
         FaultKind.MERCHANT_CAPTURES_TWICE,
         FaultKind.MERCHANT_ASKS_TOO_MUCH,
     }
@@ -226,7 +227,6 @@ _SELDOM: Final = frozenset(
         FaultKind.CT_CONFLICT_STORM,
         FaultKind.CT_TOKEN_EXPIRED,
         FaultKind.PSP_KEY_EXPIRED,
-        FaultKind.MERCHANT_EDITS_CART,
         FaultKind.MERCHANT_SETS_STATE,
         FaultKind.MERCHANT_TAKES_OFF_CART,
     }

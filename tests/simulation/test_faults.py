@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from simulation import processes, seed
 from simulation.crashes import quiet
-from simulation.faults import Budget, FaultKind, bad_luck
+from simulation.faults import DOINGS, Budget, FaultKind, bad_luck
 from simulation.logs import Fate, Genuine, Happening, Peer
 from simulation.loop import Life, collect
 
@@ -27,10 +27,13 @@ def _shared():
 
 
 def histories_with(kind, on=""):
-    """Histories of the first seeds in which it struck, on something whose name begins so."""
+    """Histories of the first seeds in which it struck, on something whose name begins so.
+
+    No seed draws what people do.
+    """
     found = 0
     for number in range(1, TRIED):
-        if not bad_luck(number, budget=Budget(), recorder=None).on(kind):
+        if kind not in DOINGS and not bad_luck(number, budget=Budget(), recorder=None).on(kind):
             continue
         history = seed.run(number)
         if any(fault.kind == kind and fault.on.startswith(on) for fault in history.faults):
@@ -277,3 +280,19 @@ def test_after_a_rotation_both_secrets_sign_and_then_the_new_one_alone():
         for fault in struck(history, FaultKind.WEBHOOK_SECRET_ROTATED):
             found |= signatures(history, fault)
     assert found == {1, 2}
+
+
+def total_before(history, cart, n):
+    """What the cart cost just before this place."""
+    return [one for one in history.carts if one.id == cart and one.n < n][-1].document["totalPrice"]["centAmount"]
+
+
+def test_a_cart_that_is_counted_as_changed_grew_or_shrank_and_both_are_met():
+    grew = set()
+    for history in histories_with(FaultKind.MERCHANT_EDITS_CART):
+        for fault in struck(history, FaultKind.MERCHANT_EDITS_CART):
+            change = [one for one in history.carts if one.id == fault.on and one.n < fault.n][-1]
+            before, after = (total_before(history, fault.on, n) for n in (change.n, fault.n))
+            assert before != after
+            grew.add(after > before)
+    assert grew == {True, False}
