@@ -104,8 +104,11 @@ class Ledger:
         return parse_cart(await self.client.get(path, params={"expand": "paymentInfo.payments[*]"}))
 
     async def find_cart(self, payment_id: str) -> Cart | None:
-        """The cart that the Payment is on, with all its payments, in one call; None where it is on none."""
-        condition = f"paymentInfo(payments(id = {quoted(payment_id)}))"
+        """The cart that the Payment is on, with all its payments, in one call; None where it is on none.
+
+        A cart that was merged into another is none: nobody orders it, and what it is paid for is on the other one.
+        """
+        condition = f'paymentInfo(payments(id = {quoted(payment_id)})) and cartState != "Merged"'
         params = {"where": condition, "expand": "paymentInfo.payments[*]", "limit": "1", "withTotal": "false"}
         results = (await self.client.get("/carts", params=params))["results"]
         found = results[0] if isinstance(results, list) and results else None

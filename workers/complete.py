@@ -91,7 +91,9 @@ async def _find(work: Work, command: CompleteAuthorization) -> _Found | None:
         cart = None
     found = None
     if on_cart := (operation_on(cart, command.operation) if cart else None):
-        found = _Found(payment=on_cart[0], transaction=on_cart[1], seen_on_cart=seen_at)
+        # One that was merged into another counts for nothing, and one that was ordered is rare.
+        seen_on_cart = seen_at if cart is not None and cart.active else None
+        found = _Found(payment=on_cart[0], transaction=on_cart[1], seen_on_cart=seen_on_cart)
     elif (payment := await _by_command(work, command)) and payment.authorization is not None:
         found = _Found(payment=payment, transaction=payment.authorization, seen_on_cart=None)
     if found is None or command.owner is None:

@@ -168,13 +168,14 @@ def _came_at(payment: Payment) -> datetime | None:
 
 async def _weigh_again(work: Work, payment: Payment, attempt: Transaction, *, cause: str) -> Payment:
     """Mark the attempt as superseded if its cart is paid for without it; a person is told of what is on no cart."""
-    cart = await work.ledger.find_cart(payment.id) or await _cart_it_was_for(work, attempt)
+    its_cart = await work.ledger.find_cart(payment.id)
+    cart = its_cart or await _cart_it_was_for(work, attempt)
     if cart is None:
         # Nothing here can tell whether the goods are paid for otherwise.
         return await _tell(work, payment, attempt, "Cancel or refund it if it is not wanted.", cause=cause)
     if room_on(cart, payment) < attempt.amount.amount:
         return await _mark(work, payment, while_in=frozenset(State), cause=cause)
-    if all(one.id != payment.id for one in cart.payments):
+    if its_cart is None:
         return await _tell(work, payment, attempt, "Put it on its cart, or cancel it.", cause=cause)
     return payment
 

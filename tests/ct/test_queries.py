@@ -51,7 +51,13 @@ QUESTIONS = {
     "the cart of a Payment": (
         lambda ledger: ledger.find_cart("p1"),
         "/demo/carts",
-        [{"where": 'paymentInfo(payments(id = "p1"))', "expand": "paymentInfo.payments[*]", **ONE}],
+        [
+            {
+                "where": 'paymentInfo(payments(id = "p1")) and cartState != "Merged"',
+                "expand": "paymentInfo.payments[*]",
+                **ONE,
+            }
+        ],
     ),
     "the first page": (
         lambda ledger: listing.page(ledger, "version > 1", after=None),

@@ -452,6 +452,20 @@ async def test_a_person_is_told_once_of_money_that_is_on_no_cart_and_on_the_paym
     assert len(held(house)) == 1
 
 
+async def test_a_person_is_told_of_a_challenge_that_was_passed_for_a_cart_that_was_merged_into_another(house):
+    """The shopper has logged in meanwhile, and pays on the cart of that account: nobody will order this one."""
+    cart = await house.cart()
+    begun = house.pay(cart, "tok_3ds")
+    await house.deliver(begun)
+    (payment,) = house.payments()
+    shelf = house.core.state.shelves["cart"]
+    shelf.put({**shelf.peek(cart), "cartState": "Merged"})
+    result = (await house.control(f"/payments/{payment.interface_id}/challenge", decision="approve"))["result"]
+    with capture_logs() as lines:
+        await house.deliver(house.come_back(begun, result))
+    assert [one["payment_id"] for one in lines if one["event"] == "late_success.on_no_cart"] == [payment.id]
+
+
 async def test_money_that_was_left_for_a_person_goes_back_when_its_cart_is_paid_otherwise_after_all(house):
     cart = await house.cart()
     await house.deliver(house.pay(cart, "tok_pending", attempt_key="key-1"))
