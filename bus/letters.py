@@ -168,6 +168,14 @@ def for_replay(letter: Letter) -> dict[str, str]:
     }
 
 
+def for_replay_by_person(letter: Letter) -> dict[str, str]:
+    """The attributes with which a person sends it again: whoever does has mended what it died of, so all begins anew.
+
+    Should it meet an outage then, it replays by itself for as long as any other.
+    """
+    return _original(letter.attributes) | {"ctpay_published_at": letter.published_at.isoformat()}
+
+
 def for_person(letter: Letter) -> dict[str, str]:
     """The attributes with which a letter that does not replay by itself any more is given to a person."""
     known = letter.origin is not None

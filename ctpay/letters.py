@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from rich.console import Console
 
-from bus.letters import for_replay, read
+from bus.letters import for_replay_by_person, read
 from bus.port import PublishError
 from bus.pubsub import PubsubPublisher
 from bus.pubsub_shelf import PubsubShelf
@@ -171,7 +171,7 @@ class Desk:
 
     async def _do(self, action: _Action, shelf: Shelf, letter: Letter) -> None:
         if action is _Action.REPLAY and letter.origin is not None:
-            await self.publisher.publish(letter.origin, letter.data, for_replay(letter))
+            await self.publisher.publish(letter.origin, letter.data, for_replay_by_person(letter))
         await shelf.remove(letter.id)
         worker = letter.origin.value if letter.origin else None
         _log.info(

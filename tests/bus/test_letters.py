@@ -18,6 +18,7 @@ from bus.letters import (
     epitaph,
     for_person,
     for_replay,
+    for_replay_by_person,
     next_step,
     read,
 )
@@ -165,6 +166,17 @@ def test_history_outlives_every_further_death_whoever_buries_it():
     assert read(moved(**for_replay(first))).cause is Cause.UNTOLD
 
 
+def test_what_a_person_replays_has_its_original_attributes_and_begins_anew():
+    """It was given up after a month; should it meet another outage, that is no older than any."""
+    given_up = letter(replays=300, first_dead_at=NOON - FOREVER, dead_at=NOON - timedelta(days=3))
+    again = for_replay_by_person(given_up)
+    assert again == {**DELIVERY.attributes, "ctpay_published_at": NOON.isoformat()}
+    second = Delivery(message_id="m-2", data=b"body", attributes=again, published_at=NOON, attempt=1)
+    for found in (read(buried(dead("down", Cause.OUTAGE), delivery=second)), read(moved(**again))):
+        assert (found.replays, found.first_dead_at, found.published_at) == (0, NOON, NOON)
+        assert next_step(found, NOON + timedelta(minutes=1)) is Step.REPLAYS
+
+
 def test_a_person_gets_what_heals_by_itself_no_earlier():
     poison = read(buried(dead("x", Cause.POISON)))
     healing = Delivery(message_id="m", data=b"", attributes=for_replay(poison), published_at=NOON, attempt=9)
@@ -200,7 +212,7 @@ def test_whatever_is_written_on_a_letter_it_is_read_has_a_next_step_and_loses_no
     assert found.first_dead_at <= found.dead_at <= NOON
     step = next_step(found, NOON + timedelta(hours=5))
     assert step is not Step.WAITS
-    for written in (for_replay(found), for_person(found)):
+    for written in (for_replay(found), for_replay_by_person(found), for_person(found)):
         assert {name: written.get(name) for name in ("type", "other")} == {
             name: attributes.get(name) for name in ("type", "other")
         }

@@ -18,7 +18,7 @@ from support.polling import eventually
 from support.pubsub_servers import stand_in_server
 from typer.testing import CliRunner
 
-from bus.letters import epitaph
+from bus.letters import Step, epitaph, next_step, read
 from bus.memory import Happening, MemoryBus, Mishap
 from bus.port import Cause, Delivery, dead
 from bus.provision import ensure
@@ -172,9 +172,29 @@ async def test_a_replay_has_the_same_bytes_and_the_original_attributes_and_the_l
     assert sent.data == b"\x00 body"
     original = {name: value for name, value in sent.attributes.items() if not name.startswith("ctpay_")}
     assert original == {"type": "RefundPayment", "correlation_id": "c-1"}
-    assert sent.attributes["ctpay_replays"] == "1"
+    assert "ctpay_replays" not in sent.attributes
     assert office.left == [stays]
     assert [(one["result"], one["id"]) for one in office.lines] == [("replayed", letter)]
+
+
+async def test_what_was_given_up_replays_by_itself_again_where_a_person_has_replayed_it_into_another_outage():
+    office = Office()
+    long_ago = {"ctpay_first_dead_at": (NOON - timedelta(days=40)).isoformat(), "ctpay_replays": "300"}
+    await office.bury(cause=Cause.GIVEN_UP, **long_ago)
+
+    async def away(_delivery):
+        return dead("down", Cause.OUTAGE)
+
+    consumption = await office.bus.consume(Topic.REFUND, away)
+    assert await office.desk.replay(Wanted(), per_s=1000) == 0
+    await consumption.drain()
+
+    buried = office.published(Topic.DEAD_LETTERS)[-1]
+    letter = read(
+        Delivery(message_id="l", data=buried.data, attributes=buried.attributes, published_at=buried.at, attempt=0)
+    )
+    assert (letter.cause, letter.replays, letter.first_dead_at) == (Cause.OUTAGE, 0, NOON)
+    assert next_step(letter, NOON + timedelta(minutes=1)) is Step.REPLAYS
 
 
 @pytest.mark.parametrize("mishap", [Mishap.PUBLISH_FAILS, Mishap.REPLY_LOST])

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from simulation.planting import Change
 
-from bus.letters import for_replay
+from bus.letters import for_replay_by_person
 from bus.messages import DeletePaymentMethod, StorePaymentMethod
 from bus.port import DONE, PublishError, ignored
 from ct import stored
@@ -127,7 +127,7 @@ def letter_removed_first() -> list[Change]:
     async def do(self: Desk, action: Any, shelf: Any, letter: Any) -> None:
         await shelf.remove(letter.id)
         if action is _Action.REPLAY:
-            await self.publisher.publish(letter.origin, letter.data, for_replay(letter))
+            await self.publisher.publish(letter.origin, letter.data, for_replay_by_person(letter))
 
     return [(Desk, "_do", do)]
 
