@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FOR: Final = "ctpay_for"
 PERSON: Final = "person"
 
-#: Cause -> how often such a letter replays by itself; None: as often as the time allows.
+#: Cause -> how often a letter replays by itself after such a death; None: as often as the time allows.
 REPLAYS: Final[Mapping[Cause, int | None]] = {
     Cause.POISON: 0,
     Cause.REFUSED: 0,
@@ -73,8 +73,9 @@ class Letter:
     attempts: int
     #: Lies in the subscription for people.
     is_for_person: bool
-    #: How often it was replayed before.
+    #: How often it was replayed before, and how often of these nobody had told why it had died.
     replays: int
+    untold_replays: int
     #: When it was published first, died first, and died last.
     published_at: datetime
     first_dead_at: datetime
@@ -105,6 +106,7 @@ def epitaph(topic: Topic, delivery: Delivery, ending: Ending, now: datetime) -> 
         "ctpay_error": ending.error,
         "ctpay_attempts": str(delivery.attempt),
         "ctpay_replays": earlier.get("ctpay_replays", "0"),
+        "ctpay_untold_replays": earlier.get("ctpay_untold_replays", "0"),
         "ctpay_message_id": delivery.message_id,
         "ctpay_published_at": earlier.get("ctpay_published_at", delivery.published_at.isoformat()),
         "ctpay_first_dead_at": earlier.get("ctpay_first_dead_at", now.isoformat()),
@@ -133,6 +135,7 @@ def read(delivery: Delivery) -> Letter:
         attempts=_number(found.get("ctpay_attempts") or found.get(f"{_PUBSUBS}DeliveryCount")),
         is_for_person=found.get(FOR) == PERSON,
         replays=_number(found.get("ctpay_replays")),
+        untold_replays=_number(found.get("ctpay_untold_replays")),
         published_at=published_at or dead_at,
         first_dead_at=min(_time(found.get("ctpay_first_dead_at")) or dead_at, dead_at),
         dead_at=dead_at,
@@ -144,7 +147,8 @@ def next_step(letter: Letter, now: datetime) -> Step:
     if letter.is_for_person:
         return Step.LEFT
     most = REPLAYS[letter.cause]
-    is_hopeless = most is not None and letter.replays >= most
+    # Those after other deaths prove nothing: an outage may have taken a dozen.
+    is_hopeless = most is not None and letter.untold_replays >= most
     if letter.origin is None or is_hopeless or now - letter.first_dead_at >= _REPLAYED_FOR:
         return Step.HANDED_OVER
     return Step.REPLAYS if now >= due_at(letter) else Step.WAITS
@@ -163,6 +167,7 @@ def for_replay(letter: Letter) -> dict[str, str]:
     """
     return _original(letter.attributes) | {
         "ctpay_replays": str(letter.replays + 1),
+        "ctpay_untold_replays": str(letter.untold_replays + (letter.cause is Cause.UNTOLD)),
         "ctpay_published_at": letter.published_at.isoformat(),
         "ctpay_first_dead_at": letter.first_dead_at.isoformat(),
     }

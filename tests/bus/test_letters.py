@@ -125,10 +125,25 @@ def test_a_letter_that_pubsub_moved_is_read_and_replays():
 
 
 def test_what_its_readers_die_of_goes_to_a_person_after_ten_replays():
-    found = read(moved(ctpay_replays="10"))
+    found = read(moved())
+    for _ in range(10):
+        assert next_step(found, NOON + timedelta(hours=5)) is Step.REPLAYS
+        found = read(moved(**for_replay(found)))
     assert next_step(found, NOON) is Step.HANDED_OVER
     given_up = read(replace(moved(), attributes=for_person(found)))
     assert (given_up.cause, given_up.reason) == (Cause.GIVEN_UP, "its readers died or hung")
+
+
+def test_replays_of_an_outage_do_not_count_towards_those_of_what_its_readers_die_of():
+    after_an_outage = read(moved(**for_replay(letter(Cause.OUTAGE, replays=12))))
+    assert (after_an_outage.cause, after_an_outage.replays, after_an_outage.untold_replays) == (Cause.UNTOLD, 13, 0)
+    assert next_step(after_an_outage, NOON + timedelta(hours=5)) is Step.REPLAYS
+    # And an outage in between does not make anybody forget them.
+    tenth = read(moved(ctpay_untold_replays="9", ctpay_replays="9"))
+    second = Delivery(message_id="m-2", data=b"body", attributes=for_replay(tenth), published_at=NOON, attempt=1)
+    outage = read(buried(dead("down", Cause.OUTAGE), delivery=second))
+    assert (outage.untold_replays, next_step(outage, NOON + timedelta(days=1))) == (10, Step.REPLAYS)
+    assert next_step(read(moved(**for_replay(outage))), NOON) is Step.HANDED_OVER
 
 
 def test_what_came_from_nowhere_goes_to_a_person():
@@ -149,6 +164,7 @@ def test_a_replay_bears_the_original_attributes_its_history_and_not_why_it_died(
     assert for_replay(once) == {
         **DELIVERY.attributes,
         "ctpay_replays": "1",
+        "ctpay_untold_replays": "0",
         "ctpay_published_at": NOON.isoformat(),
         "ctpay_first_dead_at": (NOON + timedelta(hours=1)).isoformat(),
     }
@@ -192,7 +208,18 @@ def test_values_fit_pubsubs_limits_and_are_text():
     assert epitaph(Topic.REFUND, DELIVERY, dead("\ud800"), NOON)["ctpay_reason"] == "?"
 
 
-OURS = ("worker", "cause", "reason", "attempts", "replays", "published_at", "first_dead_at", "dead_at", "for")
+OURS = (
+    "worker",
+    "cause",
+    "reason",
+    "attempts",
+    "replays",
+    "untold_replays",
+    "published_at",
+    "first_dead_at",
+    "dead_at",
+    "for",
+)
 PUBSUBS = ("Subscription", "DeliveryCount", "TopicPublishTime")
 NAMES = (
     st.sampled_from(OURS).map("ctpay_{}".format)

@@ -188,7 +188,8 @@ async def _killed_its_readers(scene: Scene, *, replays: int) -> None:
         await asyncio.sleep(0.001)
     travel = scene.site.travel
     died_first = scene.stage.recorder.now().isoformat()
-    replayed = {"ctpay_replays": str(replays), "ctpay_first_dead_at": died_first} if replays else {}
+    history = {"ctpay_replays": str(replays), "ctpay_untold_replays": str(replays), "ctpay_first_dead_at": died_first}
+    replayed = history if replays else {}
     for reader in travel.lasting(Topic.CAPTURE).readers:
         for held in reader._tasks.values():
             held.attempt = POLICIES[Topic.CAPTURE].attempts_max or 0
