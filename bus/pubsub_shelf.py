@@ -40,14 +40,17 @@ _RENEW_S: Final = FOR_PEOPLE.ack_deadline_s / 3
 class PubsubShelf:
     """A Shelf, for the length of the block. `wait_s`: how long none must come for the shelf to count as empty.
 
-    `batch`: the most letters at a time; each may have ten megabytes.
+    `batch`: the most letters at a time; each may have ten megabytes. Raises ShelfError where there are no credentials.
     """
 
     def __init__(self, *, names: Names, wait_s: float = 3.0, batch: int = _BATCH) -> None:
         self._path = names.for_people
         self._wait_s = wait_s
         self._batch = batch
-        self._client = subscriber_client()
+        try:
+            self._client = subscriber_client()
+        except _FAULTS as error:
+            raise _told("given out", error) from error
         #: Message -> the name of its lease.
         self._held: dict[str, str] = {}
         self._closing = asyncio.Event()

@@ -29,5 +29,5 @@ class Shelf(Protocol):
         ...
 
 
-#: A shelf, open for the length of the block. Opening and closing raise nothing of their own.
+#: A shelf, open for the length of the block. Making one may raise ShelfError; closing it raises nothing of its own.
 OpenShelf: TypeAlias = AbstractAsyncContextManager[Shelf]

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
-from google.auth.exceptions import RefreshError
+from google.auth.exceptions import DefaultCredentialsError, RefreshError
 from structlog.testing import capture_logs
 from support.polling import eventually
 
@@ -194,6 +194,17 @@ async def test_where_pubsub_goes_away_a_removal_says_so_and_closing_does_not_fai
             with pytest.raises(ShelfError, match="try again"):
                 await shelf.remove("m-1")
     assert [line["event"] for line in lines] == ["shelf.not_put_back"]
+
+
+def test_where_there_are_no_credentials_the_letters_cannot_be_had_and_it_says_why(monkeypatch):
+    """Who counts them at the start tries again then, as the machine's metadata server may only be slow."""
+
+    def nobody():
+        raise DefaultCredentialsError("no credentials")
+
+    monkeypatch.setattr("bus.pubsub_shelf.subscriber_client", nobody)
+    with pytest.raises(ShelfError, match="DefaultCredentialsError"):
+        PubsubShelf(names=Names(project="p", prefix="nowhere"))
 
 
 async def _is(condition):
