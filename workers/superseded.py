@@ -153,13 +153,14 @@ def _tries(payment: Payment, attempt: Transaction) -> dict[str, datetime]:
 
 
 def _came_at(payment: Payment) -> datetime | None:
-    """When money came to the Payment last, as far as the log tells."""
+    """When money came to the Payment last, as far as the log tells. A refund that is undone was a try in vain."""
     takes = {one.id for one in payment.transactions if one.kind in _TAKES}
+    gives_back = {one.id for one in payment.transactions if one.kind in _GIVES_BACK}
     return max(
         (
             one.at
             for one in payment.interactions
-            if one.kind is InteractionKind.REVERSED
+            if (one.kind is InteractionKind.REVERSED and one.transaction_id not in gives_back)
             or (one.kind in _CAME and one.state is State.SUCCESS and one.transaction_id in {None, *takes})
         ),
         default=None,
