@@ -128,7 +128,7 @@ def _fact(payment: Payment, transaction: Transaction, resolution: Resolution, pr
         amount=transaction.amount,
         at=resolution.at,
         psp_reference=resolution.psp_reference,
-        payment_reference=resolution.psp_reference if is_payment else payment.known_as,
+        payment_reference=resolution.psp_reference if is_payment else None,
         reference=Reference(project_key=project_key, payment_id=payment.id, transaction_id=transaction.id),
         code=RESOLVED,
         message="Ended by hand, on evidence.",

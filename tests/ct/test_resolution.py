@@ -79,6 +79,20 @@ def test_a_captures_id_never_becomes_the_payments():
     assert (then.interface_id, then.transaction("t").interaction_id) == (None, "cap_9")
 
 
+def test_a_capture_whose_name_nobody_gave_is_not_called_like_its_payment_and_bears_the_psps_name_later():
+    """A refund would ask for what is no capture, and what has a name keeps it."""
+    then = after(document(capture()))
+    assert then.transaction("t").interaction_id is None
+    reference = Reference(project_key="demo", payment_id=then.id, transaction_id="t")
+    amount = then.transaction("t").amount
+    told = Fact(
+        kind=Kind.CHARGE, state=State.SUCCESS, amount=amount, at=NOON, psp_reference="cap_9", reference=reference
+    )
+    before = applied(document(capture()), said(document(capture())).actions)
+    (named,) = plan(parse_payment(before), (told,), CAUSE)
+    assert (named["action"], named["interactionId"]) == ("changeTransactionInteractionId", "cap_9")
+
+
 @pytest.mark.parametrize(
     ("before", "code"),
     [
