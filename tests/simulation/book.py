@@ -375,6 +375,16 @@ def settle(book: Book, state: str = "Success", cause: str = "pay-1") -> Book:
     return book.put("P", {"id": "A", "state": state, "interactionId": "pay"}, note=f"fact {cause} A", interfaceId="pay")
 
 
+def ended_by_word(
+    book: Book, state: str = "Success", *, author: str = "resolve#0", about: str = "A", said: str | None = None
+) -> Book:
+    """A person ends the authorization, and the Payment's log says about which transaction, and how."""
+    named = {"interactionId": "pay"} if state == "Success" else {}
+    book.put("P", {"id": "A", "state": state, **named}, author=author, note=f"resolved Ada {about}; fact resolve-1 A")
+    book.documents["P"]["interfaceInteractions"][-2]["fields"]["ctpayState"] = said or state
+    return book
+
+
 def authorized(book: Book) -> Book:
     """The whole story of one payment."""
     return settle(authorize_call(reserved(book))).ack("m1")

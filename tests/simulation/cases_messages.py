@@ -12,6 +12,7 @@ from simulation.book import (
     authorize_call,
     authorized,
     commanded,
+    ended_by_word,
     names,
     operation_json,
     payment_json,
@@ -433,6 +434,15 @@ def change_by_nobody_known():
     return settle(authorize_call(reserved(Book())), cause="nobody").ack("m1")
 
 
+def change_by_word():
+    """A person's command names who said so."""
+    return ended_by_word(authorize_call(reserved(Book()), fate=Fate.DIED)).ack("m1")
+
+
+def change_by_a_worker_in_somebodys_name():
+    return ended_by_word(authorize_call(reserved(Book()), fate=Fate.DIED), author="w").ack("m1")
+
+
 def two_outcomes():
     return usual().log(event="message.done", message_id="m1", attempt=1)
 
@@ -499,5 +509,14 @@ CASES = {
         (secret_in_a_message,),
         (secret_in_a_log, secret_in_a_payment, secret_on_a_letter, secret_in_an_answer),
     ),
-    "A1": ((usual,), (change_without_a_cause, change_by_nobody_known, two_outcomes, no_outcome)),
+    "A1": (
+        (usual, change_by_word),
+        (
+            change_without_a_cause,
+            change_by_nobody_known,
+            change_by_a_worker_in_somebodys_name,
+            two_outcomes,
+            no_outcome,
+        ),
+    ),
 }

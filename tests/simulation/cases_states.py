@@ -6,6 +6,7 @@ from simulation.book import (
     Book,
     authorize_call,
     authorized,
+    ended_by_word,
     names,
     operation_json,
     payment_json,
@@ -188,10 +189,34 @@ def nobody_looked():
     return timeout().pass_(hours=2).put("P", {"id": "A", "state": "Failure"}, note="fact pay-1 A").ack("m1")
 
 
+def success_by_word():
+    return ended_by_word(authorize_call(reserved(Book()), fate=Fate.DIED)).ack("m1")
+
+
+def failure_by_word_after_a_timeout():
+    book = timeout()
+    del book.psp["pay"]
+    return ended_by_word(book, "Failure").ack("m1")
+
+
+def word_of_a_worker():
+    """Only a person's command may say so."""
+    return ended_by_word(authorize_call(reserved(Book()), fate=Fate.DIED), author="w").ack("m1")
+
+
+def word_about_another():
+    return ended_by_word(authorize_call(reserved(Book()), fate=Fate.DIED), about="B").ack("m1")
+
+
+def word_of_the_contrary():
+    return ended_by_word(timeout(), "Failure", said="Success").ack("m1")
+
+
 CASES = {
     "S5": (
         (
             usual,
+            success_by_word,
             declined,
             refused_by_the_psp,
             refused_by_the_law,
@@ -206,6 +231,8 @@ CASES = {
             success_by_a_forged_webhook,
             failure_that_nobody_told,
             failure_by_a_refusal_after_it_was_sent,
+            word_of_a_worker,
+            word_about_another,
         ),
     ),
     "S6": (
@@ -214,7 +241,13 @@ CASES = {
     ),
     "S7": ((disputed_and_won, told_twice), (added_twice,)),
     "S8": (
-        (nothing_found_in_time, timeout_then_the_truth, timeout_then_declined),
-        (timeout_taken_as_failure, server_error_taken_as_failure, nothing_found_too_early, nobody_looked),
+        (nothing_found_in_time, timeout_then_the_truth, timeout_then_declined, failure_by_word_after_a_timeout),
+        (
+            timeout_taken_as_failure,
+            server_error_taken_as_failure,
+            nothing_found_too_early,
+            nobody_looked,
+            word_of_the_contrary,
+        ),
     ),
 }

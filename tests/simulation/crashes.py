@@ -1,8 +1,9 @@
 """A crash at every step of a process during every operation, once and twice, in a world where nothing else goes wrong.
 
-A step is what runs from one await to the next. Steps are counted while a worker has a message in hand, or an ingress a
-request or a result; at the chosen one its process dies and is started again. The message comes back at its deadline,
-and whoever had asked the ingress asks again. What then must hold is what must always hold: the invariants.
+A step is what runs from one await to the next. Steps are counted while a worker has a message in hand, an ingress a
+request or a result, and reconciliation a pass or a comparison, or a person's word; at the chosen one its process dies
+and is started again. The message comes back at its deadline, whoever had asked the ingress asks again, and whoever ran
+a command runs it again. What then must hold is what must always hold: the invariants.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from unittest.mock import patch
 
-from simulation import processes, seed
+from simulation import breaks, processes, seed
 from simulation.actors import Merchant, Shopper
 from simulation.callers import Callers, Manner, unkept
 from simulation.customers import CUSTOMERS
@@ -33,11 +34,14 @@ from simulation.loop import PROCESS, Life, SimulatedLoop, collect
 from simulation.operations import AFTERWARDS_S, PAYMENTS
 from simulation.operator import Operator
 from simulation.record import Recorder
+from simulation.repairs import REPAIRS
 from simulation.street import Door
 from simulation.visits import VISITS
 
 from bus.consumer import Consumer
 from sandbox.psp.model import Terms
+from workers.reconcile_comparisons import Comparisons
+from workers.reconcile_schedule import Schedule
 
 if TYPE_CHECKING:
     from simulation.actors import Stage
@@ -48,8 +52,10 @@ if TYPE_CHECKING:
     from simulation.travel import Travel
     from simulation.wire import Wire
 
+    from psp.facts import State
+
 #: Every operation there is.
-ACTS: Final[Mapping[str, Act]] = {**PAYMENTS, **CUSTOMERS, **LETTERS, **VISITS}
+ACTS: Final[Mapping[str, Act]] = {**PAYMENTS, **CUSTOMERS, **LETTERS, **VISITS, **REPAIRS}
 #: Where one operation is crashed: at a step, or at a step and then at one that follows.
 CrashAt: TypeAlias = tuple[int, ...]
 
@@ -57,6 +63,8 @@ CrashAt: TypeAlias = tuple[int, ...]
 #: How the names of processes begin whose steps are counted. A person's command does a worker's work.
 _WORKERS: Final = ("workers", "desk")
 _INGRESS: Final = ("ingress",)
+#: By a worker of its own, and by hand while something else goes on: the passes at the end of a run mend what is left.
+_RECONCILIATION: Final = ("reconcile#", "reconcile-meanwhile", "resolve")
 #: Virtual seconds for which an ingress that has answered is watched: it must not be at anything any more, and might be.
 _LINGERS_S: Final = 1.0
 
@@ -75,6 +83,7 @@ class Victims:
 
 WORKERS: Final = Victims(whose=(_WORKERS,))
 INGRESSES: Final = Victims(whose=(_INGRESS,), manner=Manner(again_s=0.01))
+RECONCILIATION: Final = Victims(whose=(_RECONCILIATION,))
 
 #: For people -> who is crashed.
 VICTIMS: Final[Mapping[str, Victims]] = {
@@ -84,6 +93,8 @@ VICTIMS: Final[Mapping[str, Victims]] = {
     "ingresses, asked by who goes away": Victims(whose=(_INGRESS,), manner=Manner(again_s=None), pairs_max=0),
     "an ingress and then a worker": Victims(whose=(_INGRESS, _WORKERS), manner=INGRESSES.manner, pairs_max=50),
     "a worker and then an ingress": Victims(whose=(_WORKERS, _INGRESS), manner=INGRESSES.manner, pairs_max=50),
+    "reconciliation": RECONCILIATION,
+    "reconciliation and then a worker": Victims(whose=(_RECONCILIATION, _WORKERS), pairs_max=50),
 }
 
 
@@ -173,6 +184,9 @@ class Scene:
     def crash_from_now_on(self) -> None:
         self._fuse.lit = True
 
+    def no_more_crashes(self) -> None:
+        self._fuse.lit = False
+
     def takes_in_hand(self, life: Life) -> None:
         """A command of a person's: its steps are counted as those of a worker with a message are."""
         self._fuse.in_hand[life.id] = 1
@@ -191,6 +205,18 @@ class Scene:
         """One pass, as an operator runs it."""
         async with Operator(self.site, name="reconcile-meanwhile") as operator:
             await operator.take_up()
+        await asyncio.sleep(AFTERWARDS_S)
+
+    async def compare(self) -> None:
+        """One comparison of the PSP's list with commercetools, as an operator runs it."""
+        async with Operator(self.site, name="reconcile-meanwhile") as operator:
+            await operator.compare()
+        await asyncio.sleep(AFTERWARDS_S)
+
+    async def resolve(self, transaction: str, state: State) -> None:
+        """A person says what became of this transaction of the last Payment."""
+        async with Operator(self.site, name="resolve") as operator:
+            await operator.resolve(self.payment()["id"], transaction, state)
         await asyncio.sleep(AFTERWARDS_S)
 
     async def intend(self, action: str, amount: int | None = None, *, payment: Any = None) -> None:
@@ -241,7 +267,7 @@ def play(act: Act, crash_at: CrashAt = (), victims: Victims = WORKERS) -> tuple[
     fuse = Fuse(crash_at=crash_at, whose=victims.whose)
     loop = SimulatedLoop()
     recorder = Recorder(loop=loop)
-    take, ask = Consumer.take, Door.ask
+    ask = Door.ask
 
     class Counted(Life):
         """Asked once for each step."""
@@ -256,13 +282,18 @@ def play(act: Act, crash_at: CrashAt = (), victims: Victims = WORKERS) -> tuple[
         def dies_at(self, _: int) -> None:
             """Only the fuse says."""
 
-    async def taken(self: Consumer, delivery: Any) -> Any:
-        life = PROCESS.get()
-        name = life.id if life is not None else ""
-        fuse.in_hand[name] += 1
-        fate = await take(self, delivery)
-        fuse.in_hand[name] -= 1
-        return fate
+    def counted(work: Callable[..., Any]) -> Any:
+        """The same, of a process that has something in hand meanwhile."""
+
+        async def counts(*arguments: Any) -> Any:
+            life = PROCESS.get()
+            name = life.id if life is not None else ""
+            fuse.in_hand[name] += 1
+            came = await work(*arguments)
+            fuse.in_hand[name] -= 1
+            return came
+
+        return counts
 
     async def asked(self: Door, wire: Wire, data: bytes) -> Any:
         name = self.life.id
@@ -275,7 +306,10 @@ def play(act: Act, crash_at: CrashAt = (), victims: Victims = WORKERS) -> tuple[
         with (
             patch.object(processes, "Life", Counted),
             patch.object(processes, "settings", with_stored_methods),
-            patch.object(Consumer, "take", taken),
+            patch.object(Consumer, "take", counted(Consumer.take)),
+            patch.object(Schedule, "_round", counted(Schedule._round)),
+            patch.object(Comparisons, "_round", counted(Comparisons._round)),
+            patch.object(Operator, "_command", counted(Operator._command)),
             patch.object(Door, "ask", asked),
         ):
             seed._listen(recorder)
@@ -333,8 +367,8 @@ def drill(name: str, *, singles: int, doubles: int, victims: Victims = WORKERS) 
 def unharmed(name: str, victims: Victims = WORKERS) -> Drilled:
     """The operation without a crash."""
     with quiet():
-        history, steps = play(ACTS[name], (), victims)
-        wrong = [f"{name}, without a crash: {one}" for one in _broken(history, victims)]
+        steps, broken = _tried(name, (), victims)
+        wrong = [f"{name}, without a crash: {one}" for one in broken]
         return Drilled(act=name, victims=victims, steps=steps, runs=1, wrong=wrong)
 
 
@@ -345,12 +379,21 @@ def crashed(before: Drilled, points: Sequence[CrashAt]) -> Drilled:
     found = Drilled(act=name, victims=victims, steps=before.steps, runs=len(points))
     with quiet():
         for point in points:
-            history, left = play(ACTS[name], point, victims)
+            left, broken = _tried(name, point, victims)
             if len(point) == 1:
                 found.left[point[0]] = left
-            found.wrong += [f"{name}, crashed at {point}: {one}" for one in _broken(history, victims)]
+            found.wrong += [f"{name}, crashed at {point}: {one}" for one in broken]
     found.cpu_s = time.process_time() - began
     return before.with_more(found)
+
+
+def _tried(name: str, point: CrashAt, victims: Victims) -> tuple[int, list[str]]:
+    """The steps that are left after the crashes, and what is wrong."""
+    try:
+        history, left = play(ACTS[name], point, victims)
+        return left, [str(one) for one in _broken(history, victims)]
+    except breaks.BREAKS as error:
+        return 0, [breaks.told(error)]
 
 
 def _broken(history: History, victims: Victims) -> Iterator[object]:

@@ -71,7 +71,7 @@ def _written(reading: Reading) -> Iterator[str]:
 def a1_every_change_has_its_cause(reading: Reading) -> Iterator[Violation]:
     """Each change of state names the command or event that caused it, and so does the line of how its message ended.
 
-    Reconcile's own changes name its pass. Each delivery that was acknowledged has exactly one line that tells how it ended: not none, and not more than there
+    Reconcile's own changes name its pass, and a person's word who said so. Each delivery that was acknowledged has exactly one line that tells how it ended: not none, and not more than there
     were deliveries.
     """
     known = _causes(reading) & _told(reading)
@@ -117,9 +117,12 @@ def _without_cause(version: Version, before: Version | None, known: set[str]) ->
     causes = {str(one.get("ctpayCause")) for one in log} | {
         str(fields_of(one).get("ctpayCommandId")).partition(":")[0] for one in changed if one["id"] not in old
     }
+    words = {str(one.get("ctpayCause")) for one in log if one.get("ctpayKind") == "resolved"}
     for cause in causes - known - {"None"}:
         if cause.startswith("reconcile") and version.author.startswith("reconcile"):
             # A pass of its own accord: no message asked for it.
+            continue
+        if version.author.startswith("resolve") and (cause in words or cause.startswith("resolve-")):
             continue
         text = f"version {version.version} of Payment {version.id} names the cause {cause}, of which no line tells"
         yield Violation(name="A1", text=text, n=version.n)

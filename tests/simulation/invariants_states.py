@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 def s5_no_state_without_evidence(reading: Reading) -> Iterator[Violation]:
     """Every state that we write was told before by a reply, a look-up or a verified event, with the same amount.
 
+    A person's word is one, where the same version says in the Payment's log who said so of this transaction: `ctpay resolve` wrote it.
     A Failure may also be the law's own refusal, where nothing was asked of the PSP, or the proof that nothing reached
     it, or that a cancel released another amount, which then stands beside it. What a merchant wrote needs no evidence; failures after an unknown outcome are S8's.
     """
     for trail in reading.trails.values():
         for version, state in trail.steps:
-            if not is_ours(version) or state == "Initial":
+            if not is_ours(version) or state == "Initial" or is_somebodys_word(trail, version, state):
                 continue
             if state == "Failure":
                 if not _unknown_before(reading, trail, version) and why_failed(reading, trail, version) is None:
@@ -78,11 +79,13 @@ def s8_a_timeout_is_no_failure(reading: Reading) -> Iterator[Violation]:
     """Where a request ended in a timeout, a reset or a server error, Failure needs evidence from the PSP.
 
     Evidence: the PSP says failed; it refuses the same request; or a look-up finds nothing after send-by and the longest
-    lease.
+    lease. A person has evidence of another kind.
     """
     for trail in reading.trails.values():
         for version, state in trail.steps:
             if state != "Failure" or not is_ours(version) or not _unknown_before(reading, trail, version):
+                continue
+            if is_somebodys_word(trail, version, state):
                 continue
             if why_failed(reading, trail, version) not in ("told", "released", "refused", "absent"):
                 unknown = [one for one in reading.asked_for[trail.id] if one.n < version.n and is_unknown(one)]
@@ -102,6 +105,14 @@ def why_failed(reading: Reading, trail: Trail, version: Version) -> str | None:
     if not asked and _refused_by_law(trail, version):
         return "law"
     return "absent" if _absent(reading, trail, version) else None
+
+
+def is_somebodys_word(trail: Trail, version: Version, state: str) -> bool:
+    """Whether a person's command wrote this version, in whose log somebody ends the transaction so."""
+    return version.author.startswith("resolve") and any(
+        (one.get("ctpayKind"), one.get("ctpayTransactionId"), one.get("ctpayState")) == ("resolved", trail.id, state)
+        for one in log_of(version.document)
+    )
 
 
 def _was_told(reading: Reading, trail: Trail, version: Version, state: str) -> bool:

@@ -286,7 +286,7 @@ async def _left_open(scene: Scene) -> None:
 
 async def _lost_message(scene: Scene) -> None:
     """A capture is reserved when the workers die, and its message comes again after reconcile has taken it up."""
-    asking = await _reserved_and_lost(scene, _LOST_S)
+    asking = await reserved_and_lost(scene, _LOST_S)
     await asyncio.sleep(_LOST_S / 2)
     scene.crash_from_now_on()
     await scene.reconcile()
@@ -295,13 +295,14 @@ async def _lost_message(scene: Scene) -> None:
 
 async def _days_late(scene: Scene) -> None:
     """A capture is reserved when the workers die, and its message comes again when the key has ended."""
-    asking = await _reserved_and_lost(scene, _KEY_ENDED_S)
+    asking = await reserved_and_lost(scene, _KEY_ENDED_S)
     scene.crash_from_now_on()
     await asyncio.sleep(_KEY_ENDED_S + AFTERWARDS_S)
     await asking
 
 
-async def _reserved_and_lost(scene: Scene, late_s: float) -> Awaitable[None]:
+async def reserved_and_lost(scene: Scene, late_s: float) -> Awaitable[None]:
+    """A capture of half is reserved when the workers die, and its message comes again so much later."""
     await scene.pay("tok_approved")
     asking = asyncio.create_task(scene.intend("capturePayment", scene.total // 2))
     while not any(one["type"] == "Charge" for one in scene.payment()["transactions"]):  # noqa: ASYNC110 # no event tells
@@ -312,7 +313,7 @@ async def _reserved_and_lost(scene: Scene, late_s: float) -> Awaitable[None]:
 
 async def _cancelled_meanwhile(scene: Scene) -> None:
     """A capture is reserved when the workers die, and the rest is to be cancelled before its message comes again."""
-    asking = await _reserved_and_lost(scene, _LOST_S)
+    asking = await reserved_and_lost(scene, _LOST_S)
     await asyncio.sleep(_LOST_S / 2)
     scene.crash_from_now_on()
     await scene.intend("cancelPayment")

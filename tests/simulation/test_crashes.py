@@ -1,16 +1,30 @@
-"""Workers and ingresses that crash at any step of any operation, once and twice: the invariants hold in the end."""
+"""Workers, ingresses and reconciliation that crash at any step, once and twice: the invariants hold in the end."""
 
 from __future__ import annotations
 
+import sys
 from unittest.mock import patch
 
 import pytest
 from simulation import processes
 from simulation.callers import unkept
-from simulation.crashes import ACTS, INGRESSES, VICTIMS, WORKERS, crashed, drill, play, quiet, unharmed
+from simulation.crashes import (
+    ACTS,
+    INGRESSES,
+    RECONCILIATION,
+    VICTIMS,
+    WORKERS,
+    crashed,
+    drill,
+    play,
+    quiet,
+    unharmed,
+)
 from simulation.defects import planted
 from simulation.invariants import check
 from simulation.logs import PSP
+from simulation.loop import collect
+from simulation.repairs import REPAIRS
 
 from handlers import attempts
 
@@ -20,6 +34,8 @@ DOUBLES = 3
 #: Of an ingress, which does less.
 INGRESS_SINGLES = 1
 INGRESS_DOUBLES = 1
+#: Of what reconciliation does all single crashes are tried: there are some thirty of each.
+MENDED_DOUBLES = 8
 #: Operations of an ingress are tried in so many parts: to clean up after each takes longer than to try it.
 PARTS = 8
 
@@ -45,8 +61,38 @@ def test_operations_survive_an_ingress_that_crashes_at_any_step_and_a_second_tim
     assert sum(one.runs for one in drilled) >= 2 * len(acts)
 
 
+#: Operations in which reconciliation has something to do, or a person.
+MENDED = [*REPAIRS, "a capture that reconcile takes up", "a challenge left open while reconcile passes"]
+
+
+@pytest.mark.parametrize("name", MENDED)
+def test_what_is_left_behind_is_mended_wherever_whoever_mends_it_crashes_and_crashes_again(name):
+    drilled = drill(name, singles=sys.maxsize, doubles=MENDED_DOUBLES, victims=RECONCILIATION)
+    assert drilled.wrong == []
+    assert drilled.runs == 1 + drilled.steps + MENDED_DOUBLES > 10
+
+
+@pytest.mark.parametrize("name", MENDED)
+def test_so_it_is_where_a_worker_crashes_over_what_reconciliation_has_left_it(name):
+    drilled = drill(name, singles=3, doubles=3, victims=VICTIMS["reconciliation and then a worker"])
+    assert drilled.wrong == []
+    assert drilled.runs >= 4
+
+
+@pytest.mark.parametrize("name", REPAIRS)
+@pytest.mark.parametrize("crash_at", [(), (9,)])
+def test_it_is_reconciliation_or_a_person_who_mends_it(name, crash_at):
+    """In the version that decides: else the workers did it, and there was nothing to crash."""
+    with quiet():
+        history, _ = play(ACTS[name], crash_at, RECONCILIATION)
+        collect()
+    wrote = [one for one in history.payments if one.author.startswith(("reconcile#", "reconcile-m", "resolve"))]
+    assert wrote
+    assert len([one for one in history.crashes if one.process.startswith(("reconcile", "resolve"))]) == len(crash_at)
+
+
 @pytest.mark.parametrize("name", ["refund", "store a card"])
-@pytest.mark.parametrize("who", [one for one in VICTIMS if VICTIMS[one].pairs_max is not None])
+@pytest.mark.parametrize("who", [one for one in VICTIMS if VICTIMS[one].manner and VICTIMS[one].pairs_max is not None])
 def test_so_it_is_whatever_callers_do_and_whoever_dies_next(who, name):
     drilled = drill(name, singles=4, doubles=min(4, VICTIMS[who].pairs_max), victims=VICTIMS[who])
     assert drilled.wrong == []
@@ -117,6 +163,15 @@ def test_an_ingress_that_makes_another_command_of_a_request_that_is_repeated_is_
     assert list(unkept(once, INGRESSES.manner)) == []
     assert list(unkept(twice, INGRESSES.manner)) == ["2 wishes became 3 commands"]
     assert len([one for one in twice.effects if one.kind == "capture"]) == 2
+
+
+def test_an_operation_that_breaks_is_told_as_wrong_and_hides_no_other():
+    async def act(_):
+        raise KeyError("id")
+
+    with patch.dict(ACTS, {"capture": act}):
+        drilled = drill("capture", singles=1, doubles=1)
+    assert [text.partition(" (")[0] for text in drilled.wrong] == ["capture, without a crash: broke: KeyError: 'id'"]
 
 
 def test_a_caller_who_is_never_answered_is_found_out():
