@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bus.letters import epitaph
-from bus.port import Cause, Delivery, Ending, Handler, Publisher, PublishError, Verdict, again, dead
+from bus.port import Cause, Delivery, Ending, Handler, Publisher, Verdict, again, dead
 from bus.topics import POLICIES, Topic
 from psp.trace import TRACEPARENT, Span, span_for, within
 
@@ -114,8 +114,13 @@ class Consumer:
         try:
             written = epitaph(self.topic, delivery, ending, self.clock())
             await self.dead_letters.publish(Topic.DEAD_LETTERS, delivery.data, written)
-        except PublishError:
-            _log.warning("dead_letter.unpublished", topic=self.topic.value, message_id=delivery.message_id)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the message must not be lost
+            _log.warning(
+                "dead_letter.unpublished",
+                topic=self.topic.value,
+                message_id=delivery.message_id,
+                type=type(error).__name__,
+            )
             return Fate.NACK
         return Fate.ACK
 

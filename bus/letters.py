@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from bus.attributes import PUBSUBS, VALUE_BYTES_MAX, beside, theirs_of
 from bus.port import Cause, Delivery, Ending
 from bus.topics import LETTERS_KEPT_S, Topic
 
@@ -42,13 +43,6 @@ _PAUSE_MIN: Final = timedelta(minutes=1)
 _PAUSE_MAX: Final = timedelta(hours=4)
 #: Counted from the first death.
 _REPLAYED_FOR: Final = timedelta(seconds=LETTERS_KEPT_S)
-
-_OURS: Final = "ctpay_"
-_PUBSUBS: Final = "CloudPubSubDeadLetterSource"
-#: Pub/Sub's limits: bytes of an attribute's value, and attributes of a message, of which we need some.
-_ATTRIBUTE_BYTES_MAX: Final = 1024
-_ATTRIBUTES_MAX: Final = 100
-_ATTRIBUTES_KEPT: Final = _ATTRIBUTES_MAX - 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +115,7 @@ def read(delivery: Delivery) -> Letter:
     # What is on it may be anybody's, but it did not die after it was buried.
     buried_at = delivery.published_at
     dead_at = min(_time(found.get("ctpay_dead_at")) or buried_at, buried_at)
-    published_at = _time(found.get("ctpay_published_at")) or _time(found.get(f"{_PUBSUBS}TopicPublishTime"))
+    published_at = _time(found.get("ctpay_published_at")) or _time(found.get(f"{PUBSUBS}TopicPublishTime"))
     return Letter(
         id=delivery.message_id,
         data=delivery.data,
@@ -132,7 +126,7 @@ def read(delivery: Delivery) -> Letter:
         error=found.get("ctpay_error", ""),
         type=found.get("type", ""),
         correlation_id=found.get("correlation_id", ""),
-        attempts=_number(found.get("ctpay_attempts") or found.get(f"{_PUBSUBS}DeliveryCount")),
+        attempts=_number(found.get("ctpay_attempts") or found.get(f"{PUBSUBS}DeliveryCount")),
         is_for_person=found.get(FOR) == PERSON,
         replays=_number(found.get("ctpay_replays")),
         untold_replays=_number(found.get("ctpay_untold_replays")),
@@ -165,12 +159,13 @@ def for_replay(letter: Letter) -> dict[str, str]:
 
     Not why it died: should it die again, by Pub/Sub's hand perhaps, that would be another reason.
     """
-    return _original(letter.attributes) | {
+    history = {
         "ctpay_replays": str(letter.replays + 1),
         "ctpay_untold_replays": str(letter.untold_replays + (letter.cause is Cause.UNTOLD)),
         "ctpay_published_at": letter.published_at.isoformat(),
         "ctpay_first_dead_at": letter.first_dead_at.isoformat(),
     }
+    return beside(theirs_of(letter.attributes), history)
 
 
 def for_replay_by_person(letter: Letter) -> dict[str, str]:
@@ -178,7 +173,7 @@ def for_replay_by_person(letter: Letter) -> dict[str, str]:
 
     Should it meet an outage then, it replays by itself for as long as any other.
     """
-    return _original(letter.attributes) | {"ctpay_published_at": letter.published_at.isoformat()}
+    return beside(theirs_of(letter.attributes), {"ctpay_published_at": letter.published_at.isoformat()})
 
 
 def for_person(letter: Letter) -> dict[str, str]:
@@ -202,18 +197,12 @@ def for_person(letter: Letter) -> dict[str, str]:
 
 def _written(before: Mapping[str, str], ours: Mapping[str, str], cause: Cause) -> dict[str, str]:
     whose = {FOR: PERSON} if REPLAYS[cause] == 0 else {}
-    return _original(before) | {name: _cut(value) for name, value in ours.items() if value} | whose
-
-
-def _original(attributes: Mapping[str, str]) -> dict[str, str]:
-    """What its publisher wrote. One of ours has three; of somebody else's a hundred there may be no room for all."""
-    theirs = [name for name in attributes if not name.startswith((_OURS, _PUBSUBS))]
-    return {name: attributes[name] for name in sorted(theirs)[:_ATTRIBUTES_KEPT]}
+    return beside(theirs_of(before), {name: _cut(value) for name, value in ours.items() if value} | whose)
 
 
 def _origin(attributes: Mapping[str, str]) -> Topic | None:
     """A worker has its topic's name, and so has a subscription, after the prefix."""
-    name = attributes.get("ctpay_worker") or attributes.get(f"{_PUBSUBS}Subscription", "")
+    name = attributes.get("ctpay_worker") or attributes.get(f"{PUBSUBS}Subscription", "")
     return next((one for one in Topic if one is not Topic.DEAD_LETTERS and f"-{name}".endswith(f"-{one}")), None)
 
 
@@ -237,4 +226,4 @@ def _number(text: str | None) -> int:
 
 
 def _cut(text: str) -> str:
-    return text.encode(errors="replace")[:_ATTRIBUTE_BYTES_MAX].decode(errors="ignore")
+    return text.encode(errors="replace")[:VALUE_BYTES_MAX].decode(errors="ignore")

@@ -7,6 +7,7 @@ own, and a subscription drains before it closes. `PUBSUB_EMULATOR_HOST` is read 
 from __future__ import annotations
 
 import asyncio
+import inspect
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -18,6 +19,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud import pubsub_v1
 from google.cloud.pubsub_v1.types import BatchSettings, FlowControl, PublisherOptions
 from google.protobuf.duration_pb2 import Duration
+from google.pubsub_v1 import PublisherClient as GeneratedClient
 
 from bus.client import subscriber_client
 from bus.consumer import Consumer, Fate
@@ -34,6 +36,10 @@ _log = structlog.get_logger(__name__)
 
 #: What the client and the library below it raise of their own.
 _FAULTS: Final = (GoogleAPIError, GoogleAuthError)
+#: What the client's `publish` takes for an argument of its own where an attribute has that name.
+_ARGUMENTS: Final = frozenset(inspect.signature(pubsub_v1.PublisherClient.publish).parameters)
+#: Seconds after the last try, in which a request's thread has come to its end.
+_LET_GO_S: Final = 1.0
 #: Seconds before the first and between the last attempts to read a subscription whose stream has died.
 _REVIVE_S_MIN: Final = 0.5
 _REVIVE_S_MAX: Final = 30.0
@@ -67,12 +73,11 @@ class PubsubPublisher:
         self._confirm_within_s = confirm_within_s
         self._places = asyncio.Semaphore(in_flight_max)
         self._in_flight: set[asyncio.Future[Any]] = set()
+        self._retry = Retry(initial=0.05, maximum=1.0, timeout=confirm_within_s)
         self._client = pubsub_v1.PublisherClient(
             # No waiting for a batch to fill: what is published while one request is under way forms the next.
             batch_settings=BatchSettings(max_latency=0),
-            publisher_options=PublisherOptions(
-                retry=Retry(initial=0.05, maximum=1.0, timeout=confirm_within_s), timeout=confirm_within_s
-            ),
+            publisher_options=PublisherOptions(retry=self._retry, timeout=confirm_within_s),
         )
 
     async def publish(self, topic: Topic, data: bytes, attributes: Mapping[str, str]) -> None:
@@ -95,21 +100,38 @@ class PubsubPublisher:
         await asyncio.to_thread(self._client.transport.close)
 
     def _send(self, topic: Topic, data: bytes, attributes: Mapping[str, str]) -> asyncio.Future[Any]:
-        """Hand the message to the client. The place it has taken is free when the client is done with it."""
+        """Hand the message to the client. The place it has taken is free when the client is done with it.
+
+        A thread that dies of what the client does not expect tells nobody, so after the longest that a request can take
+        (its last try may begin as the time for tries ends) the place is free all the same.
+        """
         try:
-            sent = asyncio.wrap_future(self._client.publish(self._names.topic(topic), data, **attributes))
+            sent = self._handed_over(self._names.topic(topic), data, attributes)
         except BaseException:
             self._places.release()
             raise
         self._in_flight.add(sent)
         sent.add_done_callback(self._let_go)
+        ended = asyncio.get_running_loop().call_later(2 * self._confirm_within_s + _LET_GO_S, sent.cancel)
+        sent.add_done_callback(lambda _: ended.cancel())
         return sent
+
+    def _handed_over(self, path: str, data: bytes, attributes: Mapping[str, str]) -> asyncio.Future[Any]:
+        if _ARGUMENTS.isdisjoint(attributes):
+            return asyncio.wrap_future(self._client.publish(path, data, **attributes))
+        return asyncio.ensure_future(asyncio.to_thread(self._publish_alone, path, data, attributes))
+
+    def _publish_alone(self, path: str, data: bytes, attributes: Mapping[str, str]) -> None:
+        """By the generated method, for which attributes are data whatever their names are. It knows no batches."""
+        request = {"topic": path, "messages": [{"data": data, "attributes": dict(attributes)}]}
+        GeneratedClient.publish(self._client, request=request, retry=self._retry, timeout=self._confirm_within_s)
 
     def _let_go(self, sent: asyncio.Future[Any]) -> None:
         self._in_flight.discard(sent)
         self._places.release()
         # Its publisher may have gone, and asyncio complains of errors that nobody has looked at.
-        sent.exception()
+        if not sent.cancelled():
+            sent.exception()
 
 
 class PubsubSubscriber:

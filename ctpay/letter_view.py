@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from rich.table import Column, Table
 from rich.text import Text
 
+from bus.attributes import theirs_of
 from bus.messages import MalformedMessageError, decode
 from ctpay.logs import MASK
 
@@ -67,11 +68,7 @@ def row(letter: Letter, mask: Mask) -> dict[str, object]:
 
 def whole(letter: Letter, mask: Mask) -> dict[str, object]:
     """The letter by itself: with the attributes that its publisher gave it, and what may be seen of its body."""
-    theirs = {
-        _safe(name, mask): _safe(value, mask)
-        for name, value in letter.attributes.items()
-        if not name.startswith(("ctpay_", "CloudPubSubDeadLetterSource"))
-    }
+    theirs = {_safe(name, mask): _safe(value, mask) for name, value in theirs_of(letter.attributes).items()}
     return row(letter, mask) | {"attributes": theirs, "message": _body(letter.data, mask)}
 
 

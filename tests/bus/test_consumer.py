@@ -23,13 +23,13 @@ DELIVERY = Delivery(
 
 
 class Graves:
-    def __init__(self, *, fails=False):
+    def __init__(self, *, fails=None):
         self.fails = fails
         self.laid = []
 
     async def publish(self, topic, data, attributes):
         if self.fails:
-            raise PublishError("the bus is down")
+            raise self.fails
         self.laid.append((topic, data, attributes))
 
 
@@ -114,9 +114,11 @@ async def test_a_dead_letter_waits_for_as_long_as_it_likes(topic):
     assert graves.laid == []
 
 
-async def test_a_dead_letter_that_is_not_confirmed_is_not_acknowledged():
-    fate, lines = await take(dead("x"), Graves(fails=True))
+@pytest.mark.parametrize("error", [PublishError("the bus is down"), TypeError("not foreseen")])
+async def test_a_dead_letter_that_is_not_confirmed_for_whatever_reason_is_not_acknowledged(error):
+    fate, lines = await take(dead("x"), Graves(fails=error))
     assert fate is Fate.NACK
+    assert lines[0]["type"] == type(error).__name__
     assert [line["event"] for line in lines] == ["dead_letter.unpublished", "message.dead"]
 
 

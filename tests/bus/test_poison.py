@@ -6,15 +6,21 @@ How long the next one waits is counted on virtual time, where no machine is slow
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 
 import pytest
+from google.cloud import pubsub_v1
+from google.pubsub_v1 import PublisherClient as GeneratedClient
+from rich.console import Console
 from support.house import open_house
 from support.polling import eventually
 from support.virtual_time import virtually
 
+from bus.attributes import theirs_of
 from bus.letters import FOR, PERSON, read
 from bus.memory import Happening, MemoryBus, Mishap
 from bus.messages import (
@@ -27,7 +33,12 @@ from bus.messages import (
     encode,
 )
 from bus.port import DONE, Cause, Verdict
-from bus.topics import Topic
+from bus.provision import ensure
+from bus.pubsub import PubsubPublisher, PubsubSubscriber
+from bus.pubsub_shelf import PubsubShelf
+from bus.topics import Names, Topic
+from ctpay.letter_filter import Wanted
+from ctpay.letters import Desk
 from handlers.replies import Replies
 from psp.money import Money
 from psp.outcome import Outcome, Standing
@@ -36,6 +47,10 @@ from workers.runtime import handler
 INSTANCE = "instance-1"
 MEGABYTES_9 = 9_000_000
 PATIENCE_S = 40
+
+
+def now():
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +237,77 @@ async def test_all_poison_that_somebody_throws_into_the_dead_letters_themselves_
     assert {(one.cause, one.origin, one.reason, one.is_for_person) for one in letters} == {
         (Cause.POISON, None, "nobody knows its topic", True)
     }
+
+
+#: What the official client's `publish` takes for arguments of its own: of a stranger's message they are attributes.
+ARGUMENTS = ("self", "topic", "data", "ordering_key", "retry", "timeout")
+
+
+def as_a_stranger(names, topic, attributes):
+    """Poison with any attributes at all."""
+    with pubsub_v1.PublisherClient() as client:
+        message = {"data": b"poison", "attributes": attributes}
+        GeneratedClient.publish(client, request={"topic": names.topic(topic), "messages": [message]})
+
+
+@pytest.mark.parametrize("topic", [Topic.REFUND, Topic.RESULTS])
+async def test_poison_with_any_attributes_goes_to_a_person_is_replayed_and_dies_again_as_it_was(server, topic):
+    names = Names(project="p", prefix=f"words-{topic}")
+    await asyncio.to_thread(ensure, names)
+    address = address_on(topic)
+    strange = [address | words for words in ({name: "1"} for name in ARGUMENTS)]
+    strange.append(address | dict.fromkeys(ARGUMENTS, "2"))
+    strange.append(address | {f"one of a hundred, {number:02}": "3" for number in range(100 - len(address))})
+    got, counted = [], []
+    # One place: whoever loses it publishes nothing any more.
+    publisher = PubsubPublisher(names=names, in_flight_max=1)
+    subscriber = PubsubSubscriber(names=names, dead_letters=publisher, clock=now, drain_within_s=5)
+    async with open_house() as house:
+        work = replace(house.work, publisher=publisher, clock=now)
+        worker = Replies(instance=INSTANCE).handle if topic is Topic.RESULTS else handler(topic.value, work)[1]
+        _, gravedigger = handler("dead-letters", work)
+
+        async def watched(delivery):
+            got.append(theirs_of(delivery.attributes))
+            return await worker(delivery)
+
+        async def counting(delivery):
+            counted.append(await gravedigger(delivery))
+            return counted[-1]
+
+        readings = [
+            await subscriber.consume_replies(INSTANCE, watched)
+            if topic is Topic.RESULTS
+            else await subscriber.consume(topic, watched),
+            await subscriber.consume(Topic.DEAD_LETTERS, counting),
+        ]
+        for attributes in strange:
+            await asyncio.to_thread(as_a_stranger, names, topic, attributes)
+        await eventually(lambda: _is(len(counted) == len(strange)), within_s=PATIENCE_S)
+        assert {one.reason for one in counted} == {"for a person"}
+        assert [one for one in strange if one not in got] == []
+        said = io.StringIO()
+        desk = Desk(
+            open_shelf=partial(PubsubShelf, names=names, wait_s=1),
+            publisher=publisher,
+            clock=now,
+            mask=str,
+            console=Console(file=said),
+            as_json=True,
+            count_max=100,
+        )
+        got.clear()
+        assert await desk.show(Wanted()) == 0
+        shown = [json.loads(line)["attributes"] for line in said.getvalue().splitlines()]
+        assert [one for one in strange if one not in shown] == []
+        assert await desk.replay(Wanted(), per_s=100) == 0
+        await eventually(lambda: _is(len(counted) == 2 * len(strange)), within_s=PATIENCE_S)
+        assert [one for one in strange if one not in got] == []
+        # The place is whole.
+        await publisher.publish(topic, b"next", address)
+        await asyncio.gather(*(reading.drain() for reading in readings))
+    await subscriber.close()
+    await publisher.close()
 
 
 #: Whose messages have a version and are needed: of results whoever waits asks again.

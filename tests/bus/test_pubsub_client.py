@@ -113,6 +113,65 @@ async def test_the_largest_message_that_pubsub_takes_arrives_and_so_does_the_nex
     assert sorted(map(len, work.bodies)) == [4, 9_900_000]
 
 
+#: What the client's own `publish` takes for arguments.
+ARGUMENTS = ("self", "topic", "data", "ordering_key", "retry", "timeout")
+
+
+async def test_attributes_that_bear_the_names_of_the_clients_arguments_arrive_and_cost_no_place(server):
+    names = Names(project="p", prefix="arguments")
+    await asyncio.to_thread(ensure, names)
+    sent = [{name: name} for name in ARGUMENTS] + [dict.fromkeys([*ARGUMENTS, "other", "attrs"], "")]
+    got = []
+
+    async def work(delivery):
+        got.append(delivery.attributes)
+        return DONE
+
+    async with published(names, in_flight_max=1) as publisher, subscribed(names) as subscriber:
+        consumption = await subscriber.consume(Topic.CAPTURE, work)
+        for attributes in sent:
+            await publisher.publish(Topic.CAPTURE, b"", attributes)
+        await publisher.publish(Topic.CAPTURE, b"next", {})
+        await eventually(lambda: _is(len(got) == len(sent) + 1))
+        await consumption.drain()
+    assert all(attributes in got for attributes in sent)
+
+
+async def test_such_attributes_are_an_error_within_the_limit_where_the_bus_is_away(monkeypatch):
+    with black_hole() as hole:
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", hole)
+        async with (
+            asyncio.timeout(8),
+            published(Names(project="p"), confirm_within_s=0.3, in_flight_max=1) as publisher,
+        ):
+            for _ in range(3):
+                with pytest.raises(PublishError):
+                    await publisher.publish(Topic.CAPTURE, b"1", {"retry": "1"})
+
+
+async def test_a_request_whose_thread_dies_without_a_word_gives_its_place_back(stand_in, monkeypatch):
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", stand_in)
+    names = Names(project="p", prefix="silence")
+    await asyncio.to_thread(ensure, names)
+    async with published(names, confirm_within_s=1, in_flight_max=1) as publisher:
+        with monkeypatch.context() as silent:
+            silent.setattr(publisher._client, "publish", lambda *_asked, **_more: Future())
+            with pytest.raises(PublishError):
+                await publisher.publish(Topic.CAPTURE, b"1", {})
+        await confirmed(publisher, Topic.CAPTURE, b"2", {}, within_s=5)
+
+
+@pytest.mark.parametrize("wrong", [{"a": 1}, {1: "a"}, {"a": "\ud800"}, {"retry": "\ud800"}])
+async def test_a_message_that_the_client_cannot_take_costs_no_place(stand_in, monkeypatch, wrong):
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", stand_in)
+    names = Names(project="p", prefix="wrong")
+    await asyncio.to_thread(ensure, names)
+    async with published(names, in_flight_max=1) as publisher:
+        with pytest.raises((PublishError, TypeError)):
+            await publisher.publish(Topic.CAPTURE, b"1", wrong)
+        await publisher.publish(Topic.CAPTURE, b"2", {})
+
+
 def test_without_an_emulator_the_client_is_googles_own(monkeypatch):
     made = []
     monkeypatch.delenv("PUBSUB_EMULATOR_HOST", raising=False)
