@@ -44,6 +44,24 @@ from workers.reconcile_lists import Repair
 
 CUSTOMER = "customer-1"
 PROJECT = local.PROJECT_KEY
+#: That callers send, whether anybody reads them or not.
+HEADERS = (
+    "X-Session-Id",
+    "Authorization",
+    "X-Correlation-ID",
+    "X-Request-ID",
+    "Idempotency-Key",
+    "Prefer",
+    "Origin",
+    "User-Agent",
+    "Cookie",
+    "Referer",
+    "X-Forwarded-For",
+    "Content-Type",
+    "Accept",
+    "traceparent",
+    "If-Match",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +133,7 @@ class Visit:
         self.statuses.setdefault((method, path), set()).add(status)
         if (method, path) == ("POST", "/payments") and status in {200, 202}:
             self.operation = json.loads(text)["operation"]
+        return status
 
     @property
     def shopper(self):
@@ -238,13 +257,16 @@ MESSAGES = {
 }  # fmt: skip
 
 
+async def arriving(product, known, secrets, *, token):
+    """A shopper with a full cart."""
+    cart, session = await product.shop(CUSTOMER)
+    return Visit(product=product, known=known, secrets=secrets, cart=cart, session=session, token=token)
+
+
 async def everything(product, known, secrets, *, token=None, wait_s=0):
     """Do it all, with whatever comes of it; the visit in whose course. Fails where something was not met."""
     product.wait_s = wait_s
-    cart, session = await product.shop(CUSTOMER)
-    visit = Visit(
-        product=product, known=known, secrets=secrets, cart=cart, session=session, token=token or secrets.token
-    )
+    visit = await arriving(product, known, secrets, token=token or secrets.token)
     with product.meeting() as met:
         for method, path in app.ROUTES:
             for call in CALLS[method, path]:

@@ -54,6 +54,9 @@ QUICK = {
     "INTENTS_WAIT_S": "0.01",
     "RETURN_WAIT_S": "0.01",
     "RECONCILE_RESTED_S": "0.01",
+    # Whoever tries everything is one caller, and is to be refused for what is sent and not for how often.
+    "SESSION_BURST_MAX": "10000",
+    "CALLER_BURST_MAX": "10000",
 }
 #: Columns of a person's terminal: what is looked for in what commands say must not be cut.
 WIDE = 100_000

@@ -11,7 +11,7 @@ import json
 
 import pytest
 from aiohttp import web
-from security.errands import Secrets, acquainted, everything
+from security.errands import HEADERS, Secrets, acquainted, everything
 from security.product import CVC, PAN, open_product
 
 from bus.messages import AuthorizePayment, decode
@@ -204,8 +204,6 @@ async def test_a_bug_that_raises_what_it_holds_tells_nobody(product, monkeypatch
     assert product.found(canaries(product, session=first.session, another_session=second.session)) == {}
 
 
-FIELDS = ["X-Session-Id", "Authorization", "X-Correlation-ID", "X-Request-ID", "Idempotency-Key", "Prefer", "Origin"]
-FIELDS += ["User-Agent", "Cookie", "Referer", "X-Forwarded-For", "Content-Type", "Accept", "traceparent", "If-Match"]
 ROUTES = [
     *((method, path.format(operation="op-1", id="p-1", psp="sandbox")) for method, path in app.ROUTES),
     ("GET", "/openapi.json"),
@@ -221,7 +219,7 @@ def everywhere(canary):
         yield method, f"{path}?a={canary}&state={canary}", {}
         yield method, f"{path}/{canary}", {}
         yield method, path.replace("op-1", canary).replace("p-1", canary).replace("sandbox", canary), {}
-        for field in FIELDS:
+        for field in HEADERS:
             # A correlation id is the caller's to choose and ours to tell; only a card number is none.
             if field != "X-Correlation-ID" or canary == PAN:
                 yield method, path, {"headers": {field: canary}}
@@ -237,23 +235,9 @@ async def test_a_stranger_who_sends_secrets_to_every_place_of_every_route_leaves
     for canary in (TOKEN, SESSION, BEARER, KEY, PAN):
         for method, path, options in everywhere(canary):
             status, _ = await product.ask(method, path, **options)
-            assert status < 500 or path.startswith("/health"), (method, path, options)
+            # Nor is it for how often somebody asks that they are refused.
+            assert (status < 500 and status != 429) or path.startswith("/health"), (method, path, options)
     assert len(product.bus.log) == before
     assert product.found({"token": TOKEN, "session": SESSION, "bearer": BEARER, "key": KEY, "card": PAN}) == {}
     # Not even to commercetools, who is asked who that is.
-    assert not any(PAN in sent for sent in [*product.to_commercetools.carried, *product.to_psp.carried])
-
-
-async def test_a_card_number_of_a_known_caller_is_refused_in_every_place_of_every_route(product):
-    session = await product.checkout()
-    known = {"X-Session-Id": session, "Authorization": f"Bearer {product.merchant}"}
-    before = len(product.bus.log)
-    for method, path, options in everywhere(PAN):
-        headers = known | options.pop("headers", {})
-        status, _ = await product.ask(method, path, headers=headers, **options)
-        harmless = status in {200, 503} and (method == "GET" or set(headers) - set(known))
-        # A body on a GET is not read; neither are headers that nobody asks for.
-        assert 400 <= status < 500 or harmless, (status, method, path, options, headers)
-    assert len(product.bus.log) == before
-    assert product.found({"card": PAN}) == {}
     assert not any(PAN in sent for sent in [*product.to_commercetools.carried, *product.to_psp.carried])
