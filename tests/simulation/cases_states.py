@@ -185,6 +185,13 @@ def nothing_found_too_early():
     return book.put("P", {"id": "A", "state": "Failure"}, note="fact pay-1 A").ack("m1")
 
 
+def nothing_found_under_somebody_elses_name():
+    """A merchant's number, which the PSP has never told of."""
+    book = timeout().pass_(minutes=26)
+    book.call("/v1/payments/4711", status=404, reply={"error": {"code": "payment_not_found"}})
+    return book.put("P", {"id": "A", "state": "Failure"}, note="fact pay-1 A", interfaceId="4711").ack("m1")
+
+
 def nobody_looked():
     return timeout().pass_(hours=2).put("P", {"id": "A", "state": "Failure"}, note="fact pay-1 A").ack("m1")
 
@@ -246,6 +253,7 @@ CASES = {
             timeout_taken_as_failure,
             server_error_taken_as_failure,
             nothing_found_too_early,
+            nothing_found_under_somebody_elses_name,
             nobody_looked,
             word_of_the_contrary,
         ),

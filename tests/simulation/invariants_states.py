@@ -166,11 +166,14 @@ def _absent(reading: Reading, trail: Trail, version: Version) -> bool:
     if version.at < from_then:
         return False
     told = {one.n for one in reading.told_of.get(trail.id, ())}
+    name = version.document.get("interfaceId")
+    # What the PSP has never told of is somebody else's name: that it finds nothing under that proves nothing.
+    names = [trail.payment_id, *([name] if reading.told_of.get(name) else [])]
     return any(
         call.done_n is not None
         and call.done_n < version.n
         and call.at >= from_then - reading.history.rules.lease_max
         and call.done_n not in told
-        and (trail.payment_id in call.path or str(version.document.get("interfaceId")) in call.path)
+        and any(one in call.path for one in names)
         for call in reading.looked_up
     )

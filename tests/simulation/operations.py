@@ -243,6 +243,18 @@ async def _gateway(scene: Scene) -> None:
     await asyncio.sleep(AFTERWARDS_S)
 
 
+async def _named_by_an_order_system(scene: Scene) -> None:
+    """So it is, and an order system has set the `interfaceId` when the PSP can be asked; then the money is captured."""
+    scene.stage.bad.rates[FaultKind.WEBHOOK_NEVER] = 1.0
+    scene.wire.gateway = frozenset({(Peer.PSP, "GET")})
+    await scene.pay("tok_error_after", _TOO_LATE_S)
+    scene.stage.commercetools.name_payment(scene.payment()["id"])
+    scene.crash_from_now_on()
+    scene.wire.gateway = frozenset()
+    await asyncio.sleep(AFTERWARDS_S)
+    await scene.intend("capturePayment", scene.total)
+
+
 async def _unknown_event(scene: Scene) -> None:
     await scene.pay("tok_approved")
     scene.crash_from_now_on()
@@ -395,6 +407,7 @@ PAYMENTS: Final[Mapping[str, Act]] = {
     "refund after a refund": _refund_after_a_refund,
     "refund while another is pending": _two_refunds,
     "capture while our fields are replaced": _fields_replaced,
+    "capture of what an order system has named": _named_by_an_order_system,
     "capture at the dashboard": _captured_at_the_dashboard,
     "come back to what was given up": _come_back,
     "two clicks": _two_clicks,

@@ -256,6 +256,10 @@ class CommercetoolsServer:
             payment_id, lambda found: [theirs | {"transactionId": one["id"]} for one in found["transactions"]]
         )
 
+    def name_payment(self, payment_id: str) -> None:
+        """An order system writes its own number where the PSP's name belongs, which can be set only once."""
+        self._by_hand(payment_id, lambda _: [{"action": "setInterfaceId", "interfaceId": "ERP-4711"}])
+
     def set_state(self, payment_id: str) -> None:
         """A merchant says what became of a transaction, whatever did."""
         index, other = self._dice.random(), self._dice.random()
