@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from support.scripted_server import json
 
-from ct.permissions import NEEDED, scopes_missing
+from ct.permissions import NEEDED, STORING, scopes_missing
 
 #: As the README tells merchants to give them.
 ALL = ["manage_payments", "manage_orders", "view_sessions", "introspect_oauth_tokens", "view_types"]
@@ -31,3 +31,9 @@ async def test_what_the_api_client_still_needs_is_read_off_its_token(server, tok
     assert list(await scopes_missing(tokens, "demo")) == missing
     await scopes_missing(tokens, "demo")
     assert len(server.asked) == 1
+
+
+async def test_who_lets_shoppers_keep_cards_needs_one_scope_more(server, tokens):
+    scope = " ".join(f"{one}:demo" for one in ALL)
+    server.on("/oauth/token", json({"access_token": "t", "expires_in": 100, "scope": scope}))
+    assert await scopes_missing(tokens, "demo", (STORING,)) == ("manage_payment_methods",)

@@ -1,6 +1,6 @@
 """Finds the tables of a module and makes mutants of them: each row dropped, each row swapped with the next.
 
-mutmut changes functions and leaves module-level tables and enums alone, so they have this of their own.
+mutmut changes functions and leaves the tables of modules and classes, and enums, alone, so they have this of their own.
 A mutant is source code: nothing is imported here, and no table has to be known by name.
 """
 
@@ -12,6 +12,10 @@ import enum
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
+
+#: Of a statement: its place in the module, or that of its class and its place in there.
+Path: TypeAlias = tuple[int, ...]
 
 
 class Change(enum.StrEnum):
@@ -37,25 +41,49 @@ class Mutant:
 
 
 def mutants(source: str) -> Iterator[Mutant]:
-    """All changes of all tables: of dicts, sets, tuples and lists at a module's top, and of its enums."""
+    """All changes of all tables: of dicts, sets, tuples and lists at the top of a module or a class, and of enums."""
     tree = ast.parse(source)
     for place, node in enumerate(tree.body):
-        if isinstance(node, ast.ClassDef):
-            yield from _of_enum(tree, place, node)
-        elif name := _name(node):
-            for number in range(len(list(_displays(node)))):
-                yield from _of_display(tree, place, name, number)
+        match node:
+            case ast.ClassDef() if _is_enum(node):
+                yield from _of_enum(tree, place, node)
+            case ast.ClassDef():
+                for inner, each in enumerate(node.body):
+                    if name := _name(each):
+                        yield from _of_table(tree, (place, inner), f"{node.name}.{name}")
+            case _:
+                if name := _name(node):
+                    yield from _of_table(tree, (place,), name)
+
+
+def _is_enum(node: ast.ClassDef) -> bool:
+    return any("enum" in ast.unparse(base).lower() for base in node.bases)
 
 
 def _name(node: ast.stmt) -> str | None:
+    """What is assigned to; None where that is no table: Python reads names such as `__slots__` itself."""
     match node:
         case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr()) | ast.Assign(targets=[ast.Name(id=name)]):
-            return None if "TypeAlias" in ast.unparse(node) else name
+            return None if "TypeAlias" in ast.unparse(node) or name.startswith("__") else name
     return None
 
 
+def _of_table(tree: ast.Module, path: Path, name: str) -> Iterator[Mutant]:
+    for number in range(len(list(_displays(_at(tree, path))))):
+        yield from _of_display(tree, path, name, number)
+
+
+def _at(tree: ast.Module, path: Path) -> ast.stmt:
+    """The statement at the place in the module, or at the one in the class that stands there."""
+    node = tree.body[path[0]]
+    for place in path[1:]:
+        assert isinstance(node, ast.ClassDef)
+        node = node.body[place]
+    return node
+
+
 def _displays(node: ast.AST) -> Iterator[ast.Dict | ast.Set | ast.Tuple | ast.List]:
-    """Displays of two rows or more, those within others and within calls such as frozenset too.
+    """Displays with rows in them, those within others and within calls such as frozenset too.
 
     A tuple within a display is a row and no table, and what stands in square brackets is a type's arguments.
     """
@@ -67,7 +95,7 @@ def _displays(node: ast.AST) -> Iterator[ast.Dict | ast.Set | ast.Tuple | ast.Li
         match each:
             case ast.Dict(values=rows) | ast.Set(elts=rows) | ast.Tuple(elts=rows) | ast.List(elts=rows):
                 inner = [one for row in rows for one in ([*ast.iter_child_nodes(row)] if _is_row(row) else [row])]
-                if len(rows) > 1:
+                if rows:
                     yield each
         waiting += inner
 
@@ -76,12 +104,12 @@ def _is_row(node: ast.AST) -> bool:
     return isinstance(node, ast.Tuple)
 
 
-def _of_display(tree: ast.Module, place: int, name: str, number: int) -> Iterator[Mutant]:
-    rows = _rows(list(_displays(tree.body[place]))[number])
+def _of_display(tree: ast.Module, path: Path, name: str, number: int) -> Iterator[Mutant]:
+    rows = _rows(list(_displays(_at(tree, path)))[number])
     for row in range(len(rows)):
         for change in Change:
             changed = copy.deepcopy(tree)
-            display = list(_displays(changed.body[place]))[number]
+            display = list(_displays(_at(changed, path)))[number]
             if not _apply(display, row, change):
                 continue
             yield Mutant(
@@ -130,8 +158,6 @@ def _swap(values: list[ast.expr], row: int) -> bool:
 
 def _of_enum(tree: ast.Module, place: int, node: ast.ClassDef) -> Iterator[Mutant]:
     """The values of neighbours swapped. A dropped member would only be a name that is not there."""
-    if not any("enum" in ast.unparse(base).lower() for base in node.bases):
-        return
     members = [at for at, each in enumerate(node.body) if isinstance(each, ast.Assign)]
     for one, other in itertools.pairwise(members):
         if ast.dump(node.body[one].value) == ast.dump(node.body[other].value):

@@ -8,9 +8,10 @@ import aiohttp
 import pytest
 from support.scripted_server import hanging, json, scripted, text
 
+from psp.capabilities import Dropin
 from psp.port import PspHealth
 from psp.sandbox import reads as module
-from psp.sandbox.reads import SandboxReads
+from psp.sandbox.reads import CAPABILITIES, SandboxReads
 
 
 @pytest.fixture
@@ -65,3 +66,9 @@ async def test_an_address_may_have_a_path_of_its_own_and_end_with_a_slash(sessio
         "walletUrl": "https://psp.test/X/wallet",
         "publishableKey": "pk_1",
     }
+
+
+def test_the_browser_library_offers_what_there_is_for_it():
+    assert CAPABILITIES.dropins == {Dropin.EMBEDDED}
+    assert CAPABILITIES.express == {"wallet"}
+    assert CAPABILITIES.storable == CAPABILITIES.methods == {"card"}
