@@ -81,16 +81,20 @@ async def authorize(work: Work, command: AuthorizePayment) -> Ending:
 
 
 async def _without_cart(work: Work, command: AuthorizePayment) -> Ending:
-    """The cart was deleted. An earlier run may have asked the PSP before that: then its answer is the truth."""
+    """The cart was deleted. An earlier run may have asked the PSP before that: then its answer is the truth.
+
+    Until it can have no effect any more, that the PSP knows nothing of it is no answer.
+    """
     payment = await work.ledger.find_by_command(command.command_id, since=command.accepted_at - _CLOCKS_DIFFER)
     attempt = payment.authorization if payment else None
     if payment is None or attempt is None:
         return await _refuse(work, command, "no-such-cart", "There is no such cart.")
     if attempt.state is State.INITIAL:
         known = await look_up(work, payment, attempt)
-        if known is None:
-            return await _refuse(work, command, "no-such-cart", "There is no such cart.")
-        payment = await settle(work, payment, known, cause=command.command_id)
+        if known is None and not is_over(work, payment, attempt):
+            raise OutcomeUnknownError("The PSP may still be at it. The message comes again and asks again.")
+        answer = known or never_sent(work, payment, attempt)
+        payment = await settle(work, payment, answer, cause=command.command_id)
     else:
         # An earlier run may have died between the write and this.
         payment = await give_back_if_superseded(work, payment, cause=command.command_id)

@@ -211,6 +211,25 @@ async def test_what_a_lookup_cannot_tell_stays_open_until_nothing_found_is_proof
     assert (standing.outcome, standing.reason.code) == (Outcome.REJECTED, "expired")
 
 
+async def test_an_attempt_whose_cart_is_deleted_is_not_let_go_until_nothing_found_is_proof(house):
+    cart = await house.cart()
+    command = house.pay(cart)
+
+    async def lost(_request):
+        raise OutcomeUnknownError("no reply, and the request may still arrive")
+
+    await house.deliver(command, work=with_psp(house, authorize=lost))
+    current = await house.client.get(f"/carts/{cart}")
+    await house.client.delete(f"/carts/{cart}", params={"version": str(current["version"])})
+    assert (await house.deliver(command)).verdict is Verdict.AGAIN
+    assert [one.authorization.state for one in house.payments()] == [State.INITIAL]
+    house.clock.pass_(minutes=26)
+    assert (await house.deliver(command)).verdict is Verdict.DONE
+    standing = house.standing(command)
+    assert (standing.outcome, standing.reason.code) == (Outcome.REJECTED, "expired")
+    assert [house.rows(one) for one in house.payments()] == [[("Authorization", "Failure", 4200)]]
+
+
 async def test_what_certainly_had_no_effect_comes_again(house):
     async def busy(_request):
         raise RetryableError("too many requests", retry_after=1)
