@@ -367,6 +367,22 @@ def promised_and_left():
     return book.ack("m1")
 
 
+def came_again(**how):
+    """An outage buries a shopper's wish; its replay ends like this, and there is no cart any more."""
+    book = letter(commanded(Book()), "d1", "m1", worker="authorize").ack("m1", "message.dead").deliver("d1", "d")
+    data = book.logs["bus"][-1].data
+    book.publish("m2", "authorize", {}, process="d", data=data).ack("d1", process="d")
+    return book.deliver("m2").ack("m2", **how)
+
+
+def refused_when_it_came_again():
+    return came_again(event="message.ignored", reason="refused: no-such-cart")
+
+
+def left_when_it_came_again():
+    return came_again()
+
+
 def webhook_lost_after_its_answer():
     """The message was published and let go, and the Payment does not say what it told."""
     book = authorized(Book())
@@ -488,8 +504,13 @@ CASES = {
         (psp_knows_more, psp_knows_nothing, left_initial, other_state_at_the_psp, named_otherwise),
     ),
     "L2": (
-        (refused_command, charge_by_hand, charge_by_hand_never_told),
-        (promised_and_left, charge_by_hand_not_commanded, charge_by_hand_overlooked_by_reconcile),
+        (refused_command, refused_when_it_came_again, charge_by_hand, charge_by_hand_never_told),
+        (
+            promised_and_left,
+            left_when_it_came_again,
+            charge_by_hand_not_commanded,
+            charge_by_hand_overlooked_by_reconcile,
+        ),
     ),
     "L3": ((told_twice, replayed), (webhook_lost_after_its_answer, unknown_webhook_dropped)),
     "L4": (

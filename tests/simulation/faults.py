@@ -158,6 +158,10 @@ class FaultKind(enum.StrEnum):
     MERCHANT_SETS_STATE = "merchant-sets-state"
     #: A merchant takes a Payment off its cart.
     MERCHANT_TAKES_OFF_CART = "merchant-takes-off-cart"
+    #: The shop makes an order of a cart that is paid for, or while a payment of it is under way.
+    MERCHANT_ORDERS_CART = "merchant-orders-cart"
+    #: The shop deletes a cart that is paid for, or while a payment of it is under way.
+    MERCHANT_DELETES_CART = "merchant-deletes-cart"
     #: Somebody captures, refunds or cancels at the PSP's dashboard.
     PSP_BY_HAND = "psp-by-hand"
     #: A shopper clicks again within a second, with the key of the first click.

@@ -38,6 +38,8 @@ _PARTS_CLICKS: Final = frozenset(
         "merchant-replaces-type",
         "merchant-sets-state",
         "merchant-takes-off-cart",
+        "merchant-orders-cart",
+        "merchant-deletes-cart",
         "process-clock-skewed",
         "psp-by-hand",
         "ct-stale-read",

@@ -46,7 +46,7 @@ def l2_every_promise_is_kept(reading: Reading) -> Iterator[Violation]:
             if _is_buried(reading, message):
                 continue
             what = missing(reading, message)
-            if what is not None:
+            if what is not None and not _is_made_good(reading, message):
                 text = f"{exchange.method} {exchange.path} was answered {exchange.status}, but {what}"
                 yield Violation(name="L2", text=text, n=exchange.n)
     buried = {one.body.get("transaction_id") for one in reading.letters}
@@ -228,6 +228,12 @@ def _letters_about(reading: Reading, payment_id: str) -> list[Message]:
 def _is_buried(reading: Reading, message: Message) -> bool:
     """Whether the same bytes wait for a person."""
     return any(one.topic == "dead-letters" and reading.is_for_person(one) for one in _copies(reading, message))
+
+
+def _is_made_good(reading: Reading, message: Message) -> bool:
+    """Whether the same bytes came again, as the replay of a letter, and that had its end: a refusal may stand in its line alone."""
+    replays = (one for one in _copies(reading, message) if one.topic == message.topic and one is not message)
+    return any(missing(reading, one) is None for one in replays)
 
 
 def _copies(reading: Reading, message: Message) -> list[Message]:

@@ -211,6 +211,10 @@ class CommercetoolsServer:
             raise ValueError(f"{method} {path}: {reply.status} {reply.body.get('message')}")
         return reply.body
 
+    def cart(self, cart_id: str) -> Document | None:
+        """A cart as it stands; None: it was deleted."""
+        return self.core.state.shelves["cart"].peek(cart_id)
+
     def _fault(self, request: Request, draft: Draft, *, is_write: bool, what: str) -> FaultKind | None:
         if request.path.startswith("/oauth/"):
             return self._bad.first(_CT_FAULTS[:2], what)

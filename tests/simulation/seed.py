@@ -22,6 +22,7 @@ from simulation.outside import PROJECT, SECRET_KEY, CommercetoolsServer, PspServ
 from simulation.processes import CLIENT_SECRET, WEBHOOK_SECRETS, Machine, Site, machines, settings
 from simulation.projection import fields_of, log_of
 from simulation.record import START, Recorder
+from simulation.shop import DEEDS, Shop
 from simulation.street import Street
 from simulation.travel import Travel
 from simulation.wire import Wire
@@ -208,6 +209,7 @@ class _World:
         for number in range(1, 3 if dice.random() < 0.1 else 2):
             shopper = Shopper(stage, number=number)
             cast += [shopper.act(), Merchant(stage, cart=shopper.cart, acts=dice.choice((0, 1, 2, 2, 3, 4))).act()]
+            cast += [Shop(stage, cart=shopper.cart, kind=kind).act() for kind in DEEDS if self.bad.on(kind)]
         cast.append(Dashboard(stage).act())
         if self.bad.on(FaultKind.PROCESS_STOPPED):
             dice.choice(found).stop_at_work(after=dice.choice((0, 0, 1, 2, 5)))

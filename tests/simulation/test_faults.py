@@ -296,3 +296,28 @@ def test_a_cart_that_is_counted_as_changed_grew_or_shrank_and_both_are_met():
             assert before != after
             grew.add(after > before)
     assert grew == {True, False}
+
+
+def test_a_cart_that_is_counted_as_ordered_takes_no_payment_any_more():
+    for history in histories_with(FaultKind.MERCHANT_ORDERS_CART):
+        for fault in struck(history, FaultKind.MERCHANT_ORDERS_CART):
+            later = [one for one in history.carts if one.id == fault.on and one.n > fault.n]
+            assert [one.document["cartState"] for one in later] == ["Ordered"]
+            assert later[0].document["paymentInfo"]["payments"]
+
+
+#: What is answered to a request that does not come as far as the cart.
+ELSEWHERE = {401, 429, 500, 502, 503}
+
+
+def test_a_cart_that_is_counted_as_deleted_is_not_there_any_more():
+    looked_for = 0
+    for history in histories_with(FaultKind.MERCHANT_DELETES_CART):
+        for fault in struck(history, FaultKind.MERCHANT_DELETES_CART):
+            assert not [one for one in history.carts if one.id == fault.on and one.n > fault.n]
+            asked = [
+                one for one in history.calls if f"/carts/{fault.on}" in one.path and (one.performed_n or 0) > fault.n
+            ]
+            looked_for += len(asked)
+            assert all(one.status in {404, *ELSEWHERE} for one in asked)
+    assert looked_for
