@@ -448,7 +448,7 @@ BY_ACT: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "left-to-people-at-once": ("a late success after another card", ()),
     "stored-unasked": ("store no card", ()),
     "stored-under-any-key": ("store a card of which an event tells", (14,)),
-    "noted-before-it-is-stored": ("store a card of which an event tells", (22,)),
+    "noted-before-it-is-stored": ("store a card of which an event tells", (11,)),
     "old-news-stores-again": ("an old event of a card that was deleted", ()),
     "deleted-and-never-forgotten": ("delete a card", ()),
     "deleted-before-it-is-forgotten": ("delete a card", ()),

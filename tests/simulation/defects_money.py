@@ -104,16 +104,16 @@ def superseded_completed() -> list[Change]:
 
     async def find(work: Any, command: Any) -> Any:
         found = await original(work, command)
-        return found and (found[0], replace(found[1], superseded=False))
+        return found and replace(found, transaction=replace(found.transaction, superseded=False))
 
     return [(complete, "_find", find)]
 
 
 def superseded_kept() -> list[Change]:
-    async def nothing(_work: Any, _payment: Any, *, cause: str) -> None:
-        return None
+    async def nothing(_work: Any, payment_: Any, *, cause: str) -> Any:
+        return payment_
 
-    everywhere = (authorize, complete, perform, reconcile, superseded)
+    everywhere = (authorize, complete, perform, reconcile, resolve, superseded)
     return [(one, "give_back_if_superseded", nothing) for one in everywhere]
 
 
