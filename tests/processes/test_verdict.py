@@ -164,6 +164,11 @@ def clicked_twice_and_paid_twice(left):
     left.journal.exchanges[place] = replace(click, answer=another)
 
 
+def others_payment(left):
+    for one in captured(left):
+        one["paymentMethodInfo"]["paymentInterface"] = "gift-cards"
+
+
 def waited_for_nothing(left):
     asked = next(
         one for one in left.journal.exchanges if "/payment-intents/" in one.path and one.answer["outcome"] == "approved"
@@ -370,6 +375,7 @@ def printed(left):
         (commanded_by_nobody, "S19"),
         (clicked_twice_and_paid_twice, "S20"),
         (waited_for_nothing, "S21"),
+        (others_payment, "S22"),
         (forgotten_by_us, "L1"),
         (made_up, "L1"),
         (never_carried_out, "L2"),

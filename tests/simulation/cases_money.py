@@ -488,6 +488,37 @@ def refused_with_nothing_to_pay():
 
 
 #: Invariant -> (histories that keep it, and all others too; histories that break it).
+def others(author="merchant"):
+    """A gift card's Payment, on which other software captures."""
+    theirs = {"paymentMethodInfo": {"paymentInterface": "gift-cards"}, "interfaceId": "card"}
+    book = usual().put("G", row("GA", "Authorization", 1000, "Success"), author="merchant", **theirs)
+    return book.put("G", row("GC", "Charge", 1000), author=author)
+
+
+def others_refused_to_a_merchant():
+    """The answer says no, and nothing of it is written down."""
+    body = {"type": "CapturePayment", "command_id": "ask-G", "payment_id": "G"}
+    path = "/operations/payment-intents/G"
+    return others().ask(
+        "POST",
+        path,
+        lambda one: (
+            one.publish("m-G", "capture", body)
+            .deliver("m-G")
+            .ack("m-G", "message.ignored", reason="another payment interface's payment")
+        ),
+        answer={"outcome": "rejected"},
+    )
+
+
+def others_taken_on():
+    return others(author="w")
+
+
+def others_told_to_the_psp():
+    return others().call("/v1/payments?merchant_reference=G.GA")
+
+
 CASES = {
     "S1": ((usual, repeated_under_its_key), (two_effects, two_effects_of_one_key, two_effects_of_one_command)),
     "S2": ((captured_in_parts,), (captured_too_much, captured_what_is_pending, psp_captured_too_much)),
@@ -507,10 +538,11 @@ CASES = {
     ),
     "S14": ((usual,), (asked_for_less, asked_in_another_currency, commanded_otherwise)),
     "S16": (
-        (approved_and_told, refused_for_its_amount),
+        (approved_and_told, refused_for_its_amount, others_refused_to_a_merchant),
         (told_before_it_was_so, told_the_opposite, refused_and_noted_nowhere),
     ),
     "S17": ((refused_for_its_amount,), (refused_although_allowed, refused_with_something_to_pay)),
+    "S22": ((usual, others, others_refused_to_a_merchant), (others_taken_on, others_told_to_the_psp)),
     "M1": (
         (
             usual,

@@ -243,6 +243,11 @@ _ALL: Final = (
         changes=lambda: defects_money.reversing(Kind.CANCEL_AUTHORIZATION),
     ),
     Defect(
+        name="others-payment-taken",
+        what="a Payment of other software is taken for one of ours",
+        changes=defects_requests.others_payment_taken,
+    ),
+    Defect(
         name="resumed-under-another-id",
         what="reconcile publishes a lost command again under an id of its own",
         changes=defects_requests.resumed_under_another_id,
@@ -431,6 +436,7 @@ BY_ACT: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "gateway-believed": ("authorize, and a gateway knows nothing of it", ()),
     "reversal-keeps-captures": ("reverse", ()),
     "reversal-keeps-the-rest": ("reverse", ()),
+    "others-payment-taken": ("a Charge on a gift card's Payment", ()),
     "resumed-under-another-id": ("a capture that reconcile takes up", ()),
     "letter-not-handed-over": ("a stray letter", ()),
     "shopper-not-waited-for": ("a challenge left open while reconcile passes", ()),

@@ -11,7 +11,9 @@ from typing import Any
 from simulation.planting import Change
 
 from bus.port import DONE
+from ct import cart, ledger
 from ct.admission import Admitted
+from ct.payment import parse_payment
 from psp.errors import OutcomeUnknownError
 from psp.facts import Reference
 from psp.port import Answer, CaptureRequest
@@ -74,6 +76,13 @@ def no_send_by() -> list[Change]:
         return await original(replace(work, limits=patient), *arguments)
 
     return [(perform, "send_by", never), (authorize, "send_by", never), (authorize, "_begin", begin)]
+
+
+def others_payment_taken() -> list[Change]:
+    def taken_for_ours(document: Any) -> Any:
+        return replace(parse_payment(document), interface="ctpay-sandbox")
+
+    return [(ledger, "parse_payment", taken_for_ours), (cart, "parse_payment", taken_for_ours)]
 
 
 def resumed_under_another_id() -> list[Change]:

@@ -162,6 +162,8 @@ class FaultKind(enum.StrEnum):
     MERCHANT_ORDERS_CART = "merchant-orders-cart"
     #: The shop deletes a cart that is paid for, or while a payment of it is under way.
     MERCHANT_DELETES_CART = "merchant-deletes-cart"
+    #: Other payment software has a Payment of its own on the cart, and puts transactions on it.
+    FOREIGN_PAYMENT = "foreign-payment"
     #: Somebody captures, refunds or cancels at the PSP's dashboard.
     PSP_BY_HAND = "psp-by-hand"
     #: A shopper clicks again within a second, with the key of the first click.

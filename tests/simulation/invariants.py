@@ -53,6 +53,7 @@ from simulation.invariants_sending import (
     s4_reserved_before_it_is_asked,
     s12_one_key_for_one_request,
     s13_not_sent_too_late,
+    s22_what_is_others_is_left_alone,
 )
 from simulation.invariants_states import (
     s5_no_state_without_evidence,
@@ -97,6 +98,7 @@ INVARIANTS: Final[Mapping[str, Predicate]] = {
     "S19": s19_every_command_is_somebodys,
     "S20": s20_two_clicks_are_one_wish,
     "S21": s21_who_waits_is_told,
+    "S22": s22_what_is_others_is_left_alone,
     "L1": l1_both_sides_agree,
     "L2": l2_every_promise_is_kept,
     "L3": l3_every_webhook_is_accounted_for,

@@ -82,7 +82,11 @@ def _payment_says(reading: Reading, exchange: Exchange, word: str) -> bool:
 def _modification_says(reading: Reading, exchange: Exchange, word: str) -> bool:
     """Of several commands of one span that name the Payment, it may have been any."""
     n = exchange.done_n or 0
-    document = reading.payment_at(exchange.path.rsplit("/", 1)[-1], n) or {}
+    payment_id = exchange.path.rsplit("/", 1)[-1]
+    if word == "rejected" and reading.is_foreign(payment_id):
+        # What is other software's is refused, and nothing of ours may stand on it.
+        return True
+    document = reading.payment_at(payment_id, n) or {}
     log = log_of(document)
     if word == "rejected" and sum(one.get("ctpayKind") == "refusal" for one in log) >= _REFUSALS_KEPT:
         return True

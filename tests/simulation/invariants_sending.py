@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulation.invariants_messages import is_passed_on
 from simulation.invariants_money import KINDS, admission, admitted, is_given_up
-from simulation.logs import Happening
+from simulation.logs import Happening, Peer
 from simulation.projection import fields_of, log_of
-from simulation.reading import Violation, is_completion, named
+from simulation.reading import Violation, is_completion, is_ours, named
 from simulation.sending import send_by
 
 if TYPE_CHECKING:
@@ -199,3 +199,22 @@ def _without_token(call: Call) -> str:
     left_out = {"token", "payment_merchant_reference"}
     path = "cancel" if call.path.endswith(("/cancel", "/cancels")) else call.path
     return path + repr(sorted((name, repr(value)) for name, value in body.items() if name not in left_out))
+
+
+def s22_what_is_others_is_left_alone(reading: Reading) -> Iterator[Violation]:
+    """No version of a Payment of another interface is ours, and the PSP never hears of such a Payment."""
+    others = {name for name in reading.versions if reading.is_foreign(name)}
+    if not others:
+        return
+    for version, _ in reading.changes:
+        if version.id in others and is_ours(version):
+            text = (
+                f"version {version.version} of Payment {version.id}, which is other software's, is by {version.author}"
+            )
+            yield Violation(name="S22", text=text, n=version.n)
+    for call in reading.history.calls:
+        told = call.path + call.body.decode(errors="replace") if call.peer is Peer.PSP else ""
+        for name in others:
+            if name in told:
+                text = f"{call.method} {call.path} tells the PSP of Payment {name}, which is other software's"
+                yield Violation(name="S22", text=text, n=call.n)

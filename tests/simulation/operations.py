@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from unittest.mock import patch
 
 from simulation.faults import FaultKind
+from simulation.giftcards import GiftCards
 from simulation.logs import Peer
 
 from bus.topics import Topic
@@ -373,6 +374,17 @@ async def _stray_letter(scene: Scene) -> None:
     await scene.pay("tok_approved")
 
 
+async def _charged_on_anothers(scene: Scene) -> None:
+    """A gift card pays for a part of the cart, and is charged by what is its own software."""
+    card = GiftCards(scene.stage, cart=scene.shopper.cart)
+    theirs = card.pay("Authorization", "Success", part=2)
+    await scene.pay("tok_approved")
+    scene.crash_from_now_on()
+    assert theirs is not None, "nobody deletes the cart"
+    card.go_on(theirs, "Charge")
+    await asyncio.sleep(AFTERWARDS_S)
+
+
 def _modified(action: str, *, captured: int = 0, part: int | None = 1, by_hand: bool = False) -> Act:
     """A modification of the whole amount, or of a part; after a capture of so many parts."""
 
@@ -420,6 +432,7 @@ PAYMENTS: Final[Mapping[str, Act]] = {
     "capture what was given up": _captured_although_given_up,
     "a merchant's Charge of what is captured": _modified("Charge", captured=1, by_hand=True),
     "a Charge with a name of the merchant's own": _named_by_the_merchant,
+    "a Charge on a gift card's Payment": _charged_on_anothers,
     "a stray letter": _stray_letter,
     "webhook": _approved_later("tok_pending"),
     "a late success": _approved_later("tok_declined"),

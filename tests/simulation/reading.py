@@ -200,6 +200,12 @@ class Reading:
         found = self.versions.get(payment_id or "")
         return found[-1].document if found else None
 
+    def is_foreign(self, payment_id: str | None) -> bool:
+        """Whether a Payment is other software's: another interface than ours stood on it from the first."""
+        found = self.versions.get(payment_id or "")
+        info = found[0].document.get("paymentMethodInfo", {}) if found else {}
+        return bool(found) and info.get("paymentInterface") != self.history.rules.interface
+
     def payment_at(self, payment_id: str, n: int) -> Mapping[str, Any] | None:
         """A Payment as it was just before `n`."""
         earlier = [one.document for one in self.versions.get(payment_id, ()) if one.n < n]

@@ -15,6 +15,7 @@ import structlog
 from simulation.actors import Dashboard, Merchant, Shopper, Stage
 from simulation.courier import Courier
 from simulation.faults import Budget, FaultKind, bad_luck
+from simulation.giftcards import GiftCards
 from simulation.logs import History, LogLine, Peer, Rules
 from simulation.loop import PROCESS, SimulatedLoop
 from simulation.operator import Operator
@@ -210,6 +211,8 @@ class _World:
             shopper = Shopper(stage, number=number)
             cast += [shopper.act(), Merchant(stage, cart=shopper.cart, acts=dice.choice((0, 1, 2, 2, 3, 4))).act()]
             cast += [Shop(stage, cart=shopper.cart, kind=kind).act() for kind in DEEDS if self.bad.on(kind)]
+            if self.bad.on(FaultKind.FOREIGN_PAYMENT):
+                cast.append(GiftCards(stage, cart=shopper.cart).act())
         cast.append(Dashboard(stage).act())
         if self.bad.on(FaultKind.PROCESS_STOPPED):
             dice.choice(found).stop_at_work(after=dice.choice((0, 0, 1, 2, 5)))

@@ -306,6 +306,21 @@ def test_a_cart_that_is_counted_as_ordered_takes_no_payment_any_more():
             assert later[0].document["paymentInfo"]["payments"]
 
 
+def test_a_payment_that_is_counted_as_foreign_is_of_another_interface_and_never_ours():
+    moved = 0
+    for history in histories_with(FaultKind.FOREIGN_PAYMENT):
+        for fault in struck(history, FaultKind.FOREIGN_PAYMENT):
+            versions = [one for one in history.payments if one.id == fault.on]
+            moved += len(versions) - 1
+            assert {one.author for one in versions} == {"merchant"}
+            assert versions[0].document["paymentMethodInfo"]["paymentInterface"] == "gift-cards"
+            assert any(
+                fault.on in {named["id"] for named in one.document.get("paymentInfo", {}).get("payments", ())}
+                for one in history.carts
+            )
+    assert moved
+
+
 #: What is answered to a request that does not come as far as the cart.
 ELSEWHERE = {401, 429, 500, 502, 503}
 
