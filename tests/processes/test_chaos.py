@@ -28,3 +28,5 @@ async def test_killed_paused_and_cut_off_processes_lose_nothing_and_do_nothing_t
     assert report.wrong == []
     # On a very slow machine there may be time for no more.
     assert {"pause", "kill", "PSP restart"} <= report.struck.keys()
+    # Whoever was stopped had something in hand, and went on when another had finished it.
+    assert report.shared > 0

@@ -5,8 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from support.stack import ACK_DEADLINE_S, WORKERS
+from simulation.logs import Happening
+from support.polling import eventually
+from support.stack import ACK_DEADLINE_S, LEASE_PATIENCE_S, PATIENCE_S, WORKERS
 
+#: Who is stopped first, with work in hand.
+SLEEPERS = ("authorize", "authorize.2")
+#: The first calls to the PSP take so long, seconds, that who has sent one can be stopped before it hears the answer.
+FIRST_S = 3
+FIRST = {"kind": "delay_reply", "on": "payments.create", "delay_s": FIRST_S, "times": 10}
+#: Seconds in which what a stopped process has said last is known.
+SAID_S = 0.3
 #: So long that every lease of a paused process runs out, and its twin works on the same messages.
 PAUSE_S = (ACK_DEADLINE_S + 1, ACK_DEADLINE_S + 2)
 #: Seconds between two strikes.
@@ -48,14 +57,16 @@ class Weather:
         #: Strike -> how often.
         self.struck = Counter()
         self._later = []
+        #: Who must not be killed: another has done what it has in hand, and it does not know.
+        self._spared = set()
 
     async def storm(self, crowd):
-        """Until the crowd has gone home."""
-        await self._stack.psp_control("PUT", "/faults", [USUALLY])
+        """Until the crowd has gone home, and what began in any case has run its course."""
+        await self._stack.psp_control("PUT", "/faults", [FIRST, USUALLY])
         strikes = (self._kill, self._kill, self._pause, self._restart_psp, *[self._fault] * 3)
         try:
             # In every round, however short, something runs out of its lease, something dies, and the PSP is away.
-            await self._pause("authorize", "webhook")
+            oversleeping = await self._put_to_sleep()
             await asyncio.wait({crowd}, timeout=LULL_S[1])
             await self._kill()
             await self._restart_psp()
@@ -63,6 +74,7 @@ class Weather:
                 await asyncio.wait({crowd}, timeout=self._draw.uniform(*LULL_S))
                 if not crowd.done():
                     await self._draw.choice(strikes)()
+            await oversleeping
         finally:
             for pause in self._later:
                 pause.cancel()
@@ -70,7 +82,57 @@ class Weather:
             self._stack.resume_all()
 
     def _running(self):
-        return sorted(name for name in self._stack.processes if name not in self._stack.paused)
+        return sorted(name for name in self._stack.processes if name not in self._stack.paused | self._spared)
+
+    async def _put_to_sleep(self):
+        """SIGSTOP of a worker that has a message in hand; the task that ends when that was met twice."""
+        name, since = "", len(self._stack.lines)
+
+        async def asleep():
+            nonlocal name
+            name = max(SLEEPERS, key=lambda one: len(self._in_hand(one)))
+            if not self._in_hand(name):
+                return False
+            self._stack.pause(name)
+            await asyncio.sleep(SAID_S)
+            if not self._in_hand(name):
+                self._stack.resume(name)
+            return name in self._stack.paused
+
+        await eventually(asleep, within_s=PATIENCE_S)
+        self._later.append(asyncio.ensure_future(self._oversleep(name, self._in_hand(name), since)))
+        return self._later[-1]
+
+    def _in_hand(self, name):
+        """The messages of its topic that a process has got and not let go."""
+        journal = self._stack.watch.journal
+        held = set()
+        for one in journal.bus:
+            if one.process == journal.lives[name] and one.topic == name.partition(".")[0]:
+                (held.add if one.happening is Happening.DELIVERED else held.discard)(one.message_id)
+        return held
+
+    async def _oversleep(self, name, held, since):
+        """Until another has finished one of the messages, which is after the lease; and then it finishes that too."""
+        life = self._stack.watch.journal.lives[name]
+
+        def finished():
+            lines = self._stack.finished_all(since=since)
+            return {(one["process"], one["message_id"]) for one in lines if one["message_id"] in held}
+
+        async def another_has():
+            return any(process != life for process, _ in finished())
+
+        async def both_have():
+            others = {message for process, message in finished() if process != life}
+            return any((life, message) in finished() for message in others)
+
+        await eventually(another_has, within_s=LEASE_PATIENCE_S, every_s=0.1)
+        self._spared.add(name)
+        self._stack.resume(name)
+        self.struck["pause"] += 1
+        await eventually(both_have, within_s=PATIENCE_S, every_s=0.1)
+        self._spared.discard(name)
 
     async def _kill(self):
         """kill -9 of one or of several at once, then new ones in their place."""
@@ -92,20 +154,21 @@ class Weather:
                 found.append(name)
         return found
 
-    async def _pause(self, *workers):
+    async def _pause(self):
         """SIGSTOP of a worker for longer than its leases last. Its twin is never paused: somebody must work."""
-        wanted = set(workers or WORKERS) - {name.partition(".")[0] for name in self._stack.paused}
+        wanted = set(WORKERS) - {name.partition(".")[0] for name in self._stack.paused}
         names = [name for name in self._running() if name.partition(".")[0] in wanted]
         if not names:
             return
         name = self._draw.choice(names)
-        self.struck["pause"] += 1
         self._stack.pause(name)
         self._later.append(asyncio.ensure_future(self._resume(name, self._draw.uniform(*PAUSE_S))))
 
     async def _resume(self, name, after_s):
         await asyncio.sleep(after_s)
         self._stack.resume(name)
+        # One that ends with the weather is shorter than a lease, and none.
+        self.struck["pause"] += 1
 
     async def _restart_psp(self):
         self.struck["PSP restart"] += 1
