@@ -20,7 +20,7 @@ from ctpay.ports import HOST, Ports
 
 #: For a slow machine with a cold disk.
 READY_S_MAX: Final = 60.0
-#: A little more than a process takes by itself at the most (`DRAIN_S`).
+#: More than a process takes by itself at the most: `DRAIN_S`, and five seconds to close.
 STOP_S_MAX: Final = 30.0
 
 _CTPAY: Final = (sys.executable, "-m", "ctpay")

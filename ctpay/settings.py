@@ -208,7 +208,7 @@ class Limits(BaseSettings):
     caller_burst_max: Burst = 1000
     #: Of how many sessions, and of how many others, an ingress remembers that.
     callers_max: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
-    #: How long a process may take to finish what it has in hand when it is told to stop.
+    #: How long a process may take to finish what it has in hand when it is told to stop. Closing may take five more.
     drain_s: Seconds = 25
 
     @field_validator("reconcile_compared_s")
