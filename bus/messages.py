@@ -33,7 +33,10 @@ VERSION: Final = 1
 #: Bytes. A webhook of the largest size the ingress accepts fits with its base64; anything larger is not ours.
 MESSAGE_BYTES_MAX: Final = 1_000_000
 
-Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
+#: Goes into headers and logs: visible ASCII, as ours are, and those that we take from callers and PSPs.
+Id: TypeAlias = Annotated[str, Field(max_length=128, pattern=r"^[!-~]+$")]
+#: Of something in commercetools, and part of its address: `.` and `..` are none, nor is what leads elsewhere.
+ResourceId: TypeAlias = Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9_-]+$")]
 #: Far from the ends of the calendar, where adding an hour fails.
 Moment: TypeAlias = Annotated[
     AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))
@@ -72,7 +75,7 @@ class AuthorizePayment(_Command):
     """Hold the shopper's money for a cart."""
 
     type: Literal["AuthorizePayment"] = "AuthorizePayment"
-    cart_id: Id
+    cart_id: ResourceId
     #: A hash of the caller's session: tells one shopper's attempts from another's, and is worth nothing to a thief.
     owner: Id
     #: The payment method type, for example `card`.
@@ -80,7 +83,7 @@ class AuthorizePayment(_Command):
     #: What the PSP's hosted fields gave the browser; None: a stored method, or one that needs no token.
     token: Secret | None = None
     #: commercetools' id of the stored method to pay with.
-    stored_method_id: Id | None = None
+    stored_method_id: ResourceId | None = None
     #: The shopper has consented to have the method stored.
     store: bool = False
     #: Who is there when the money is asked for.
@@ -93,7 +96,7 @@ class AuthorizePayment(_Command):
     po_number: str | None = Field(default=None, max_length=256)
     invoice_memo: str | None = Field(default=None, max_length=1024)
     #: The Payment's key where the caller gave an Idempotency-Key; None: the worker finds out which attempt this is.
-    attempt_key: Id | None = None
+    attempt_key: ResourceId | None = None
     #: Hash of what identifies the money, to notice a key that is reused for something else.
     request_hash: Id
     return_url: str = Field(max_length=4096)
@@ -106,16 +109,16 @@ class CompleteAuthorization(_Command):
     type: Literal["CompleteAuthorization"] = "CompleteAuthorization"
     #: The command id of the AuthorizePayment.
     operation: Id
-    cart_id: Id
+    cart_id: ResourceId
     #: As in AuthorizePayment; None where the shopper comes back by a signed return URL.
     owner: Id | None = None
     parameters: dict[str, str] = Field(default_factory=dict, max_length=32)
 
 
 class _Modification(_Command):
-    payment_id: Id
+    payment_id: ResourceId
     #: A transaction that a merchant put on the Payment and that this command carries out; None: we make our own.
-    transaction_id: Id | None = None
+    transaction_id: ResourceId | None = None
     merchant_reference: str | None = Field(default=None, max_length=256)
     request_hash: Id | None = None
 
@@ -142,7 +145,7 @@ class RefundPayment(_OfAnAmount):
 
     type: Literal["RefundPayment"] = "RefundPayment"
     #: The Charge to take it from; None: the Payment as a whole.
-    charge_id: Id | None = None
+    charge_id: ResourceId | None = None
 
 
 class CancelPayment(_Modification):
@@ -162,7 +165,7 @@ class StorePaymentMethod(_Command):
 
     type: Literal["StorePaymentMethod"] = "StorePaymentMethod"
     #: The Payment in whose course it was stored.
-    payment_id: Id
+    payment_id: ResourceId
     token: Secret
     instrument: Instrument
 
@@ -171,9 +174,9 @@ class DeletePaymentMethod(_Command):
     """Take a stored method off its customer's list, and have the PSP forget it."""
 
     type: Literal["DeletePaymentMethod"] = "DeletePaymentMethod"
-    method_id: Id
+    method_id: ResourceId
     #: Whose it must be.
-    customer_id: Id
+    customer_id: ResourceId
 
 
 class PspNotification(_Message):

@@ -69,12 +69,13 @@ def read_notification(data: bytes, *, project_key: str, interface: str) -> Askin
         raise UnreadableMessageError(
             "The message is no commercetools notification. See who else may publish to this topic."
         ) from error
-    name = str(document.get("id", ""))[:128]
-    if kind != "Message":
-        return Asking(id=name, reason=f"notification {str(kind)[:40]} asks nothing")
-    if document.get("projectKey") != project_key:
-        return Asking(id=name, reason="another project's message")
     try:
+        # Only commercetools' own words about its subscriptions have none.
+        name = _id(document) if "id" in document else ""
+        if kind != "Message":
+            return Asking(id=name, reason=f"notification {str(kind)[:40]} asks nothing")
+        if document.get("projectKey") != project_key:
+            return Asking(id=name, reason="another project's message")
         return _read_message(name, document, interface)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UnreadableMessageError("A payment message lacks what commercetools documents. Look at it.") from error
@@ -105,7 +106,7 @@ def _read_message(name: str, document: Mapping[str, Any], interface: str) -> Ask
 
 
 def _id(document: Mapping[str, Any]) -> str:
-    """Of a resource or a transaction. It becomes part of an address, and of our command's id."""
+    """Of a message, a resource or a transaction. It becomes part of a header, an address, or our command's id."""
     found = document["id"]
     if not isinstance(found, str) or not _ID.fullmatch(found):
         raise ValueError("not an id")

@@ -136,11 +136,33 @@ POISON_FOR_OURS = {
     "an unknown field": lambda good: good.but(surprise=1),
     "an unknown type": lambda good: good.but(type="Surprise"),
     "9 MB in a field": lambda good: good.but(correlation_id="x" * MEGABYTES_9),
+    # It would become a header.
+    "an id of two lines": lambda good: good.but(correlation_id="a\nb"),
+    "an id that nobody sees": lambda good: good.but(correlation_id="\x7f"),
+}
+POISON_FOR_COMMERCETOOLS = {
+    "an id of two lines": lambda good: good.but(id="a\nb"),
+    "an id that is no text": lambda good: good.but(id=["a"]),
+}
+#: What a command is about, which becomes part of an address in commercetools.
+ABOUT = {
+    Topic.AUTHORIZE: "cart_id",
+    Topic.CAPTURE: "payment_id",
+    Topic.CANCEL: "payment_id",
+    Topic.REFUND: "payment_id",
+    Topic.METHODS: "method_id",
 }
 
 
+def poison_for_commands(name):
+    return {f"{name} {value!r}": lambda good, value=value: good.but(**{name: value}) for value in (".", "..", "a/b")}
+
+
 def poisons_of(topic):
-    return POISON_FOR_ALL if topic is Topic.COMMERCETOOLS else POISON_FOR_ALL | POISON_FOR_OURS
+    if topic is Topic.COMMERCETOOLS:
+        return POISON_FOR_ALL | POISON_FOR_COMMERCETOOLS
+    about = poison_for_commands(ABOUT[topic]) if topic in ABOUT else {}
+    return POISON_FOR_ALL | POISON_FOR_OURS | about
 
 
 CASES = [
