@@ -20,7 +20,6 @@ from ct.payment import parse_payment
 from psp.capabilities import Capabilities
 from psp.errors import OutcomeUnknownError, RefusedError, RetryableError
 from psp.money import Money
-from psp.outcome import Outcome
 from psp.port import Answer
 from workers.reconcile import AwayError, Pass, Step, is_away, is_due, take_up
 from workers.resume import command_for
