@@ -84,6 +84,22 @@ def given_up_before_it_was_asked():
     return book.put("P", {"id": "A", "state": "Failure"}, note="fact reconcile-1 A", author="reconcile#0")
 
 
+def refused_without_its_cart(book):
+    """Reconcile closes it when it can no longer be sent."""
+    book.ack("m1", "message.ignored", reason="refused: no-such-cart").pass_(minutes=26)
+    look_up(book)
+    return book.put("P", {"id": "A", "state": "Failure"}, note="fact reconcile-1 A", author="reconcile#0")
+
+
+def out_of_reach_without_its_cart():
+    """Other software has replaced the fields by which it would be found."""
+    return refused_without_its_cart(reserved(Book()).put("P", {"id": "A", "custom": None}, author="merchant"))
+
+
+def let_go_without_its_cart():
+    return refused_without_its_cart(reserved(Book()))
+
+
 def given_up_after_it_was_asked():
     """Nobody knows what became of it, and its message is gone."""
     book = authorize_call(reserved(Book()), fate=Fate.RESET)
@@ -484,10 +500,12 @@ CASES = {
             answered_to_another_operation,
             completed_by_another_message,
             given_up_before_it_was_asked,
+            out_of_reach_without_its_cart,
             looked_up_by_another_delivery,
         ),
         (
             looked_up_and_let_go,
+            let_go_without_its_cart,
             given_up_after_it_was_asked,
             completion_forgotten,
             acknowledged_before_it_was_settled,

@@ -109,6 +109,8 @@ def _missing_work(reading: Reading, message: Message, n: int) -> str | None:
             continue
         if state == "Initial" and _is_given_up_unasked(reading, trail, n):
             continue
+        if state == "Initial" and _is_out_of_reach(reading, message, trail, n):
+            continue
         if state in (None, "Initial"):
             return f"{trail} is still {state or 'not there'}"
         if trail.id in reading.misled:
@@ -135,6 +137,14 @@ def _is_left_to_reconcile(reading: Reading, message: Message, trail: Trail, n: i
     )
     lines = reading.outcomes.get(message.id, ())
     return is_hidden and any(str(one.fields.get("reason", "")).startswith("left to reconcile: ") for one in lines)
+
+
+def _is_out_of_reach(reading: Reading, message: Message, trail: Trail, n: int) -> bool:
+    """Whether its cart is gone, and other software has replaced the fields by which it is found without one: reconcile closes it."""
+    document = reading.payment_at(trail.payment_id, n) or {"transactions": ()}
+    bears = any(one["id"] == trail.id and "ctpayCommandId" in fields_of(one) for one in document["transactions"])
+    lines = reading.outcomes.get(message.id, ())
+    return not bears and any(one.fields.get("reason") == "refused: no-such-cart" for one in lines)
 
 
 def _is_given_up_unasked(reading: Reading, trail: Trail, n: int) -> bool:
