@@ -112,8 +112,9 @@ def added(**change):
         json.dumps(added(more="x" * 9_000_000)).encode(),
         *(
             json.dumps(added(**change)).encode()
-            for wrong in (5, None, "", "..", "a/b", "x" * 65, ["t"], "\ud800")
+            for wrong in (5, None, "", "..", "a/b", "x" * 65, ["t"], "\ud800", "a\nb")
             for change in (
+                {"id": wrong},
                 {"resource": {"typeId": "payment", "id": wrong}},
                 {"resource": {"typeId": "payment", "id": wrong}, "payloadNotIncluded": {"reason": "too large"}},
                 {"transaction": transaction("t", "Charge") | {"id": wrong}},
