@@ -154,8 +154,9 @@ def _refused_command(payment: Payment) -> str | None:
 
 
 def _resume(wish: Wish, cart: Cart, payment: Payment, mine: Transaction) -> Resume:
-    if mine.state is not State.INITIAL:
+    if not mine.open:
         return Resume(payment=payment, transaction=mine, supersede=(), refusal=None)
+    # Pending as well, which may be a merchant's word: what is off its cart has to be weighed before it is asked for.
     others = tuple(one for one in cart.payments if one.id != payment.id)
     abandoned = _abandoned(wish, others)
     left = _left(wish, cart, others) + sum(freed(one) for one in abandoned)

@@ -249,15 +249,23 @@ async def _stop(work: Work, command: AuthorizePayment, cart: Cart, found: tuple[
     payment, _ = found
     transaction = payment.authorization
     assert transaction is not None, "our Payments have an Authorization"
-    if payment.id in met.made:
+    if payment.id in met.made and transaction.state is State.INITIAL:
         return await _fail(work, command, cart, found, met)
     # Perhaps it was taken off its cart after the PSP was asked: then only the PSP knows what became of it.
     known = await look_up(work, payment, transaction)
     if known is None and not is_over(work, payment, transaction):
         raise OutcomeUnknownError("The PSP may still be at it. The message comes again and asks again.")
     answer = known or never_sent(work, payment, transaction)
-    met.payments[payment.id] = await settle(work, payment, answer, cause=command.command_id)
-    raise CartMovedError
+    payment = await settle(work, payment, answer, cause=command.command_id)
+    met.payments[payment.id] = payment
+    attempt = payment.authorization
+    if attempt is None or attempt.state is not State.PENDING:
+        raise CartMovedError
+    # The PSP has it and has not decided: it goes back onto its cart, or is given up.
+    payment = await _put_back(work, command, cart, payment)
+    payment = await give_back_if_superseded(work, payment, cause=command.command_id)
+    await work.reply(command, standing_of(payment, payment.transaction(attempt.id) or attempt))
+    return DONE
 
 
 async def _attach(work: Work, cart: Cart, payment: Payment) -> Refusal | None:
@@ -360,13 +368,13 @@ async def _show_on(work: Work, cart: Cart, payment: Payment) -> Refusal | None:
 
 
 async def _fail(work: Work, command: AuthorizePayment, cart: Cart, found: tuple[Payment, Refusal], met: _Met) -> Ending:
-    """My Payment exists, and the cart does not take it any more."""
+    """My Payment exists, and the cart takes it no more. Raises CartMovedError where it is not as it was made."""
     payment, refusal = found
 
     def failed(current: Payment) -> Actions:
         mine = current.by_command(command.command_id) or current.authorization
         if mine is None or mine.state is not State.INITIAL:
-            return Actions(actions=[])
+            raise CartMovedError
         refused = add_interaction(
             kind=InteractionKind.REFUSAL,
             cause=command.command_id,

@@ -18,7 +18,7 @@ from simulation.book import (
     row,
     settle,
 )
-from simulation.logs import Fate
+from simulation.logs import Fate, Peer
 
 _A_MONTH_LATER = START.replace(month=4).isoformat()
 
@@ -407,6 +407,18 @@ def joined_off_its_cart():
     return completion(book, "pay-2").deliver("m9").ack("m9", "message.ignored", reason="no such operation")
 
 
+def joined_and_its_cart_deleted(status=404):
+    book = challenge(reserved(Book())).put("P", note="joined pay-2 A")
+    book = completion(book, "pay-2").deliver("m9")
+    book.call("/demo/carts/cart?expand=paymentInfo.payments", peer=Peer.COMMERCETOOLS, status=status)
+    return book.ack("m9", "message.ignored", reason="no such operation")
+
+
+def joined_and_let_go():
+    """Its cart is there, and it is on it."""
+    return joined_and_its_cart_deleted(status=200)
+
+
 def begun_off_its_cart():
     """... and the shopper comes back by what began it, which can be found."""
     book = challenge(reserved(Book())).cart(author="merchant")
@@ -565,7 +577,14 @@ CASES = {
         (completed_although_given_up, captured_although_given_up),
     ),
     "M4": (
-        (completed, given_up_and_let_go, decided_and_let_go, decided_and_let_go_beside_another, joined_off_its_cart),
-        (let_go_unheard, decided_too_late_to_be_let_go, begun_off_its_cart),
+        (
+            completed,
+            given_up_and_let_go,
+            decided_and_let_go,
+            decided_and_let_go_beside_another,
+            joined_off_its_cart,
+            joined_and_its_cart_deleted,
+        ),
+        (let_go_unheard, decided_too_late_to_be_let_go, begun_off_its_cart, joined_and_let_go),
     ),
 }

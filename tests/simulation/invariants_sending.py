@@ -138,14 +138,23 @@ def m4_what_a_shopper_answered_the_psp_hears(reading: Reading) -> Iterator[Viola
 def _is_hidden(reading: Reading, trail: Trail, operation: str, n: int) -> bool:
     """Whether nobody can find the attempt by the operation: it is off its cart, where alone what has joined it is met.
 
-    So is what began it, where other software replaced our fields.
+    So is what began it, where other software replaced our fields. A cart that commercetools knows no more is none.
     """
     document = reading.payment_at(trail.payment_id, n) or {"transactions": ()}
     made = (fields_of(one) for one in document["transactions"] if one["id"] == trail.id)
     bears = any(one.get("ctpayCommandId") == operation for one in made)
-    carts = {one.id: one.document for one in reading.history.carts if one.n < n}
+    gone = {
+        one.path.partition("?")[0].rpartition("/")[2]
+        for one in reading.history.calls
+        if one.peer is Peer.COMMERCETOOLS and one.method == "GET" and one.status == 404 and _is_done(one, n)
+    }
+    carts = {one.id: one.document for one in reading.history.carts if one.n < n and one.id not in gone}
     shown = (one for cart in carts.values() for one in cart.get("paymentInfo", {}).get("payments", ()))
     return not bears and all(one["id"] != trail.payment_id for one in shown)
+
+
+def _is_done(call: Call, n: int) -> bool:
+    return call.performed_n is not None and call.performed_n < n
 
 
 def _attempts_of(reading: Reading, operation: str, n: int) -> list[Trail]:

@@ -293,6 +293,48 @@ async def test_a_late_success_that_bears_no_mark_is_seen_by_whoever_pays_at_that
     assert len(held(house)) == 1
 
 
+async def test_an_attempt_that_a_merchant_calls_pending_is_weighed_before_it_is_put_on_its_cart_and_asked_for(house):
+    """By hand, between its making and its way to the cart, which has become cheaper meanwhile."""
+    cart = await house.cart()
+    command = house.pay(cart)
+
+    async def meanwhile():
+        await changed(house, cart, await costs(house, cart, 2000))
+        (payment,) = house.payments()
+        state = {"transactionId": payment.authorization.id, "state": "Pending"}
+        await hand(house, payment, action="changeTransactionState", **state)
+
+    house.fault(PASS, PASS, Fault(action=meanwhile))
+    assert (await house.deliver(command)).verdict is Verdict.AGAIN
+    house.clock.pass_(minutes=26)
+    await house.deliver(command)
+    assert house.standing(command).reason.code == "expired"
+    assert held(house) == []
+
+
+@pytest.mark.parametrize("left", ["nothing", "everything"])
+async def test_what_the_bank_has_not_decided_is_weighed_when_its_message_comes_again_off_its_cart(house, left):
+    cart = await house.cart()
+    command = house.pay(cart, "tok_pending", attempt_key="key-1")
+    await house.deliver(command)
+    (first,) = house.payments()
+    await changed(house, cart, off(first))
+    if left == "nothing":
+        await house.deliver(house.pay(cart, attempt_key="key-2"))
+    await house.deliver(command)
+    await house.pump()
+    on_cart = [one["id"] for one in (await house.client.get(f"/carts/{cart}"))["paymentInfo"]["payments"]]
+    if left == "nothing":
+        assert house.standing(command).reason.code == "superseded"
+        assert first.id not in on_cart
+    else:
+        assert house.standing(command).outcome is Outcome.PENDING
+        assert on_cart == [first.id]
+        await house.control(f"/payments/{first.interface_id}/settle")
+    await told(house)
+    assert len(held(house)) == 1
+
+
 # What succeeds while it is on no cart is weighed, whatever happens between the write and the weighing.
 
 
