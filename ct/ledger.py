@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ct.actions import UpdateAction
+    from ct.wire import JsonObject
     from psp.seams import Draw
 
 #: Seconds to wait before reading again after a conflict: doubled each time up to the most, with full jitter.
@@ -108,11 +109,19 @@ class Ledger:
 
         A cart that was merged into another is none: nobody orders it, and what it is paid for is on the other one.
         """
+        found = await self._cart_of(payment_id, expand="paymentInfo.payments[*]")
+        return parse_cart(found) if found is not None else None
+
+    async def is_on_cart(self, payment_id: str) -> bool:
+        """Whether `find_cart` finds one. One call, and what else is on the cart need not be readable."""
+        return await self._cart_of(payment_id) is not None
+
+    async def _cart_of(self, payment_id: str, **more: str) -> JsonObject | None:
         condition = f'paymentInfo(payments(id = {quoted(payment_id)})) and cartState != "Merged"'
-        params = {"where": condition, "expand": "paymentInfo.payments[*]", "limit": "1", "withTotal": "false"}
+        params = {"where": condition, **more, "limit": "1", "withTotal": "false"}
         results = (await self.client.get("/carts", params=params))["results"]
         found = results[0] if isinstance(results, list) and results else None
-        return parse_cart(found) if isinstance(found, dict) else None
+        return found if isinstance(found, dict) else None
 
     async def create(self, draft: UpdateAction) -> Payment:
         """One call. Raises DuplicateError where the key is taken."""

@@ -69,6 +69,11 @@ class Transaction:
         return frozenset(filter(None, (self.interaction_id, self.interface_id, self.psp_reference)))
 
     @property
+    def nameless(self) -> bool:
+        """Whether the PSP has not told of it: until then what is there is a merchant's own name, unknown to the PSP."""
+        return self.interaction_id is None or self.state is State.INITIAL
+
+    @property
     def taken(self) -> bool:
         """Whether we answer for it: we made it, or we took it on. Until then a merchant's Initial uses nothing."""
         return self.command_id is not None or self.claimed
@@ -127,7 +132,7 @@ class Payment:
         """
         named = next((one.message for one in self.interactions if one.kind is InteractionKind.NAMED), None)
         attempt = self.authorization
-        is_untold = attempt is not None and attempt.taken and attempt.open and attempt.interaction_id is None
+        is_untold = attempt is not None and attempt.taken and attempt.open and attempt.nameless
         is_untold = is_untold and all(one.psp_reference is None for one in self.transactions)
         return named or (None if is_untold else self.interface_id)
 

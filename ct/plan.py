@@ -170,11 +170,6 @@ def _name_of(fact: Fact) -> str | None:
     return fact.psp_reference or fact.payment_reference
 
 
-def _is_nameless(transaction: Transaction) -> bool:
-    """Whether the PSP has not told of it: until then what is there is a merchant's own name, unknown to the PSP."""
-    return transaction.interaction_id is None or transaction.state is State.INITIAL
-
-
 def _identity_of(fact: Fact) -> tuple[str | None, int, str]:
     return (_name_of(fact), fact.amount.amount, fact.amount.currency)
 
@@ -221,7 +216,7 @@ def _settled(
     transaction: Transaction, fact: Fact, cause: Cause, action: Action | None, weighing: Weighing
 ) -> list[UpdateAction]:
     actions: list[UpdateAction] = []
-    if _is_nameless(transaction) and (name := _name_of(fact)) and name != transaction.interaction_id:
+    if transaction.nameless and (name := _name_of(fact)) and name != transaction.interaction_id:
         actions.append(change_transaction_interaction_id(transaction.id, name))
     if rises(transaction.state, fact.state):
         actions += _raised(transaction, fact, cause, weighing)
@@ -291,7 +286,7 @@ def _identity(payment: Payment, facts: Sequence[Fact], cause: Cause) -> list[Upd
         name = next((fact.payment_reference for fact in facts if fact.payment_reference), None)
         return [set_interface_id(name)] if name else []
     attempt = payment.authorization
-    if attempt is None or not _is_nameless(attempt) or payment.known_as not in (None, payment.interface_id):
+    if attempt is None or not attempt.nameless or payment.known_as not in (None, payment.interface_id):
         return []
     about = (fact.payment_reference for fact in facts if target_of(payment, fact) is attempt)
     name = next(filter(None, about), payment.interface_id)

@@ -36,7 +36,7 @@ from psp.outcome import Outcome, Reason, Standing
 from psp.port import AuthorizeRequest
 from psp.stored import Initiator
 from workers.means import Means, means_of
-from workers.perform import is_over, look_up, never_sent, perform, reference_to, send_by, settle
+from workers.perform import is_over, look_up, never_sent, perform, reference_to, send_by, settle, write_down
 from workers.superseded import CartMovedError, give_back_if_superseded, give_up, give_up_one, room_on
 
 if TYPE_CHECKING:
@@ -256,7 +256,8 @@ async def _stop(work: Work, command: AuthorizePayment, cart: Cart, found: tuple[
     if known is None and not is_over(work, payment, transaction):
         raise OutcomeUnknownError("The PSP may still be at it. The message comes again and asks again.")
     answer = known or never_sent(work, payment, transaction)
-    payment = await settle(work, payment, answer, cause=command.command_id)
+    # The next look weighs it, and puts it back or gives it up: until then nobody need be told of it.
+    payment = await write_down(work, payment, answer, cause=command.command_id)
     met.payments[payment.id] = payment
     attempt = payment.authorization
     if attempt is None or attempt.state is not State.PENDING:

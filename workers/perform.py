@@ -52,11 +52,23 @@ async def perform(
 async def settle(
     work: Work, payment: Payment, answer: Answer, *, cause: str, seen_on_cart: datetime | None = None
 ) -> Payment:
-    """Write an answer down. Money that moved on a superseded attempt is sent back by a command of its own.
+    """Write an answer down as `write_down` does; money that moved on a superseded attempt is sent back then."""
+    changed = await write_down(work, payment, answer, cause=cause, seen_on_cart=seen_on_cart)
+    # Not after a cancel or refund that the PSP has just refused, which is for a person and not for a loop. One that was
+    # never sent is made again.
+    if any(fact.kind in _TAKES or fact.code == EXPIRED for fact in answer.facts):
+        return await give_back_if_superseded(work, changed, cause=cause)
+    return changed
 
-    So is what the PSP stored put on the customer's list: before the write, after which the PSP is not asked again.
-    An attempt that succeeds while it is on no cart is marked by the same write and weighed, in this run or another;
-    `seen_on_cart` is when it was last seen on its cart, None where that is not known.
+
+async def write_down(
+    work: Work, payment: Payment, answer: Answer, *, cause: str, seen_on_cart: datetime | None = None
+) -> Payment:
+    """Write an answer down, and leave what follows from it to the caller, or to whoever comes after a crash.
+
+    What the PSP stored is put on the customer's list: before the write, after which the PSP is not asked again.
+    An attempt that succeeds while it is on no cart is marked by the same write, to be weighed; `seen_on_cart` is when
+    it was last seen on its cart, None where that is not known.
     """
     await ask_to_store(work, payment, answer.stored, correlation_id=cause)
     origin = Cause(id=cause, at=work.clock())
@@ -70,10 +82,6 @@ async def settle(
         return Actions(actions=actions)
 
     changed, _ = await work.ledger.change(payment, decide)
-    # Not after a cancel or refund that the PSP has just refused, which is for a person and not for a loop. One that was
-    # never sent is made again.
-    if any(fact.kind in _TAKES or fact.code == EXPIRED for fact in answer.facts):
-        return await give_back_if_superseded(work, changed, cause=cause)
     return changed
 
 

@@ -102,7 +102,8 @@ def _decided(
 
 async def _weighing(work: Work, payment: Payment, transaction: Transaction, resolution: Resolution) -> Weighing:
     """One call where a person says that the attempt has succeeded."""
-    if resolution.state is not State.SUCCESS or transaction != payment.authorization:
+    attempt = payment.authorization
+    if resolution.state is not State.SUCCESS or attempt is None or attempt.id != transaction.id:
         return Weighing.DONE
     return await weighing_of(work, payment, seen_on_cart=None)
 

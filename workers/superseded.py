@@ -78,7 +78,7 @@ async def give_back_if_superseded(work: Work, payment: Payment, *, cause: str) -
     attempt = payment.authorization
     if attempt is None or payment.interface != work.ledger.interface:
         return payment
-    if attempt.state is State.SUCCESS and not attempt.superseded and payment.came_late(attempt.id):
+    if attempt.state is State.SUCCESS and not attempt.superseded and payment.came_late(attempt.id) and covers(payment):
         # It was told as declined, or was on no cart: the shopper may have paid otherwise since.
         payment = await _weigh_again(work, payment, attempt, cause=cause)
         attempt = payment.authorization or attempt
@@ -119,7 +119,7 @@ async def weighing_of(work: Work, payment: Payment, *, seen_on_cart: datetime | 
         return Weighing.DONE
     if seen_on_cart is not None and work.clock() < seen_on_cart + _SEEN_FOR:
         return Weighing.DONE
-    return Weighing.DONE if await work.ledger.find_cart(payment.id) is not None else Weighing.DUE
+    return Weighing.DONE if await work.ledger.is_on_cart(payment.id) else Weighing.DUE
 
 
 def room_on(cart: Cart, payment: Payment) -> int:
@@ -168,15 +168,20 @@ def _came_at(payment: Payment) -> datetime | None:
 
 
 async def _weigh_again(work: Work, payment: Payment, attempt: Transaction, *, cause: str) -> Payment:
-    """Mark the attempt as superseded if its cart is paid for without it; a person is told of what is on no cart."""
+    """Mark the attempt as superseded if its cart is paid for without it; a person is told of what is on no cart.
+
+    A cart that has merely become cheaper than the attempt is paid for by nobody else.
+    """
     its_cart = await work.ledger.find_cart(payment.id)
     cart = its_cart or await _cart_it_was_for(work, attempt)
     if cart is None:
         # Nothing here can tell whether the goods are paid for otherwise.
         return await _tell(work, payment, attempt, "Cancel or refund it if it is not wanted.", cause=cause)
-    if room_on(cart, payment) < attempt.amount.amount:
+    if room_on(cart, payment) < min(attempt.amount.amount, cart.total.amount):
         return await _mark(work, payment, while_in=frozenset(State), cause=cause)
-    if its_cart is None:
+    # What was looked for may be older than what is read by its id.
+    shown = cart.active and any(one.id == payment.id for one in cart.payments)
+    if its_cart is None and not shown:
         return await _tell(work, payment, attempt, "Put it on its cart, or cancel it.", cause=cause)
     return payment
 

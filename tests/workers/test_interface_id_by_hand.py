@@ -156,6 +156,15 @@ async def test_an_attempt_that_the_psp_has_not_told_of_is_cancelled_by_our_refer
     assert statuses(house) == ["canceled"]
 
 
+async def test_so_it_is_where_the_authorization_bears_somebody_elses_name_as_well(house):
+    _, payment_id = await begun(house, "tok_3ds")
+    attempt = (await house.payment(payment_id)).authorization
+    other = {"action": "changeTransactionInteractionId", "transactionId": attempt.id, "interactionId": "ERP-4712"}
+    await hand(house, payment_id, other)
+    await house.deliver(house.ask(CancelPayment, payment_id))
+    assert statuses(house) == ["canceled"]
+
+
 async def test_a_challenge_is_completed_under_the_psps_name(house):
     command, _ = await begun(house, "tok_3ds")
     await house.deliver(command)

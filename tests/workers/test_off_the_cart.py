@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from support.house import PASS, Fault, with_psp
 from support.psp_servers import SECRET_KEY
 
-from bus.messages import CapturePayment, ReversePayment
+from bus.messages import CancelPayment, CapturePayment, ReversePayment
 from bus.port import Verdict
 from ct.errors import UnavailableError
 from ct.fields import InteractionKind
@@ -338,14 +338,17 @@ async def test_what_the_bank_has_not_decided_is_weighed_when_its_message_comes_a
 # What succeeds while it is on no cart is weighed, whatever happens between the write and the weighing.
 
 
-def without_carts(house):
-    """No cart can be looked for until the returned function is called."""
+def without_carts(house, *, after=0):
+    """No cart can be looked for until the returned function is called, or so many have been."""
     get = house.client.get
     down = True
 
     async def fail(path, *, params=None):
+        nonlocal after
         if down and path == "/carts":
-            raise UnavailableError("commercetools is away")
+            after -= 1
+            if after < 0:
+                raise UnavailableError("commercetools is away")
         return await get(path, params=params)
 
     def back():
@@ -519,6 +522,89 @@ async def test_money_that_was_left_for_a_person_goes_back_when_its_cart_is_paid_
     await passes(house)
     assert (await house.payment(payment.id)).authorization.superseded
     assert len(held(house)) == 1
+
+
+async def test_who_puts_money_back_onto_its_cart_keeps_it_although_the_cart_is_cheaper_by_then(house):
+    """Nobody else has paid for it: there is nothing to give back."""
+    cart = await house.cart()
+    await house.deliver(house.pay(cart, "tok_pending"))
+    (payment,) = house.payments()
+    await changed(house, cart, off(payment))
+    await house.control(f"/payments/{payment.interface_id}/settle")
+    await told(house)
+    back = {"action": "addPayment", "payment": {"typeId": "payment", "id": payment.id}}
+    await changed(house, cart, back, await costs(house, cart, 4000))
+    await passes(house)
+    await house.deliver(house.ask(CapturePayment, payment.id, amount=eur(4000)))
+    await passes(house)
+    assert house.rows(await house.payment(payment.id)) == [
+        ("Authorization", "Success", 4200),
+        ("Charge", "Success", 4000),
+    ]
+
+
+async def test_nobody_is_told_of_money_off_its_cart_that_its_message_puts_back(house):
+    cart = await house.cart()
+    command = house.pay(cart, attempt_key="key-1")
+    await house.deliver(command, work=unheard(house))
+    (payment,) = house.payments()
+    await changed(house, cart, off(payment), await costs(house, cart, 5000))
+    house.clock.pass_(seconds=11)
+    with capture_logs() as lines:
+        await house.deliver(command)
+    assert house.standing(command).outcome is Outcome.APPROVED
+    assert [one for one in lines if one["event"] == "late_success.on_no_cart"] == []
+    kinds = {one.kind for one in (await house.payment(payment.id)).interactions}
+    assert InteractionKind.OFF_CART not in kinds
+
+
+async def test_nobody_is_told_of_money_that_was_cancelled_before_it_was_weighed(house):
+    cart = await house.cart()
+    await house.deliver(house.pay(cart, "tok_pending"))
+    (payment,) = house.payments()
+    await changed(house, cart, off(payment))
+    await house.control(f"/payments/{payment.interface_id}/settle")
+    back = without_carts(house, after=1)
+    with capture_logs() as lines:
+        for event in house.events():
+            await house.deliver(event)
+        back()
+        await house.deliver(house.ask(CancelPayment, payment.id))
+        await told(house)
+        await passes(house)
+    assert (await house.payment(payment.id)).authorization.state is State.SUCCESS
+    assert [one for one in lines if one["event"] == "late_success.on_no_cart"] == []
+
+
+async def test_a_search_for_the_cart_that_is_behind_calls_no_person(house):
+    cart = await house.cart()
+    await house.deliver(house.pay(cart, "tok_pending"))
+    (payment,) = house.payments()
+    await house.control(f"/payments/{payment.interface_id}/settle")
+    get = house.client.get
+
+    async def behind(path, *, params=None):
+        return {"results": []} if path == "/carts" else await get(path, params=params)
+
+    house.client.get = behind
+    with capture_logs() as lines:
+        await told(house)
+    assert (await house.payment(payment.id)).authorization.state is State.SUCCESS
+    assert [one for one in lines if one["event"] == "late_success.on_no_cart"] == []
+
+
+async def test_news_of_a_payment_is_written_although_another_on_its_cart_cannot_be_read(house):
+    cart = await house.cart()
+    await house.deliver(house.pay(cart, "tok_declined", attempt_key="key-1"))
+    (neighbour,) = house.payments()
+    await house.deliver(house.pay(cart, "tok_pending", attempt_key="key-2"))
+    (payment,) = (one for one in house.payments() if one.id != neighbour.id)
+    broken = {"transactionId": neighbour.authorization.id, "name": "ctpayAction", "value": "{"}
+    await hand(house, neighbour, action="setTransactionCustomField", **broken)
+    await house.control(f"/payments/{payment.interface_id}/settle")
+    for event in house.events():
+        assert (await house.deliver(event)).verdict in (Verdict.DONE, Verdict.DEAD)
+    assert (await house.payment(payment.id)).authorization.state is State.SUCCESS
 
 
 # What people rename.
