@@ -37,7 +37,7 @@ from psp.port import AuthorizeRequest
 from psp.stored import Initiator
 from workers.means import Means, means_of
 from workers.perform import is_over, look_up, never_sent, perform, reference_to, send_by, settle, write_down
-from workers.superseded import CartMovedError, give_back_if_superseded, give_up, give_up_one, room_on
+from workers.superseded import CartMovedError, give_back_if_superseded, give_up, give_up_one, is_paid_otherwise
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -353,7 +353,7 @@ async def _put_back(work: Work, command: AuthorizePayment, cart: Cart, payment: 
     if refused:
         await _show_on(work, cart, payment)
         return payment
-    if room_on(cart, payment) >= attempt.amount.amount and await _show_on(work, cart, payment) is None:
+    if not is_paid_otherwise(cart, payment, attempt) and await _show_on(work, cart, payment) is None:
         return payment
     return await give_up_one(work, payment, cause=command.command_id)
 

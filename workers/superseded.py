@@ -122,10 +122,18 @@ async def weighing_of(work: Work, payment: Payment, *, seen_on_cart: datetime | 
     return Weighing.DONE if await work.ledger.is_on_cart(payment.id) else Weighing.DUE
 
 
-def room_on(cart: Cart, payment: Payment) -> int:
+def _room_on(cart: Cart, payment: Payment) -> int:
     """Minor units of the cart's total that its other payments do not cover."""
     others = (one for one in cart.payments if one.id != payment.id and one.planned.currency == cart.total.currency)
     return cart.total.amount - sum(covers(one) for one in others)
+
+
+def is_paid_otherwise(cart: Cart, payment: Payment, attempt: Transaction) -> bool:
+    """Whether the cart's other payments leave less than the attempt's amount to pay.
+
+    A cart that has merely become cheaper than the attempt is paid for by nobody else.
+    """
+    return _room_on(cart, payment) < min(attempt.amount.amount, cart.total.amount)
 
 
 def _holds(payment: Payment, attempt: Transaction) -> bool:
@@ -168,16 +176,13 @@ def _came_at(payment: Payment) -> datetime | None:
 
 
 async def _weigh_again(work: Work, payment: Payment, attempt: Transaction, *, cause: str) -> Payment:
-    """Mark the attempt as superseded if its cart is paid for without it; a person is told of what is on no cart.
-
-    A cart that has merely become cheaper than the attempt is paid for by nobody else.
-    """
+    """Mark the attempt as superseded if its cart is paid for without it; a person is told of what is on no cart."""
     its_cart = await work.ledger.find_cart(payment.id)
     cart = its_cart or await _cart_it_was_for(work, attempt)
     if cart is None:
         # Nothing here can tell whether the goods are paid for otherwise.
         return await _tell(work, payment, attempt, "Cancel or refund it if it is not wanted.", cause=cause)
-    if room_on(cart, payment) < min(attempt.amount.amount, cart.total.amount):
+    if is_paid_otherwise(cart, payment, attempt):
         return await _mark(work, payment, while_in=frozenset(State), cause=cause)
     # What was looked for may be older than what is read by its id.
     shown = cart.active and any(one.id == payment.id for one in cart.payments)

@@ -286,9 +286,16 @@ class Merchant:
 
     def _take_off(self, payment_id: str) -> None:
         """The Payment is on its cart no more."""
+        self._move("removePayment", payment_id)
+
+    def put_on(self, payment_id: str) -> None:
+        """The Payment is on its cart again."""
+        self._move("addPayment", payment_id)
+
+    def _move(self, action_name: str, payment_id: str) -> None:
         stage = self._stage
         cart = stage.commercetools.act("GET", f"/carts/{self._cart}")
-        action = {"action": "removePayment", "payment": {"typeId": "payment", "id": payment_id}}
+        action = {"action": action_name, "payment": {"typeId": "payment", "id": payment_id}}
         stage.commercetools.act("POST", f"/carts/{self._cart}", {"version": cart["version"], "actions": [action]})
 
     async def _do(self, what: str, payment_id: str) -> None:
@@ -357,12 +364,15 @@ class Merchant:
 
     def edit_cart(self) -> None:
         """The cart's total changes under the shopper's hands."""
+        self.reprice(*self._stage.dice.choice(_PRICES))
+
+    def reprice(self, times: int, of: int) -> None:
+        """The cart costs so many times what it did."""
         stage = self._stage
         cart = stage.commercetools.cart(self._cart)
         if cart is None:
             return
         line = cart["customLineItems"][0]
-        times, of = stage.dice.choice(_PRICES)
         money = {**line["money"], "centAmount": max(1, line["money"]["centAmount"] * times // of)}
         action = {"action": "changeCustomLineItemMoney", "customLineItemId": line["id"], "money": money}
         try:

@@ -19,7 +19,14 @@ from simulation.book import (
 )
 from simulation.cases_messages import charge_by_hand
 from simulation.cases_money import CASES as MONEY
-from simulation.cases_money import cancelled, challenge, refused_to_a_shopper, second_payment, usual
+from simulation.cases_money import (
+    cancelled,
+    challenge,
+    refused_to_a_shopper,
+    second_payment,
+    taken_off_when_it_was_paid,
+    usual,
+)
 from simulation.logs import Fault
 
 
@@ -222,6 +229,19 @@ def given_up_by_the_second_click():
     return given_up_by_another_click(timedelta(seconds=0.5))
 
 
+def given_up_although_it_has_succeeded(book):
+    fields = {"ctpayCommandId": "pay-1", "ctpaySuperseded": True}
+    return book.put("P", {"id": "A", "custom": {"fields": fields}}, note="superseded evt A")
+
+
+def given_up_since_it_is_paid_otherwise():
+    return given_up_although_it_has_succeeded(taken_off_when_it_was_paid())
+
+
+def given_up_since_the_cart_is_cheaper():
+    return given_up_although_it_has_succeeded(authorized(Book()).cart("P", total=4000))
+
+
 CASES = {
     "S17": (_KEEP, (*_BREAK, refused_to_give_back, refused_although_given_back)),
     "S18": ((given_back, usual), (given_back_but_for_a_part, given_back_and_still_held, given_back_during_a_capture)),
@@ -232,7 +252,12 @@ CASES = {
     ),
     "S21": ((answered_before_it_was_known, answered_at_that_moment, told_in_a_newer_version), (not_told,)),
     "M5": (
-        (gone_for_a_day, gone_since_nobody_knows_when, given_up_for_another_card),
-        (gone_for_an_hour, given_up_by_the_second_click),
+        (
+            gone_for_a_day,
+            gone_since_nobody_knows_when,
+            given_up_for_another_card,
+            given_up_since_it_is_paid_otherwise,
+        ),
+        (gone_for_an_hour, given_up_by_the_second_click, given_up_since_the_cart_is_cheaper),
     ),
 }

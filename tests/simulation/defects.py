@@ -162,6 +162,11 @@ _ALL: Final = (
         what="money that comes to a Payment off its cart is not weighed",
         changes=defects_money.off_cart_not_weighed,
     ),
+    Defect(
+        name="cheaper-cart-given-back",
+        what="the only payment of a cart is given back when that has become cheaper",
+        changes=defects_money.cheaper_cart_given_back,
+    ),
     Defect(name="superseded-kept", what="money on a given-up attempt is kept", changes=defects_money.superseded_kept),
     Defect(
         name="secret-written-down",
@@ -416,6 +421,7 @@ BY_ACT: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "ack-first": ("authorize", ()),
     "superseded-completed": ("come back to what was given up", ()),
     "off-cart-not-weighed": ("a success off its cart", ()),
+    "cheaper-cart-given-back": ("capture what was put back on its cart", ()),
     "superseded-kept": ("a late success after another card", ()),
     "last-write-wins": ("an old failure", ()),
     "failure-overwrites-success": ("an old failure", ()),

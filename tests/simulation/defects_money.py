@@ -47,6 +47,13 @@ def off_cart_not_weighed() -> list[Change]:
     return [(where, "weighing_of", weighing_of) for where in (perform, resolve)]
 
 
+def cheaper_cart_given_back() -> list[Change]:
+    def is_paid_otherwise(cart: Any, payment_: Any, attempt: Any) -> bool:
+        return bool(superseded._room_on(cart, payment_) < attempt.amount.amount)
+
+    return [(superseded, "is_paid_otherwise", is_paid_otherwise)]
+
+
 def cancel_not_minded() -> list[Change]:
     return [(judge, "cancelling", lambda _payment, *, besides=None: False)]
 

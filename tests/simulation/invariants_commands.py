@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from simulation.durable import trails_of_command
 from simulation.invariants_answers import state_at, used_at_most
 from simulation.invariants_messages import messages_of
-from simulation.invariants_money import is_capturing
+from simulation.invariants_money import covers, is_capturing
 from simulation.projection import fields_of, log_of
 from simulation.reading import Violation, is_ours
 
@@ -122,14 +122,21 @@ def s21_who_waits_is_told(reading: Reading) -> Iterator[Violation]:
 def m5_given_up_for_a_reason(reading: Reading) -> Iterator[Violation]:
     """An attempt that waits for its shopper is given up by a pass of reconcile only when that has taken too long.
 
-    And by the shopper's own hand only when that was another wish, and not the second of two clicks.
+    And by the shopper's own hand only when that was another wish, and not the second of two clicks. One that has
+    succeeded is given up only where something else has paid for a part of its cart.
     """
     for version, before in reading.changes:
         if before is None or not is_ours(version):
             continue
         for entry in log_of(version.document)[len(log_of(before.document)) :]:
             trail = reading.trails.get(str(entry.get("ctpayTransactionId")))
-            if entry.get("ctpayKind") != "superseded" or trail is None or state_at(trail, version) != "Pending":
+            if entry.get("ctpayKind") != "superseded" or trail is None:
+                continue
+            state = state_at(trail, version)
+            if state == "Success" and not _is_paid_otherwise(reading, version):
+                text = f"{trail} had succeeded and was given up, and nothing else has paid for its cart"
+                yield Violation(name="M5", text=text, n=version.n)
+            if state != "Pending":
                 continue
             cause = str(entry.get("ctpayCause"))
             if cause.startswith("reconcile") and (waited := _waited(reading, trail, version, before)) is not None:
@@ -138,6 +145,16 @@ def m5_given_up_for_a_reason(reading: Reading) -> Iterator[Violation]:
             if _is_second_click(reading, trail, cause):
                 text = f"{trail} was given up by {cause}, the second of two clicks"
                 yield Violation(name="M5", text=text, n=version.n)
+
+
+def _is_paid_otherwise(reading: Reading, version: Version) -> bool:
+    """Whether another Payment of a cart that this one was on has covered anything before."""
+    on: dict[str, set[str]] = defaultdict(set)
+    for cart in reading.history.carts:
+        if cart.n < version.n:
+            on[cart.id] |= {one["id"] for one in cart.document.get("paymentInfo", {}).get("payments", ())}
+    beside = set().union(*(one for one in on.values() if version.id in one)) - {version.id}
+    return any(covers(one.document) for name in beside for one in reading.versions[name] if one.n < version.n)
 
 
 def _waited(reading: Reading, trail: Trail, version: Version, before: Version) -> timedelta | None:

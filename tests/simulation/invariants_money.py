@@ -275,7 +275,7 @@ def m2_weighed_before_it_is_asked(reading: Reading) -> Iterator[Violation]:
         if earlier is None or not is_ours(version):
             continue
         covered = sum(
-            min(map(_covers, reading.payment_between(one, earlier.n + 1, version.n)), default=0) for one in others
+            min(map(covers, reading.payment_between(one, earlier.n + 1, version.n)), default=0) for one in others
         )
         total = _total(earlier.document)
         if covered + trail.amount > total:
@@ -350,7 +350,7 @@ def is_given_up(document: Mapping[str, Any]) -> bool:
     return any(_is_superseded(one, log) for one in _asked_for(document))
 
 
-def _covers(document: Mapping[str, Any] | None) -> int:
+def covers(document: Mapping[str, Any] | None) -> int:
     """What a Payment pays for, or may pay for: the least that anybody could think."""
     if document is None:
         return 0

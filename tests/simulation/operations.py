@@ -167,6 +167,19 @@ async def _approved_off_its_cart(scene: Scene) -> None:
     await asyncio.sleep(AFTERWARDS_S)
 
 
+async def _back_on_its_cart(scene: Scene) -> None:
+    """Money comes off its cart, the shop puts it back, and the cart becomes cheaper."""
+    await scene.pay("tok_pending")
+    payment = scene.payment()["id"]
+    scene.merchant._take_off(payment)
+    scene.at_the_psp("settle", scene.psp_payment.id, Decision.APPROVE)
+    await asyncio.sleep(AFTERWARDS_S)
+    scene.merchant.put_on(payment)
+    scene.merchant.reprice(1, 2)
+    scene.crash_from_now_on()
+    await scene.intend("capturePayment", scene.total // 2)
+
+
 async def _completed_off_its_cart(scene: Scene) -> None:
     """A challenge is passed after the shop has taken its Payment off the cart, which another card has paid for."""
     got = await scene.pay("tok_3ds", 5.0)
@@ -439,6 +452,7 @@ PAYMENTS: Final[Mapping[str, Act]] = {
     "a late success after another card": _late_success_after_another,
     "a success off its cart": _approved_off_its_cart,
     "complete off its cart": _completed_off_its_cart,
+    "capture what was put back on its cart": _back_on_its_cart,
     "an old failure": _old_failure,
     "an unknown event": _unknown_event,
     "dispute": _dispute,
