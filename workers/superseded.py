@@ -192,10 +192,10 @@ async def _weigh_again(work: Work, payment: Payment, attempt: Transaction, *, ca
 
 
 async def _tell(work: Work, payment: Payment, attempt: Transaction, advice: str, *, cause: str) -> Payment:
-    """Show a person the money that is on no cart, once: in our log, and on the Payment."""
+    """Show a person the money that is on no cart: in our log, and on the Payment; each advice once."""
 
     def told(current: Payment) -> Actions:
-        if any(one.kind is InteractionKind.OFF_CART for one in current.interactions):
+        if any(one.kind is InteractionKind.OFF_CART and one.message == advice for one in current.interactions):
             return Actions(actions=[])
         entry = add_interaction(
             kind=InteractionKind.OFF_CART, cause=cause, at=work.clock(), transaction_id=attempt.id, message=advice

@@ -22,7 +22,7 @@ from simulation.book import (
 )
 from simulation.cases_money import usual
 from simulation.cases_states import disputed_and_won, failed_event, look_up, told_twice
-from simulation.logs import Fate, Genuine, Happening
+from simulation.logs import Fate, Genuine, Happening, Peer
 
 AUTHORIZED = {"id": "evt", "type": "payment.authorized", "data": payment_json()}
 
@@ -84,8 +84,9 @@ def given_up_before_it_was_asked():
     return book.put("P", {"id": "A", "state": "Failure"}, note="fact reconcile-1 A", author="reconcile#0")
 
 
-def refused_without_its_cart(book):
+def refused_without_its_cart(book, status=404):
     """Reconcile closes it when it can no longer be sent."""
+    book.call("/demo/carts/cart?expand=paymentInfo.payments", peer=Peer.COMMERCETOOLS, status=status)
     book.ack("m1", "message.ignored", reason="refused: no-such-cart").pass_(minutes=26)
     look_up(book)
     return book.put("P", {"id": "A", "state": "Failure"}, note="fact reconcile-1 A", author="reconcile#0")
@@ -94,6 +95,12 @@ def refused_without_its_cart(book):
 def out_of_reach_without_its_cart():
     """Other software has replaced the fields by which it would be found."""
     return refused_without_its_cart(reserved(Book()).put("P", {"id": "A", "custom": None}, author="merchant"))
+
+
+def let_go_with_its_cart():
+    """The worker says that it is gone, and it is there."""
+    hidden = reserved(Book()).put("P", {"id": "A", "custom": None}, author="merchant")
+    return refused_without_its_cart(hidden, status=200)
 
 
 def let_go_without_its_cart():
@@ -506,6 +513,7 @@ CASES = {
         (
             looked_up_and_let_go,
             let_go_without_its_cart,
+            let_go_with_its_cart,
             given_up_after_it_was_asked,
             completion_forgotten,
             acknowledged_before_it_was_settled,

@@ -317,8 +317,14 @@ def comes_off_its_cart(author="merchant"):
     return second_payment(settle(book).ack("m1"))
 
 
-def comes_off_its_cart_and_is_told():
-    return comes_off_its_cart().log(event="late_success.on_no_cart", payment_id="P", reason="Put it on its cart.")
+def comes_off_its_cart_and_is_told(reason="Cancel or refund it if it is not wanted."):
+    """... by which nobody can find its cart any more."""
+    return comes_off_its_cart().log(event="late_success.on_no_cart", payment_id="P", reason=reason)
+
+
+def comes_off_its_cart_and_is_forgotten():
+    """A person is told when there was room for it, and nobody looks again when there is none."""
+    return comes_off_its_cart_and_is_told("Put it on its cart, or cancel it.")
 
 
 def taken_off_by_us():
@@ -566,7 +572,14 @@ CASES = {
             taken_off_while_it_is_asked_for,
             comes_off_its_cart_and_is_told,
         ),
-        (paid_twice, held_for_no_cart, left_to_a_person_too_early, comes_off_its_cart, taken_off_by_us),
+        (
+            paid_twice,
+            held_for_no_cart,
+            left_to_a_person_too_early,
+            comes_off_its_cart,
+            comes_off_its_cart_and_is_forgotten,
+            taken_off_by_us,
+        ),
     ),
     "M2": (
         (usual, paid_in_two_parts, paid_again_while_the_refund_failed_late),

@@ -163,6 +163,11 @@ _ALL: Final = (
         changes=defects_money.off_cart_not_weighed,
     ),
     Defect(
+        name="told-and-forgotten",
+        what="money off its cart is weighed no more when a person has been told of it",
+        changes=defects_money.told_and_forgotten,
+    ),
+    Defect(
         name="cheaper-cart-given-back",
         what="the only payment of a cart is given back when that has become cheaper",
         changes=defects_money.cheaper_cart_given_back,
@@ -421,6 +426,7 @@ BY_ACT: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "ack-first": ("authorize", ()),
     "superseded-completed": ("come back to what was given up", ()),
     "off-cart-not-weighed": ("a success off its cart", ()),
+    "told-and-forgotten": ("another card after a success off its cart", ()),
     "cheaper-cart-given-back": ("capture what was put back on its cart", ()),
     "superseded-kept": ("a late success after another card", ()),
     "last-write-wins": ("an old failure", ()),

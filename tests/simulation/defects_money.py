@@ -9,6 +9,7 @@ from typing import Any
 from simulation.planting import Change
 
 from ct import admission, attempts, folds, judge, messages
+from ct.fields import InteractionKind
 from ct.plan import Weighing
 from psp.facts import Kind, State
 from workers import authorize, complete, perform, reconcile, resolve, superseded
@@ -45,6 +46,16 @@ def off_cart_not_weighed() -> list[Change]:
         return Weighing.DONE
 
     return [(where, "weighing_of", weighing_of) for where in (perform, resolve)]
+
+
+def told_and_forgotten() -> list[Change]:
+    original = superseded._weigh_again
+
+    async def weigh_again(work: Any, payment_: Any, attempt: Any, *, cause: str) -> Any:
+        told = any(one.kind is InteractionKind.OFF_CART for one in payment_.interactions)
+        return payment_ if told else await original(work, payment_, attempt, cause=cause)
+
+    return [(superseded, "_weigh_again", weigh_again)]
 
 
 def cheaper_cart_given_back() -> list[Change]:

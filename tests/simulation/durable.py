@@ -143,8 +143,7 @@ def _is_out_of_reach(reading: Reading, message: Message, trail: Trail, n: int) -
     """Whether its cart is gone, and other software has replaced the fields by which it is found without one: reconcile closes it."""
     document = reading.payment_at(trail.payment_id, n) or {"transactions": ()}
     bears = any(one["id"] == trail.id and "ctpayCommandId" in fields_of(one) for one in document["transactions"])
-    lines = reading.outcomes.get(message.id, ())
-    return not bears and any(one.fields.get("reason") == "refused: no-such-cart" for one in lines)
+    return not bears and message.body.get("cart_id") in reading.gone_carts(n)
 
 
 def _is_given_up_unasked(reading: Reading, trail: Trail, n: int) -> bool:

@@ -139,7 +139,8 @@ def m1_paid_once(reading: Reading) -> Iterator[Violation]:
 
     The promise itself. Payments that a merchant took off their cart while they held money are the merchant's, and so
     are those of which a merchant said that the money is free when it is not. Money that comes to what is off its cart
-    is ours to weigh, unless a person was told of it, or it came within a minute: while the PSP was being asked.
+    is ours to weigh, unless a person was told that its cart is gone, or it came within a minute: while the PSP was
+    being asked.
     Attempts that the PSP refuses to give back five times, and of which the logs tell a person, are left out;
     and what was given back once stays so here, even if a bank undid it, or the capture that it came out of, after the
     shopper had paid again.
@@ -188,16 +189,18 @@ def _tried(reading: Reading, payment_id: str, n: int) -> bool:
     return len(tries) >= _TRIES
 
 
+#: What a person is told of money for which there is no cart that could be weighed.
+_CART_IS_GONE: Final = "Cancel or refund it if it is not wanted."
 #: The longest that a request and what is written of it may take, with every try, while a Payment is taken off its cart.
 _MEANWHILE: Final = timedelta(minutes=1)
 
 
 def _taken_off(reading: Reading) -> set[str]:
-    """Payments that somebody else took off their cart when they held money, or of which a person was told."""
+    """Payments that somebody else took off their cart when they held money, or of which nobody knows the cart."""
     found = {
         str(one.fields.get("payment_id"))
         for one in reading.history.lines
-        if one.fields.get("event") == "late_success.on_no_cart"
+        if one.fields.get("event") == "late_success.on_no_cart" and one.fields.get("reason") == _CART_IS_GONE
     }
     before: dict[str, set[str]] = {}
     for version in reading.history.carts:

@@ -143,18 +143,10 @@ def _is_hidden(reading: Reading, trail: Trail, operation: str, n: int) -> bool:
     document = reading.payment_at(trail.payment_id, n) or {"transactions": ()}
     made = (fields_of(one) for one in document["transactions"] if one["id"] == trail.id)
     bears = any(one.get("ctpayCommandId") == operation for one in made)
-    gone = {
-        one.path.partition("?")[0].rpartition("/")[2]
-        for one in reading.history.calls
-        if one.peer is Peer.COMMERCETOOLS and one.method == "GET" and one.status == 404 and _is_done(one, n)
-    }
+    gone = reading.gone_carts(n)
     carts = {one.id: one.document for one in reading.history.carts if one.n < n and one.id not in gone}
     shown = (one for cart in carts.values() for one in cart.get("paymentInfo", {}).get("payments", ()))
     return not bears and all(one["id"] != trail.payment_id for one in shown)
-
-
-def _is_done(call: Call, n: int) -> bool:
-    return call.performed_n is not None and call.performed_n < n
 
 
 def _attempts_of(reading: Reading, operation: str, n: int) -> list[Trail]:

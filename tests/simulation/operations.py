@@ -167,6 +167,18 @@ async def _approved_off_its_cart(scene: Scene) -> None:
     await asyncio.sleep(AFTERWARDS_S)
 
 
+async def _paid_otherwise_later(scene: Scene) -> None:
+    """Money comes off its cart while there is room for it, of which a person is told; then another card pays."""
+    await scene.pay("tok_pending")
+    first = scene.psp_payment.id
+    scene.merchant._take_off(scene.payment()["id"])
+    await asyncio.sleep(2 * AFTERWARDS_S)
+    scene.at_the_psp("settle", first, Decision.APPROVE)
+    await asyncio.sleep(AFTERWARDS_S)
+    scene.crash_from_now_on()
+    await scene.pay("tok_approved")
+
+
 async def _back_on_its_cart(scene: Scene) -> None:
     """Money comes off its cart, the shop puts it back, and the cart becomes cheaper."""
     await scene.pay("tok_pending")
@@ -451,6 +463,7 @@ PAYMENTS: Final[Mapping[str, Act]] = {
     "a late success": _approved_later("tok_declined"),
     "a late success after another card": _late_success_after_another,
     "a success off its cart": _approved_off_its_cart,
+    "another card after a success off its cart": _paid_otherwise_later,
     "complete off its cart": _completed_off_its_cart,
     "capture what was put back on its cart": _back_on_its_cart,
     "an old failure": _old_failure,

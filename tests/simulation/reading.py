@@ -211,6 +211,15 @@ class Reading:
         earlier = [one.document for one in self.versions.get(payment_id, ()) if one.n < n]
         return earlier[-1] if earlier else None
 
+    def gone_carts(self, n: int) -> frozenset[str]:
+        """Carts of which commercetools had said before `n` that there is no such cart."""
+        return frozenset(
+            one.path.partition("?")[0].rpartition("/")[2]
+            for one in self.history.calls
+            if one.peer is Peer.COMMERCETOOLS and one.method == "GET" and one.status == 404 and "/carts/" in one.path
+            if one.performed_n is not None and one.performed_n < n
+        )
+
     def payment_between(self, payment_id: str, first: int, last: int) -> list[Mapping[str, Any]]:
         """A Payment as it was just before `first`, and in each version since then and before `last`."""
         versions = self.versions.get(payment_id, ())
