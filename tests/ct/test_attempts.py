@@ -92,6 +92,15 @@ def test_my_own_payment_is_resumed_wherever_it_was_met():
     assert by_key.refusal is None
 
 
+@pytest.mark.parametrize("state", ["Success", "Failure"])
+def test_my_payment_that_is_decided_gives_nothing_up_and_is_not_weighed_again(state):
+    left_open = attempt("a", "Pending", ctpayAction=OPEN_ACTION, ctpayActionAt="2026-03-01T12:00:10.000Z")
+    mine = parse_payment(attempt("b", state, command="c-new"))
+    decision = decide(WISH, cart(left_open, cartState="Ordered"), [mine])
+    assert isinstance(decision, Resume)
+    assert (decision.payment.id, decision.supersede, decision.refusal) == ("b", (), None)
+
+
 def test_my_payment_that_is_not_on_the_cart_is_refused_when_the_cart_was_paid_meanwhile():
     mine = parse_payment(attempt("a", "Initial", command="c-new"))
     other = attempt("b", "Success", wish=replace(WISH, owner="owner-2"))
