@@ -155,6 +155,7 @@ def test_which_charge_a_merchants_refund_is_taken_from_is_read_from_our_claim():
 
 
 NAMED = entry(Kind="named", Cause="e", At="2026-03-01T12:00:00.000Z", Message="psp-pay")
+PASSED = entry(Kind="fact", Cause="e", At="2026-03-01T12:00:00.000Z", Message="Authorization Pending")
 TOLD = transaction("c", "Charge", "Success", fields={"ctpayPspReference": "cap-1"})
 
 
@@ -169,6 +170,8 @@ TOLD = transaction("c", "Charge", "Success", fields={"ctpayPspReference": "cap-1
         ([transaction("a", command="c1"), TOLD], [], "their-own"),
         ([transaction("a", state="Success", command="c1", interaction_id="psp-auth")], [NAMED], "psp-pay"),
         ([transaction("a", command="c1")], [NAMED], "psp-pay"),
+        # Other entries have words of their own, and are no names.
+        ([transaction("a", command="c1")], [PASSED, NAMED], "psp-pay"),
         # A person has ended it, or has made it by hand: whoever set the name knew of the payment.
         ([transaction("a", state="Success", command="c1")], [], "their-own"),
         ([transaction("a", state="Initial")], [], "their-own"),
