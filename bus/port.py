@@ -115,7 +115,10 @@ class Consumption(Protocol):
         ...
 
     async def drain(self) -> None:
-        """Stop taking messages, finish those in hand within the configured time, and flush their acknowledgements."""
+        """Stop taking messages, finish those in hand within the configured time, and flush their acknowledgements.
+
+        Whoever asks again waits for the same end.
+        """
         ...
 
 

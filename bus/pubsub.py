@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -50,6 +51,10 @@ _MAKE_S: Final = 5.0
 _REMOVE_S: Final = 3.0
 #: Seconds beyond the handlers' own, after which a stream is left as it is.
 _FLUSH_S: Final = 3.0
+#: Seconds for a connection to close, after which it is left as it is.
+_CLOSE_S: Final = 1.0
+#: Seconds for the results in hand when an ingress stops: each is handed over at once, and the requests have had theirs.
+_REPLIES_DRAIN_S: Final = 1.0
 #: Pub/Sub's shortest life of an unused subscription, seconds: what a killed ingress leaves behind goes by itself.
 _REPLY_EXPIRY_S: Final = 24 * 3600
 
@@ -162,7 +167,8 @@ class PubsubSubscriber:
         self._client = subscriber_client()
 
     async def consume(self, topic: Topic, handler: Handler) -> Consumption:
-        return await self._read(self._names.subscription(topic), topic, handler)
+        path = self._names.subscription(topic)
+        return await self._read(path, topic, handler, drain_within_s=self._drain_within_s)
 
     async def consume_replies(self, instance: str, handler: Handler) -> Consumption:
         path = self._names.reply_subscription(instance)
@@ -186,14 +192,26 @@ class PubsubSubscriber:
                     timeout=_REMOVE_S,
                 )
 
-        return await self._read(path, Topic.RESULTS, mine, before=make, after=remove)
+        drain_within_s = min(self._drain_within_s, _REPLIES_DRAIN_S)
+        return await self._read(path, Topic.RESULTS, mine, drain_within_s=drain_within_s, before=make, after=remove)
 
     async def close(self) -> None:
-        """Let go of the connection, after every consumption was drained."""
-        await asyncio.to_thread(self._client.close)
+        """Let go of the connection, after every consumption was drained. Returns within a limit whatever happens."""
+        # grpc waits until its thread has seen the end of every stream, which may never come (grpc/grpc#20562). So it
+        # waits in a thread that neither the loop nor the interpreter joins.
+        closing = threading.Thread(target=self._client.close, name="pubsub-close", daemon=True)
+        closing.start()
+        await asyncio.to_thread(closing.join, _CLOSE_S)
 
     async def _read(
-        self, path: str, topic: Topic, handler: Handler, *, before: _Step = _nothing, after: _Step = _nothing
+        self,
+        path: str,
+        topic: Topic,
+        handler: Handler,
+        *,
+        drain_within_s: float,
+        before: _Step = _nothing,
+        after: _Step = _nothing,
     ) -> _Reading:
         consumer = Consumer(
             topic=topic, handler=handler, dead_letters=self._dead_letters, clock=self._clock, places=self._places
@@ -206,7 +224,7 @@ class PubsubSubscriber:
             path=path,
             consumer=consumer,
             flow=FlowControl(max_messages=self._in_flight_max, max_duration_per_lease_extension=lease_s),
-            drain_within_s=self._drain_within_s,
+            drain_within_s=drain_within_s,
             before=before,
             after=after,
         )
@@ -256,6 +274,7 @@ class _Reading:
         self._stream: _Stream | None = None
         self._well = True
         self._watch: asyncio.Task[None] | None = None
+        self._draining: asyncio.Task[None] | None = None
 
     @property
     def healthy(self) -> bool:
@@ -267,6 +286,12 @@ class _Reading:
         self._watch = self._loop.create_task(self._keep_reading(first))
 
     async def drain(self) -> None:
+        # Each wait has a limit, and two of them would be longer than a process has to stop.
+        if self._draining is None:
+            self._draining = self._loop.create_task(self._drain())
+        await asyncio.shield(self._draining)
+
+    async def _drain(self) -> None:
         self._well = False
         if self._watch is not None:
             self._watch.cancel()

@@ -13,9 +13,12 @@ from datetime import UTC, datetime
 import pytest
 from google.auth.exceptions import RefreshError
 from google.cloud import pubsub_v1
+from google.cloud.pubsub_v1.subscriber._protocol.heartbeater import Heartbeater
+from grpc import _channel
 from support.polling import eventually
 from support.pubsub_servers import stand_in_server
 
+from bus import pubsub
 from bus.client import subscriber_client
 from bus.port import DONE, PublishError
 from bus.provision import Found, ProvisionError, ensure
@@ -307,6 +310,69 @@ async def test_a_stream_that_dies_is_unwell_while_its_handlers_still_run_and_ope
             await eventually(lambda: _is(consumption.healthy), within_s=25)
             await consumption.drain()
     assert most == 1
+
+
+@pytest.fixture
+def gate():
+    """Shut for the length of a test: what stands at it in a thread goes on afterwards."""
+    opened = threading.Event()
+    yield opened
+    opened.set()
+
+
+async def test_a_drain_that_does_not_end_is_waited_for_once_however_often_it_is_asked_for(stand_in, monkeypatch, gate):
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", stand_in)
+    monkeypatch.setattr(pubsub, "_FLUSH_S", 0.5)
+    monkeypatch.setattr(Heartbeater, "stop", lambda _: gate.wait())
+    names = Names(project="p", prefix="hung")
+    await asyncio.to_thread(ensure, names)
+    loop = asyncio.get_running_loop()
+    async with subscribed(names, drain_within_s=0.5) as subscriber:
+        consumption = await subscriber.consume(Topic.CAPTURE, Inbox())
+        begun = loop.time()
+        await asyncio.gather(consumption.drain(), consumption.drain())
+        drained = loop.time()
+        await consumption.drain()
+        asked_again = loop.time()
+        gate.set()
+    assert 1 <= drained - begun < 5
+    # Less than the limit of one wait.
+    assert asked_again - drained < 0.9
+
+
+async def test_a_connection_whose_streams_end_grpc_never_hears_of_is_let_go_within_a_limit(stand_in, monkeypatch, gate):
+    """As in grpc/grpc#20562: the thread that hears of ends does not get to a stream that was cancelled here."""
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", stand_in)
+    monkeypatch.setattr(pubsub, "_CLOSE_S", 0.5)
+    heard = _channel._event_handler
+
+    def unheard(state, deserializer):
+        hear = heard(state, deserializer)
+
+        def handle(event):
+            if state.cancelled:
+                gate.wait()
+            return hear(event)
+
+        return handle
+
+    monkeypatch.setattr(_channel, "_event_handler", unheard)
+    names, work = Names(project="p", prefix="unheard"), Inbox()
+    await asyncio.to_thread(ensure, names)
+    async with published(names) as publisher:
+        subscriber = PubsubSubscriber(names=names, dead_letters=publisher, clock=now, drain_within_s=1)
+        consumption = await subscriber.consume(Topic.CAPTURE, work)
+        await publisher.publish(Topic.CAPTURE, b"1", {})
+        await eventually(lambda: _is(work.bodies == [b"1"]))
+        await consumption.drain()
+        async with asyncio.timeout(2):
+            await subscriber.close()
+        closing = next(one for one in threading.enumerate() if one.name == "pubsub-close")
+        # Nobody joins it, and it ends by itself where grpc hears after all.
+        assert closing.daemon
+        gate.set()
+        await asyncio.to_thread(closing.join, 10)
+        assert not closing.is_alive()
 
 
 async def test_provisioning_twice_changes_nothing_and_says_what_differs(server):

@@ -30,6 +30,30 @@ from handlers.draining import Draining
 wiring.Workers.drain = Draining.begin = lambda _: time.sleep({FOR_EVER_S})
 cli.main()
 """
+#: The product, but the official client never says that it has flushed.
+HUNG = f"""
+import time
+from google.cloud.pubsub_v1.subscriber._protocol.heartbeater import Heartbeater
+from ctpay import cli
+Heartbeater.stop = lambda _: time.sleep({FOR_EVER_S})
+cli.main()
+"""
+#: The product, but grpc's thread never gets to the end of a stream that was cancelled here: grpc/grpc#20562.
+UNHEARD = f"""
+import time
+from grpc import _channel
+from ctpay import cli
+heard = _channel._event_handler
+def unheard(state, deserializer):
+    hear = heard(state, deserializer)
+    def handle(event):
+        if state.cancelled:
+            time.sleep({FOR_EVER_S})
+        return hear(event)
+    return handle
+_channel._event_handler = unheard
+cli.main()
+"""
 
 
 def now():
@@ -83,3 +107,22 @@ async def test_where_the_end_itself_does_not_come_the_system_ends_the_process_fi
 
     assert code == -signal.SIGALRM
     assert DRAIN_S + CLOSING_S <= took_s < DRAIN_S + CLOSING_S + SLACK_S
+
+
+@pytest.mark.parametrize("product", [HUNG, UNHEARD], ids=["hung", "unheard"])
+@pytest.mark.parametrize(("name", "last"), [("ingress", "ingress.stopped"), ("authorize", "workers.stopped")])
+async def test_where_the_bus_s_client_does_not_come_to_its_end_the_process_ends_well_by_itself(
+    stack, monkeypatch, name, last, product
+):
+    await stack.stop(name)
+    with monkeypatch.context() as planted:
+        planted.setattr(stack, "product", (sys.executable, "-c", product))
+        await stack.start(name, DRAIN_S=str(DRAIN_S))
+    since = len(stack.lines)
+
+    # Whose exit code is 0.
+    await stack.stop(name)
+    said = [one["event"] for one in stack.lines[since:] if one["process"] == name]
+    await stack.start(name)
+
+    assert said[-1] == last
