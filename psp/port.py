@@ -147,7 +147,8 @@ class Answer:
 class Event:
     """One event out of a verified webhook."""
 
-    #: The PSP's id of the event: the same event sent again has the same id.
+    #: The PSP's id of the event: the same event sent again has the same id. At most 128 of visible ASCII: it is the
+    #: correlation id of what follows from it.
     id: str
     #: The PSP's name for it.
     type: str

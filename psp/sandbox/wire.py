@@ -11,6 +11,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 
 #: Minor units, as ISO 4217 counts them: this PSP deviates for no currency.
 Units = Annotated[int, Field(strict=True, ge=0)]
+#: It names the cause in headers and commands of ours, which take visible ASCII alone.
+EventId = Annotated[str, Field(max_length=128, pattern=r"^[!-~]+$")]
 
 
 class Wire(BaseModel):
@@ -112,6 +114,6 @@ class ErrorJson(Wire):
 
 
 class EventJson(Wire):
-    id: str
+    id: EventId
     type: str
     data: dict[str, object]

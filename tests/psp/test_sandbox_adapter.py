@@ -218,6 +218,17 @@ async def test_an_event_with_a_field_out_of_order_is_a_value_error_that_does_not
     assert "yesterday" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["", "evt 1", "evt_1\n", "evt_\u00e4", "e" * 129])
+async def test_an_event_whose_id_could_be_no_header_is_a_value_error(rig, name):
+    with pytest.raises(ValueError, match="id"):
+        rig.adapter.parse_webhook(json.dumps(json.loads(event()) | {"id": name}).encode())
+
+
+async def test_the_longest_id_that_a_header_takes_is_an_events(rig):
+    (parsed,) = rig.adapter.parse_webhook(json.dumps(json.loads(event()) | {"id": "~" * 128}).encode())
+    assert parsed.id == "~" * 128
+
+
 @pytest.mark.parametrize("metadata", [{}, {"project_key": PROJECT}, {"order": "1"}])
 async def test_an_operation_made_at_the_psp_bears_our_payments_reference_or_none(rig, metadata):
     (of_ours,) = rig.adapter.parse_webhook(event(metadata=metadata))[0].facts

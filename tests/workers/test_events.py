@@ -133,6 +133,15 @@ async def test_a_body_that_is_not_the_psps_is_dead(house, body):
     assert (await house.deliver(broken)).verdict is Verdict.DEAD
 
 
+async def test_an_event_whose_id_could_name_no_cause_is_dead_and_changes_nothing(house):
+    payment = await house.authorized()
+    before = await house.payment(payment.id)
+    event = json.loads(house.events()[0].body) | {"id": "evt 1"}
+    ending = await house.deliver(house.notification(event))
+    assert (ending.verdict, "not the PSP's format" in ending.reason) == (Verdict.DEAD, True)
+    assert await house.payment(payment.id) == before
+
+
 async def test_a_notification_of_another_psp_is_dead(house):
     assert (await house.deliver(house.notification({}, psp="other"))).verdict is Verdict.DEAD
 
