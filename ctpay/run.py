@@ -20,8 +20,9 @@ from ctpay.ports import HOST, Ports
 
 #: For a slow machine with a cold disk.
 READY_S_MAX: Final = 60.0
-#: More than a process takes by itself at the most: `DRAIN_S`, and five seconds to close.
-STOP_S_MAX: Final = 30.0
+#: More than a process takes by itself at the most, `DRAIN_S` and five seconds to close, for every `DRAIN_S` up to a
+#: real connector's 25: one that is killed first does not say how it would have ended. Here it is 5 unless set.
+STOP_S_MAX: Final = 40.0
 
 _CTPAY: Final = (sys.executable, "-m", "ctpay")
 #: Served by one process: what is outside the product in production.
