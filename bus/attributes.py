@@ -17,6 +17,9 @@ from psp.trace import TRACEPARENT
 #: How names of ours begin, and those that Pub/Sub puts on what it moves by its own policy.
 OURS: Final = "ctpay_"
 PUBSUBS: Final = "CloudPubSubDeadLetterSource"
+#: How names begin that Pub/Sub takes from nobody, and those among them that its clients may write.
+_RESERVED: Final = "goog"
+_CLIENTS: Final = "googclient_"
 
 #: Pub/Sub's limits: attributes of a message, and bytes of a name and of a value.
 _ATTRIBUTES_MAX: Final = 100
@@ -49,7 +52,8 @@ def beside(theirs: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]
 
 def theirs_of(attributes: Mapping[str, str]) -> dict[str, str]:
     """What its publisher wrote: nothing of ours, and nothing of Pub/Sub's."""
-    found = {**attributes, **_shared(attributes)}
+    # What stands alone was read and filtered by on the way: nothing that shares a place may say otherwise.
+    found = {**_shared(attributes), **attributes}
     return {name: value for name, value in found.items() if not name.startswith((OURS, PUBSUBS))}
 
 
@@ -64,4 +68,5 @@ def _shared(attributes: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_taken(name: str, value: str) -> bool:
-    return 0 < len(name.encode()) <= _NAME_BYTES_MAX and len(value.encode()) <= VALUE_BYTES_MAX
+    reserved = name.startswith(_RESERVED) and not name.startswith(_CLIENTS)
+    return not reserved and 0 < len(name.encode()) <= _NAME_BYTES_MAX and len(value.encode()) <= VALUE_BYTES_MAX

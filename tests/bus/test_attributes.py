@@ -25,7 +25,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.dictionaries(TEXTS.filter(lambda name: not name.startswith("ctpay_")), TEXTS, max_size=11))
+@given(st.dictionaries(TEXTS.filter(lambda name: not name.startswith(("ctpay_", "goog"))), TEXTS, max_size=11))
 def test_where_there_is_none_whatever_they_say_nothing_of_theirs_is_lost(few):
     theirs = few | crowd(100 - len(few), 300)
     together = beside(theirs, OURS)
@@ -58,5 +58,10 @@ def test_what_shares_a_place_and_was_not_written_by_us_is_nothing(text):
 
 
 def test_no_attribute_is_shared_that_pubsub_would_take_from_nobody():
-    text = '{"long": "' + "x" * 1025 + '", "ctpay_for": "person", "fine": "1"}'
-    assert theirs_of({"ctpay_shared_0": text[:1024], "ctpay_shared_1": text[1024:]}) == {"fine": "1"}
+    text = '{"long": "' + "x" * 1025 + '", "ctpay_for": "person", "goog": "1", "google-x": "1", "googclient_x": "1"}'
+    assert theirs_of({"ctpay_shared_0": text[:1024], "ctpay_shared_1": text[1024:]}) == {"googclient_x": "1"}
+
+
+def test_what_shares_a_place_says_nothing_else_than_what_stands_alone():
+    text = '{"type": "RefundPayment", "fine": "1"}'
+    assert theirs_of({"type": "CapturePayment", "ctpay_shared_0": text}) == {"type": "CapturePayment", "fine": "1"}
