@@ -78,8 +78,8 @@ class AuthorizePayment(_Command):
     cart_id: ResourceId
     #: A hash of the caller's session: tells one shopper's attempts from another's, and is worth nothing to a thief.
     owner: Id
-    #: The payment method type, for example `card`.
-    method: Id
+    #: The payment method type, for example `card`; of a stored method whatever its importer wrote.
+    method: str = Field(min_length=1, max_length=128)
     #: What the PSP's hosted fields gave the browser; None: a stored method, or one that needs no token.
     token: Secret | None = None
     #: commercetools' id of the stored method to pay with.

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: The most that commercetools gives at once; its default of 20 would hide a customer's others.
 PAGE_SIZE: Final = 500
+#: Of the method's name: more than any has, and the most that a command takes.
+_NAME_MAX: Final = 128
 #: More than a person keeps: a bound for whoever stores without end.
 _PAGES_MAX: Final = 4
 
@@ -121,6 +123,8 @@ def _read(document: JsonObject) -> Kept | None:
     fields = _object(_object(document.get("custom")).get("fields"))
     customer_id, value, method = customer.get("id"), token.get("value"), document.get("method")
     if not (isinstance(customer_id, str) and isinstance(value, str) and isinstance(method, str)):
+        return None
+    if not 0 < len(method) <= _NAME_MAX:
         return None
     version = document["version"]
     assert isinstance(version, int), "every resource of commercetools has one"

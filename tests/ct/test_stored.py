@@ -88,6 +88,11 @@ async def test_what_nobody_can_pay_with_is_not_there(load, name, value):
     assert await load(method_document(**{name: value})) is None
 
 
+@pytest.mark.parametrize(("method", "there"), [("", False), ("m", True), ("m" * 128, True), ("m" * 129, False)])
+async def test_a_method_whose_name_no_command_could_bear_is_not_there(load, method, there):
+    assert (await load(method_document(method=method)) is not None) is there
+
+
 @pytest.fixture
 def list_of(server, ledger, monkeypatch):
     """All of a customer, two to a page."""

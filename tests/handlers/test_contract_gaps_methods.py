@@ -168,6 +168,23 @@ async def test_a_transaction_fails_in_the_contracts_shape(whole):
     assert (response.status, body["errors"][0]["field"]) == (400, "paymentMethodId")
 
 
+async def test_a_stored_method_that_its_importer_has_called_otherwise_is_refused_in_the_contracts_shape(whole):
+    method = await _store(whole)
+    await _change(whole, "payment-methods", method, {"action": "setMethod", "method": "credit card"})
+    cart, _ = await _customer(whole, 1500)
+    response, body = await _transact(whole, cart, method)
+    assert (response.status, _stated(body)) == (201, ("Failed", ["PaymentRejected"]))
+
+
+@pytest.mark.parametrize("name", ["", "m" * 129])
+async def test_a_stored_method_whose_name_no_command_could_bear_is_none(whole, name):
+    method = await _store(whole)
+    await _change(whole, "payment-methods", method, {"action": "setMethod", "method": name})
+    cart, _ = await _customer(whole, 1500)
+    response, body = await _transact(whole, cart, method)
+    assert (response.status, body["errors"][0]["field"]) == (400, "paymentMethodId")
+
+
 # Stored methods.
 
 
