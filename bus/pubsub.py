@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import threading
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -31,7 +30,7 @@ from bus.topics import POLICIES, Names, Topic
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
-    from psp.seams import Clock
+    from psp.seams import Aside, Clock
 
 _log = structlog.get_logger(__name__)
 
@@ -152,6 +151,7 @@ class PubsubSubscriber:
         names: Names,
         dead_letters: Publisher,
         clock: Clock,
+        aside: Aside,
         ack_deadline_s_max: int = 600,
         in_flight_max: int = 64,
         handlers_max: int = 256,
@@ -160,6 +160,7 @@ class PubsubSubscriber:
         self._names = names
         self._dead_letters = dead_letters
         self._clock = clock
+        self._aside = aside
         self._ack_deadline_s_max = ack_deadline_s_max
         self._in_flight_max = in_flight_max
         self._places = asyncio.Semaphore(handlers_max)
@@ -197,11 +198,10 @@ class PubsubSubscriber:
 
     async def close(self) -> None:
         """Let go of the connection, after every consumption was drained. Returns within a limit whatever happens."""
-        # grpc waits until its thread has seen the end of every stream, which may never come (grpc/grpc#20562). So it
-        # waits in a thread that neither the loop nor the interpreter joins.
-        closing = threading.Thread(target=self._client.close, name="pubsub-close", daemon=True)
-        closing.start()
-        await asyncio.to_thread(closing.join, _CLOSE_S)
+        # grpc waits until its thread has seen the end of every stream, which may never come (grpc/grpc#20562).
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_S):
+                await self._aside(self._client.close)
 
     async def _read(
         self,

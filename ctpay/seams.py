@@ -1,11 +1,13 @@
-"""The product's clock, ids and random numbers: made here, and handed down from here."""
+"""The product's clock, ids, random numbers and threads: made here, and handed down from here."""
 
 from __future__ import annotations
 
+import asyncio
 import random
+import threading
 import uuid
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -40,3 +42,20 @@ def now() -> datetime:
 
 def new_id() -> str:
     return str(uuid.uuid4())
+
+
+async def aside(work: Callable[[], object]) -> None:
+    """Run in a thread that neither the loop nor the interpreter waits for; return when it is over."""
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+
+    def run() -> None:
+        try:
+            work()
+        finally:
+            # The loop may have ended long before.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(over.set)
+
+    threading.Thread(target=run, name="aside", daemon=True).start()
+    await over.wait()

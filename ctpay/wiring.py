@@ -33,7 +33,7 @@ from ct.wire import Limits as WireLimits
 from ct.wire import Wire
 from ctpay.callers import callers
 from ctpay.checks import TypesCheck, results_check, status_checks
-from ctpay.seams import Seams, draw, new_id, now
+from ctpay.seams import Seams, aside, draw, new_id, now
 from ctpay.settings import Common, IngressSettings, Settings
 from ctpay.settings import Web as WebSettings
 from enabler import routes as enabler
@@ -242,6 +242,7 @@ async def _bus(settings: Common) -> AsyncIterator[tuple[PubsubPublisher, PubsubS
             names=names,
             dead_letters=publisher,
             clock=now,
+            aside=aside,
             ack_deadline_s_max=limits.ack_deadline_s_max,
             in_flight_max=limits.in_flight_max,
             drain_within_s=limits.drain_s,

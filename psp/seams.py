@@ -6,7 +6,7 @@ the aiohttp connector and the bus interface.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TypeAlias
 
@@ -15,6 +15,9 @@ Clock: TypeAlias = Callable[[], datetime]
 
 #: A fresh unique id: letters, digits and dashes, at most 36 characters.
 NewId: TypeAlias = Callable[[], str]
+
+#: Runs something that may never return, and returns when it has: nothing else of the process waits for it.
+Aside: TypeAlias = Callable[[Callable[[], object]], Awaitable[None]]
 
 #: A number in [0, 1): the jitter of retries.
 Draw: TypeAlias = Callable[[], float]

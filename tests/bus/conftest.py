@@ -22,6 +22,7 @@ from bus.pubsub import PubsubPublisher, PubsubSubscriber
 from bus.pubsub_shelf import PubsubShelf
 from bus.shelf import OpenShelf
 from bus.topics import POLICIES, Names, Topic
+from ctpay.seams import aside
 
 #: Seen on the wire with emulator 0.8.20: the client's nack is sent and answered OK, and nothing comes for 40 seconds.
 _WITHHOLDS = "the emulator keeps back for more than a minute what is returned while its stream closes"
@@ -124,7 +125,7 @@ async def over_grpc(name, address, monkeypatch):
 
     async def subscriber(**limits):
         values = {"drain_within_s": 10.0} | limits
-        made.append(PubsubSubscriber(names=names, dead_letters=dead_letters, clock=now, **values))
+        made.append(PubsubSubscriber(names=names, dead_letters=dead_letters, clock=now, aside=aside, **values))
         return made[-1]
 
     async def take_and_vanish(topic):

@@ -39,6 +39,7 @@ from bus.pubsub_shelf import PubsubShelf
 from bus.topics import Names, Topic
 from ctpay.letter_filter import Wanted
 from ctpay.letters import Desk
+from ctpay.seams import aside
 from handlers.replies import Replies
 from psp.money import Money
 from psp.outcome import Outcome, Standing
@@ -283,7 +284,7 @@ async def test_poison_with_any_attributes_goes_to_a_person_is_replayed_and_dies_
     got, counted = [], []
     # One place: whoever loses it publishes nothing any more.
     publisher = PubsubPublisher(names=names, in_flight_max=1)
-    subscriber = PubsubSubscriber(names=names, dead_letters=publisher, clock=now, drain_within_s=5)
+    subscriber = PubsubSubscriber(names=names, dead_letters=publisher, clock=now, aside=aside, drain_within_s=5)
     async with open_house() as house:
         work = replace(house.work, publisher=publisher, clock=now)
         worker = Replies(instance=INSTANCE).handle if topic is Topic.RESULTS else handler(topic.value, work)[1]

@@ -24,6 +24,7 @@ from bus.port import DONE, PublishError
 from bus.provision import Found, ProvisionError, ensure
 from bus.pubsub import PubsubPublisher, PubsubSubscriber
 from bus.topics import Names, Topic
+from ctpay.seams import aside
 
 
 def now():
@@ -45,7 +46,7 @@ async def published(names, **limits):
 async def subscribed(names, **limits):
     async with published(names) as dead_letters:
         values = {"drain_within_s": 2} | limits
-        subscriber = PubsubSubscriber(names=names, dead_letters=dead_letters, clock=now, **values)
+        subscriber = PubsubSubscriber(names=names, dead_letters=dead_letters, clock=now, aside=aside, **values)
         yield subscriber
         await subscriber.close()
 
@@ -360,14 +361,14 @@ async def test_a_connection_whose_streams_end_grpc_never_hears_of_is_let_go_with
     names, work = Names(project="p", prefix="unheard"), Inbox()
     await asyncio.to_thread(ensure, names)
     async with published(names) as publisher:
-        subscriber = PubsubSubscriber(names=names, dead_letters=publisher, clock=now, drain_within_s=1)
+        subscriber = PubsubSubscriber(names=names, dead_letters=publisher, clock=now, aside=aside, drain_within_s=1)
         consumption = await subscriber.consume(Topic.CAPTURE, work)
         await publisher.publish(Topic.CAPTURE, b"1", {})
         await eventually(lambda: _is(work.bodies == [b"1"]))
         await consumption.drain()
         async with asyncio.timeout(2):
             await subscriber.close()
-        closing = next(one for one in threading.enumerate() if one.name == "pubsub-close")
+        closing = next(one for one in threading.enumerate() if one.name == "aside")
         # Nobody joins it, and it ends by itself where grpc hears after all.
         assert closing.daemon
         gate.set()

@@ -15,6 +15,7 @@ from bus.port import DONE, Cause, Delivery, dead
 from bus.provision import ensure
 from bus.pubsub import PubsubPublisher, PubsubSubscriber
 from bus.topics import Names, Topic
+from ctpay.seams import aside
 from workers.runtime import handler
 from workers.work import Limits, Work
 
@@ -87,7 +88,7 @@ async def test_what_pubsub_moved_by_its_own_policy_replays_and_its_history_is_no
     await asyncio.to_thread(ensure, names)
     await asyncio.to_thread(fail_five_times, names, earlier)
     publisher = PubsubPublisher(names=names)
-    subscriber = PubsubSubscriber(names=names, dead_letters=publisher, clock=now, drain_within_s=2)
+    subscriber = PubsubSubscriber(names=names, dead_letters=publisher, clock=now, aside=aside, drain_within_s=2)
     async with working(publisher, subscriber, clock=lambda: now() + timedelta(hours=1)) as got:
         await eventually(lambda: _is(got), within_s=25)
     await subscriber.close()
