@@ -69,7 +69,10 @@ class Found:
 
 
 class OneDocument:
-    """The commercetools of one Payment: the stand-in's own update actions over a document that the test holds."""
+    """The commercetools of one Payment: the stand-in's own update actions over a document that the test holds.
+
+    It is on its cart, alone: where it was not, a person is told of its money by the event that finds some.
+    """
 
     def __init__(self, document: dict[str, Any], state: State, new_id: Callable[[], str]) -> None:
         self.document = document
@@ -83,10 +86,16 @@ class OneDocument:
     async def get(self, path: str, *, params: object = None) -> Any:
         if path == f"/payments/{self.document['id']}":
             return clone(self.document)
-        if path in ("/payments", "/carts"):
-            ours = path == "/payments" and self.document.get("interfaceId", "?") in str(params)
-            return {"results": [clone(self.document)] if ours else []}
+        if path == "/payments":
+            return {"results": [clone(self.document)] if self.document.get("interfaceId", "?") in str(params) else []}
+        if path == "/carts":
+            return {"results": [self._cart()]}
         raise NotFoundError(f"The test has no {path}.")
+
+    def _cart(self) -> dict[str, Any]:
+        payment = {"typeId": "payment", "id": self.document["id"], "obj": clone(self.document)}
+        total = self.document["amountPlanned"]
+        return {"id": "cart", "version": 1, "totalPrice": total, "paymentInfo": {"payments": [payment]}}
 
     async def post(self, path: str, body: Any, *, params: object = None) -> Any:
         assert path == f"/payments/{self.document['id']}", path
