@@ -118,6 +118,13 @@ def clicked_and_refused():
     return clicked({"status": 400, "answer": {"errors": [{"code": "InvalidOperation"}]}})
 
 
+def clicked_and_refused_since_others_pay():
+    """... meanwhile, so that the cart lacks another amount than the first click was for."""
+    book = clicked_and_refused()
+    book.more["faults"] = (Fault(n=1, at=book.now, kind="foreign-payment", on="P9"),)
+    return book
+
+
 def clicked_and_charged_otherwise():
     return clicked({"answer": {"outcome": "pending", "paymentReference": "P9", "operation": "pay-2"}})
 
@@ -238,6 +245,18 @@ def given_up_since_it_is_paid_otherwise():
     return given_up_although_it_has_succeeded(taken_off_when_it_was_paid())
 
 
+def given_up_before_it_was_on_its_cart(name="cart"):
+    """A merchant says that it succeeded before it is put there, and another Payment pays for a cart."""
+    book = commanded(Book()).put("P", row("A", "Authorization", command="pay-1"))
+    book.put("P", {"id": "A", "state": "Success"}, author="merchant")
+    book.put("P2", row("C2", "Charge", 4200, "Success"), author="merchant").cart("P2", name=name)
+    return given_up_although_it_has_succeeded(book).ack("m1")
+
+
+def given_up_since_another_cart_is_paid():
+    return given_up_before_it_was_on_its_cart(name="another")
+
+
 def given_up_since_the_cart_is_cheaper():
     return given_up_although_it_has_succeeded(authorized(Book()).cart("P", total=4000))
 
@@ -247,7 +266,12 @@ CASES = {
     "S18": ((given_back, usual), (given_back_but_for_a_part, given_back_and_still_held, given_back_during_a_capture)),
     "S19": ((charge_by_hand, taken_up_again), (taken_up_under_another_id,)),
     "S20": (
-        (clicked_and_joined, clicked_again_much_later, clicked_and_given_back_meanwhile),
+        (
+            clicked_and_joined,
+            clicked_again_much_later,
+            clicked_and_given_back_meanwhile,
+            clicked_and_refused_since_others_pay,
+        ),
         (clicked_and_refused, clicked_and_charged_otherwise, clicked_and_charged_twice),
     ),
     "S21": ((answered_before_it_was_known, answered_at_that_moment, told_in_a_newer_version), (not_told,)),
@@ -257,7 +281,13 @@ CASES = {
             gone_since_nobody_knows_when,
             given_up_for_another_card,
             given_up_since_it_is_paid_otherwise,
+            given_up_before_it_was_on_its_cart,
         ),
-        (gone_for_an_hour, given_up_by_the_second_click, given_up_since_the_cart_is_cheaper),
+        (
+            gone_for_an_hour,
+            given_up_by_the_second_click,
+            given_up_since_another_cart_is_paid,
+            given_up_since_the_cart_is_cheaper,
+        ),
     ),
 }

@@ -20,7 +20,7 @@ from simulation.book import (
     row,
     settle,
 )
-from simulation.cases_money import usual
+from simulation.cases_money import second_payment, usual
 from simulation.cases_states import disputed_and_won, failed_event, look_up, told_twice
 from simulation.logs import Fate, Genuine, Happening, Peer
 
@@ -105,6 +105,23 @@ def let_go_with_its_cart():
 
 def let_go_without_its_cart():
     return refused_without_its_cart(reserved(Book()))
+
+
+def joined_another(book, beside):
+    """Other software has hidden what was reserved, so its message joins what it finds on the cart."""
+    book = second_payment(book.put("P", {"id": "A", "custom": None}, author="merchant"), beside=beside)
+    return book.put("P2", note="joined pay-1 A2").ack("m1")
+
+
+def joined_before_its_own_was_on_the_cart():
+    """Another message puts that there later, and reconcile closes it when it can no longer be sent."""
+    book = joined_another(commanded(Book()).put("P", row("A", "Authorization", command="pay-1")), beside=())
+    look_up(book.cart("P", "P2", author="w").pass_(minutes=26))
+    return book.put("P", {"id": "A", "state": "Failure"}, note="fact reconcile-1 A", author="reconcile#0")
+
+
+def joined_although_its_own_is_on_the_cart():
+    return joined_another(reserved(Book()), beside=("P",))
 
 
 def given_up_after_it_was_asked():
@@ -508,6 +525,7 @@ CASES = {
             completed_by_another_message,
             given_up_before_it_was_asked,
             out_of_reach_without_its_cart,
+            joined_before_its_own_was_on_the_cart,
             looked_up_by_another_delivery,
         ),
         (
@@ -515,6 +533,7 @@ CASES = {
             let_go_without_its_cart,
             let_go_with_its_cart,
             given_up_after_it_was_asked,
+            joined_although_its_own_is_on_the_cart,
             completion_forgotten,
             acknowledged_before_it_was_settled,
             acknowledged_and_forgotten,

@@ -193,6 +193,7 @@ def _is_orphan(reading: Reading, trail: Trail, message: Message, n: int) -> bool
     on_a_cart = any(
         one["id"] == trail.payment_id
         for version in reading.history.carts
+        if version.n < n
         for one in version.document.get("paymentInfo", {}).get("payments", ())
     )
     joined = reading.recorded.get(str(message.body.get("operation")), END) < n

@@ -43,6 +43,7 @@ _PARTS_CLICKS: Final = frozenset(
         "process-clock-skewed",
         "psp-by-hand",
         "ct-stale-read",
+        "foreign-payment",
     }
 )
 
@@ -133,7 +134,7 @@ def m5_given_up_for_a_reason(reading: Reading) -> Iterator[Violation]:
             if entry.get("ctpayKind") != "superseded" or trail is None:
                 continue
             state = state_at(trail, version)
-            if state == "Success" and not _is_paid_otherwise(reading, version):
+            if state == "Success" and not _is_paid_otherwise(reading, trail, version):
                 text = f"{trail} had succeeded and was given up, and nothing else has paid for its cart"
                 yield Violation(name="M5", text=text, n=version.n)
             if state != "Pending":
@@ -147,12 +148,15 @@ def m5_given_up_for_a_reason(reading: Reading) -> Iterator[Violation]:
                 yield Violation(name="M5", text=text, n=version.n)
 
 
-def _is_paid_otherwise(reading: Reading, version: Version) -> bool:
-    """Whether another Payment of a cart that this one was on has covered anything before."""
+def _is_paid_otherwise(reading: Reading, trail: Trail, version: Version) -> bool:
+    """Whether another Payment of a cart that this one was on, or was asked for, has covered anything before."""
     on: dict[str, set[str]] = defaultdict(set)
     for cart in reading.history.carts:
         if cart.n < version.n:
             on[cart.id] |= {one["id"] for one in cart.document.get("paymentInfo", {}).get("payments", ())}
+    for message in reading.messages.values():
+        if message.type == "AuthorizePayment" and message.body.get("command_id") == trail.command_id:
+            on[str(message.body.get("cart_id"))].add(version.id)
     beside = set().union(*(one for one in on.values() if version.id in one)) - {version.id}
     return any(covers(one.document) for name in beside for one in reading.versions[name] if one.n < version.n)
 
