@@ -246,7 +246,8 @@ def commanded_otherwise():
 def second_payment(book, total=4200, beside=("P",)):
     """Another Payment of the same cart, held at the PSP as well."""
     book.publish("m2", "authorize", {"type": "AuthorizePayment", "command_id": "pay-2", "cart_id": "cart"})
-    book.deliver("m2").put("P2", row("A2", "Authorization", command="pay-2")).cart(*beside, "P2", author="w", total=total)
+    book.deliver("m2").put("P2", row("A2", "Authorization", command="pay-2"))
+    book.cart(*beside, "P2", author="w", total=total)
     held = payment_json(name="pay2", metadata=names("A2", "P2"))
     book.psp["pay2"] = held
     effect = {"kind": "authorization", "id": "pay2", "payment": "pay2", "amount": 4200}
