@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from workers.work import Work
 
 
-#: Deliveries after which nothing that was read too early can be what hides the payment.
-_LOOKS: Final = 3
+#: Deliveries after which nothing that was read too early is taken to be what hides the payment: some four seconds, so
+#: that whoever waits still hears the answer.
+_LOOKS: Final = 5
 
 
 async def complete(work: Work, command: CompleteAuthorization) -> Ending:

@@ -215,6 +215,9 @@ class Book:
     def deliver(self, name: str, process: str = "w") -> Book:
         return self._again(Happening.DELIVERED, name, process)
 
+    def give_back(self, name: str, process: str = "w") -> Book:
+        return self._again(Happening.RETURNED, name, process)
+
     def ack(self, name: str, event: str = "message.done", process: str = "w", **fields: Any) -> Book:
         """The outcome line, which names what may have been caused, and the acknowledgement."""
         self.log(process=process, event=event, message_id=name, attempt=1, **(self._named(name) | fields))

@@ -426,6 +426,33 @@ def joined_and_let_go():
     return joined_and_its_cart_deleted(status=200)
 
 
+def joined_and_shown(*faults):
+    """A second click has joined the attempt. Each delivery of its completion reads the cart; the last lets it go."""
+    book = completion(challenge(reserved(Book())).put("P", note="joined pay-2 A"), "pay-2").deliver("m9")
+    for fault in faults[:-1]:
+        read_cart(book, fault).give_back("m9").deliver("m9")
+    return read_cart(book, faults[-1]).ack("m9", "message.ignored", reason="no such operation")
+
+
+def read_cart(book, fault):
+    path = "/demo/carts/cart?expand=paymentInfo.payments"
+    return book.call(path, peer=Peer.COMMERCETOOLS, status=200, fault=fault)
+
+
+def joined_and_shown_the_past():
+    """... as it was before that, each time."""
+    return joined_and_shown(*("ct-stale-read",) * 5)
+
+
+def joined_and_given_up_too_early():
+    return joined_and_shown(*("ct-stale-read",) * 4)
+
+
+def joined_and_overlooked():
+    """... but for one delivery."""
+    return joined_and_shown(*("ct-stale-read",) * 4, None, "ct-stale-read")
+
+
 def begun_off_its_cart():
     """... and the shopper comes back by what began it, which can be found."""
     book = challenge(reserved(Book())).cart(author="merchant")
@@ -598,7 +625,15 @@ CASES = {
             decided_and_let_go_beside_another,
             joined_off_its_cart,
             joined_and_its_cart_deleted,
+            joined_and_shown_the_past,
         ),
-        (let_go_unheard, decided_too_late_to_be_let_go, begun_off_its_cart, joined_and_let_go),
+        (
+            let_go_unheard,
+            decided_too_late_to_be_let_go,
+            begun_off_its_cart,
+            joined_and_let_go,
+            joined_and_given_up_too_early,
+            joined_and_overlooked,
+        ),
     ),
 }

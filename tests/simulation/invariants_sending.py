@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from simulation.logs import Call
-    from simulation.reading import Reading, Trail
+    from simulation.reading import Message, Reading, Trail
 
 _DECIDED: Final = frozenset({"Success", "Failure", "Reversed"})
+#: So often at least is looked for what is to be completed.
+_LOOKS: Final = 5
 #: The short retry loop inside one call may outlast send-by by this.
 _ONE_CALL: Final = timedelta(seconds=60)
 
@@ -128,7 +130,7 @@ def m4_what_a_shopper_answered_the_psp_hears(reading: Reading) -> Iterator[Viola
             log = log_of(document)
             done = trail.best(last.n) in _DECIDED or trail.by_hand
             dropped = trail.payment_id in given_up or any(one.get("ctpayKind") == "superseded" for one in log)
-            if _is_hidden(reading, trail, operation, last.n):
+            if _is_hidden(reading, trail, operation, last.n) or _was_shown_the_past(reading, message):
                 continue
             if not done and not dropped and (document.get("interfaceId"), result) not in told:
                 text = f"{message} was let go, and the PSP never heard what the shopper answered about {trail}"
@@ -147,6 +149,20 @@ def _is_hidden(reading: Reading, trail: Trail, operation: str, n: int) -> bool:
     carts = {one.id: one.document for one in reading.history.carts if one.n < n and one.id not in gone}
     shown = (one for cart in carts.values() for one in cart.get("paymentInfo", {}).get("payments", ()))
     return not bears and all(one["id"] != trail.payment_id for one in shown)
+
+
+def _was_shown_the_past(reading: Reading, message: Message) -> bool:
+    """Whether each of enough deliveries was shown the cart as it was before: nobody can know how long that goes on."""
+    cart = str(message.body.get("cart_id"))
+    past = [one for one in reading.history.calls if one.fault == "ct-stale-read" and cart in one.path]
+    begun: dict[str, int] = {}
+    looks: list[bool] = []
+    for entry in message.entries:
+        if entry.happening is Happening.DELIVERED:
+            begun[entry.process] = entry.n
+        elif (first := begun.pop(entry.process, None)) is not None:
+            looks.append(any(one.process == entry.process and first < one.n < entry.n for one in past))
+    return len(looks) >= _LOOKS and all(looks)
 
 
 def _attempts_of(reading: Reading, operation: str, n: int) -> list[Trail]:

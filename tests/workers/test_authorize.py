@@ -350,15 +350,15 @@ async def test_types_that_are_missing_hold_payments_back_and_lose_none():
 async def test_completing_what_nobody_began_is_told_so(house):
     command = house.pay(await house.cart())
     nobody = house.come_back(command, "x")
-    await house.deliver(nobody, attempt=3)
+    await house.deliver(nobody, attempt=5)
     assert house.standing(nobody).outcome is Outcome.NOT_FOUND
     no_cart = house.come_back(command, "x", cart_id="00000000-0000-4000-8000-999999999999")
-    endings = [(await house.deliver(no_cart, attempt=number)).verdict for number in (1, 2)]
+    endings = [(await house.deliver(no_cart, attempt=number)).verdict for number in (1, 2, 3, 4)]
     # Nothing is said before it is sure: a no would make the browser forget its payment.
     assert no_cart.command_id not in house.queue.results
-    endings.append((await house.deliver(no_cart, attempt=3)).verdict)
+    endings.append((await house.deliver(no_cart, attempt=5)).verdict)
     assert house.standing(no_cart).outcome is Outcome.NOT_FOUND
-    assert endings == [Verdict.AGAIN, Verdict.AGAIN, Verdict.IGNORED]
+    assert endings == [Verdict.AGAIN] * 4 + [Verdict.IGNORED]
 
 
 async def passed(house, cart):
@@ -381,7 +381,7 @@ async def test_a_passed_challenge_is_completed_although_the_payment_was_taken_of
     assert (await house.deliver(back)).verdict is Verdict.DONE
     assert house.standing(back).outcome is Outcome.APPROVED
     stranger = house.come_back(command, result, owner="somebody-else")
-    await house.deliver(stranger, attempt=3)
+    await house.deliver(stranger, attempt=5)
     assert house.standing(stranger).outcome is Outcome.NOT_FOUND
 
 
@@ -441,7 +441,7 @@ async def test_a_challenge_is_completed_once_in_two_calls_by_its_owner_alone(hou
     payment = await house.payment(house.standing(command).payment_reference)
     result = (await house.control(f"/payments/{payment.interface_id}/challenge", decision="approve"))["result"]
     stranger = house.come_back(command, result, owner="somebody-else")
-    await house.deliver(stranger, attempt=3)
+    await house.deliver(stranger, attempt=5)
     assert house.standing(stranger).outcome is Outcome.NOT_FOUND
     back = house.come_back(command, result)
     async with house.counting() as calls:
