@@ -123,9 +123,17 @@ async def weighing_of(work: Work, payment: Payment, *, seen_on_cart: datetime | 
 
 
 def _room_on(cart: Cart, payment: Payment) -> int:
-    """Minor units of the cart's total that its other payments do not cover."""
+    """Minor units of the cart's total that its other payments do not cover.
+
+    One that was given up counts for nothing, although it covers until its money has gone back: else two that came late
+    would give each other back, and nobody would have paid.
+    """
     others = (one for one in cart.payments if one.id != payment.id and one.planned.currency == cart.total.currency)
-    return cart.total.amount - sum(covers(one) for one in others)
+    return cart.total.amount - sum(covers(one) for one in others if not _is_given_up(one))
+
+
+def _is_given_up(payment: Payment) -> bool:
+    return payment.authorization is not None and payment.authorization.superseded
 
 
 def is_paid_otherwise(cart: Cart, payment: Payment, attempt: Transaction) -> bool:

@@ -688,3 +688,28 @@ async def test_a_reversal_that_finds_less_held_than_was_reckoned_does_not_say_th
     assert (await house.deliver(again)).verdict is Verdict.DONE
     assert house.standing(again).outcome is Outcome.APPROVED
     assert ("Refund", "Success", 1000) in house.rows(await house.payment(payment.id))
+
+
+async def test_what_was_given_up_and_is_not_back_yet_does_not_make_the_payment_that_is_kept_go_back_too(house):
+    """Both came late: one after it was told as expired, the other while it was off its cart, where it has been put again."""
+    cart = await house.cart()
+    await closed(house, cart)
+    late = house.events()
+    await house.deliver(house.pay(cart, "tok_pending"))
+    (kept,) = [one for one in house.payments() if one.authorization.state is State.PENDING]
+    await changed(house, cart, off(kept))
+    await house.control(f"/payments/{kept.interface_id}/settle")
+    for event in house.events():
+        if kept.interface_id in str(event):
+            await house.deliver(event)
+    await changed(house, cart, {"action": "addPayment", "payment": {"typeId": "payment", "id": kept.id}})
+    await house.deliver(house.ask(CapturePayment, kept.id, amount=eur(4200)))
+    for event in late:
+        await house.deliver(event)
+    await told(house)
+    await passes(house)
+    kept = await house.payment(kept.id)
+    assert house.rows(kept) == [("Authorization", "Success", 4200), ("Charge", "Success", 4200)]
+    assert not kept.authorization.superseded
+    (other,) = [one for one in house.payments() if one.id != kept.id]
+    assert ("CancelAuthorization", "Success", 4200) in house.rows(other)
