@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ct.fields import InteractionKind, TransactionField
 from ct.interaction import Interaction, parse_interaction, parse_time, reservations
@@ -84,6 +84,10 @@ class Transaction:
         return self.state in OPEN
 
 
+#: The log's words that the PSP has told of a transaction.
+_TOLD: Final = frozenset({InteractionKind.FACT, InteractionKind.LATE, InteractionKind.REVERSED})
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Payment:
     """One attempt to pay."""
@@ -134,6 +138,9 @@ class Payment:
         attempt = self.authorization
         is_untold = attempt is not None and attempt.taken and attempt.open and attempt.nameless
         is_untold = is_untold and all(one.psp_reference is None for one in self.transactions)
+        # Whoever sets its state back takes nothing back of what the PSP has told. A failure may be our own word.
+        facts = (one for one in self.interactions if one.kind in _TOLD and one.state is not State.FAILURE)
+        is_untold = is_untold and all(attempt is None or one.transaction_id != attempt.id for one in facts)
         return named or (None if is_untold else self.interface_id)
 
     def interaction(self, kind: InteractionKind, *, cause: str) -> Interaction | None:
@@ -143,6 +150,11 @@ class Payment:
         """Whether nobody reckoned with the transaction's success once: it was taken for failed, or was on no cart."""
         about = (found for found in self.interactions if found.transaction_id == transaction_id)
         return any(found.state is State.FAILURE or found.kind is InteractionKind.LATE for found in about)
+
+    def was_declined(self, transaction_id: str) -> bool:
+        """Whether the transaction was taken for failed once, whatever came of it later."""
+        about = (found for found in self.interactions if found.transaction_id == transaction_id)
+        return any(found.state is State.FAILURE for found in about)
 
     def last_word(self, transaction_id: str) -> Interaction | None:
         """The newest entry about a transaction that has something to tell a person."""

@@ -37,7 +37,15 @@ from psp.port import AuthorizeRequest
 from psp.stored import Initiator
 from workers.means import Means, means_of
 from workers.perform import is_over, look_up, never_sent, perform, reference_to, send_by, settle, write_down
-from workers.superseded import CartMovedError, give_back_if_superseded, give_up, give_up_one, is_paid_otherwise
+from workers.superseded import (
+    CartMovedError,
+    Room,
+    give_back_if_superseded,
+    give_up,
+    give_up_one,
+    room_for,
+    tell_of_part,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -340,20 +348,23 @@ async def _reject(work: Work, command: AuthorizePayment, cart: Cart, reject: Rej
 async def _put_back(work: Work, command: AuthorizePayment, cart: Cart, payment: Payment) -> Payment:
     """The Payment of which the shopper is to be told, on its cart again where somebody has taken it off.
 
-    Where the cart is paid for otherwise by now, or refuses it, it is given up instead.
+    Where the cart is paid for otherwise by now, or refuses it, it is given up instead; and where the shop has moved it
+    to another cart, it stays there. One call where it is not on this one.
     """
     attempt = payment.authorization
     is_on = any(one.id == payment.id for one in cart.payments)
     if attempt is None or is_on or attempt.superseded or not cart.active:
         return payment
-    refused = standing_of(payment, attempt).outcome is Outcome.REFUSED
-    holds = attempt.open or attempt.state is State.SUCCESS
-    if not refused and not holds:
-        return payment
-    if refused:
+    if standing_of(payment, attempt).outcome is Outcome.REFUSED:
         await _show_on(work, cart, payment)
         return payment
-    if not is_paid_otherwise(cart, payment, attempt) and await _show_on(work, cart, payment) is None:
+    holds = attempt.open or attempt.state is State.SUCCESS
+    if not holds or await work.ledger.is_on_cart(payment.id):
+        return payment
+    room = room_for(cart, payment, attempt)
+    if room is Room.PART:
+        return await tell_of_part(work, payment, attempt, cause=command.command_id)
+    if room is Room.ENOUGH and await _show_on(work, cart, payment) is None:
         return payment
     return await give_up_one(work, payment, cause=command.command_id)
 
@@ -375,6 +386,8 @@ async def _fail(work: Work, command: AuthorizePayment, cart: Cart, found: tuple[
     def failed(current: Payment) -> Actions:
         mine = current.by_command(command.command_id) or current.authorization
         if mine is None or mine.state is not State.INITIAL:
+            # The next look must not find it as it was.
+            met.payments[current.id] = current
             raise CartMovedError
         refused = add_interaction(
             kind=InteractionKind.REFUSAL,

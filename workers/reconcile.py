@@ -209,7 +209,7 @@ async def mend(work: Work, payment: Payment, cause: str) -> list[Taken]:
             continue
         steps += [taken] if taken is not None else []
     try:
-        await give_back_if_superseded(request, payment, cause=cause)
+        payment = await give_back_if_superseded(request, payment, cause=cause)
     except Exception as error:  # noqa: BLE001 - see above
         steps.append(_failed(work, payment, None, error))
     if is_kept(payment):

@@ -6,6 +6,7 @@ authorizes the first attempt after all, or one that it had declined.
 
 from __future__ import annotations
 
+import enum
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -122,26 +123,61 @@ async def weighing_of(work: Work, payment: Payment, *, seen_on_cart: datetime | 
     return Weighing.DONE if await work.ledger.is_on_cart(payment.id) else Weighing.DUE
 
 
-def _room_on(cart: Cart, payment: Payment) -> int:
-    """Minor units of the cart's total that its other payments do not cover.
+class Room(enum.Enum):
+    """How much of an attempt its cart bears beside the cart's other payments."""
 
-    One that was given up counts for nothing, although it covers until its money has gone back: else two that came late
-    would give each other back, and nobody would have paid.
+    #: All of it; or all of a cart that has merely become cheaper than the attempt, for which nobody else pays.
+    ENOUGH = "enough"
+    #: A part of it.
+    PART = "part"
+    #: Nothing: the cart is paid for otherwise.
+    NONE = "none"
+
+
+def room_for(cart: Cart, payment: Payment, attempt: Transaction) -> Room:
+    """How much of the attempt the cart bears.
+
+    Of what may still be declined, or was told as declined, a part is nothing: the shopper pays what there is to pay, by
+    another attempt. Of what nobody was told as declined it is money that somebody reckons with.
     """
+    left = _left_on(cart, payment)
+    if left >= min(attempt.amount.amount, cart.total.amount):
+        return Room.ENOUGH
+    is_reckoned_with = attempt.state is State.SUCCESS and not payment.was_declined(attempt.id)
+    return Room.PART if left > 0 and is_reckoned_with else Room.NONE
+
+
+def _left_on(cart: Cart, payment: Payment) -> int:
+    """Minor units of the cart's total that its other payments do not cover."""
     others = (one for one in cart.payments if one.id != payment.id and one.planned.currency == cart.total.currency)
-    return cart.total.amount - sum(covers(one) for one in others if not _is_given_up(one))
+    return cart.total.amount - sum(covers(one) for one in others if not _is_given_up(one) and not _yields(one, payment))
 
 
 def _is_given_up(payment: Payment) -> bool:
+    """It counts for nothing, although it covers until its money has gone back: else two that came late would give each
+    other back, and nobody would have paid.
+    """
     return payment.authorization is not None and payment.authorization.superseded
 
 
-def is_paid_otherwise(cart: Cart, payment: Payment, attempt: Transaction) -> bool:
-    """Whether the cart's other payments leave less than the attempt's amount to pay.
-
-    A cart that has merely become cheaper than the attempt is paid for by nobody else.
+def _yields(other: Payment, payment: Payment) -> bool:
+    """Whether both came late, and the other after this one: it is weighed with this one on the cart, and not the other
+    way round as well.
     """
-    return _room_on(cart, payment) < min(attempt.amount.amount, cart.total.amount)
+    theirs, mine = _late_since(other), _late_since(payment)
+    return theirs is not None and mine is not None and mine < theirs
+
+
+def _late_since(payment: Payment) -> tuple[datetime, bool, str] | None:
+    """When the Payment's attempt came late; None: nothing of ours tells that it did.
+
+    Of two that came at once, what nobody was told as declined is before the other.
+    """
+    attempt = payment.authorization
+    late = (one for one in payment.interactions if one.kind is InteractionKind.LATE)
+    about = (one.at for one in late if attempt is not None and one.transaction_id == attempt.id)
+    at = min(about, default=None)
+    return None if at is None or attempt is None else (at, payment.was_declined(attempt.id), payment.id)
 
 
 def _holds(payment: Payment, attempt: Transaction) -> bool:
@@ -184,14 +220,22 @@ def _came_at(payment: Payment) -> datetime | None:
 
 
 async def _weigh_again(work: Work, payment: Payment, attempt: Transaction, *, cause: str) -> Payment:
-    """Mark the attempt as superseded if its cart is paid for without it; a person is told of what is on no cart."""
+    """Mark the attempt as superseded if its cart is paid for without it.
+
+    A person is told of what is on no cart, and of what its cart bears only a part of.
+    """
     its_cart = await work.ledger.find_cart(payment.id)
     cart = its_cart or await _cart_it_was_for(work, attempt)
     if cart is None:
         # Nothing here can tell whether the goods are paid for otherwise.
         return await _tell(work, payment, attempt, "Cancel or refund it if it is not wanted.", cause=cause)
-    if is_paid_otherwise(cart, payment, attempt):
-        return await _mark(work, payment, while_in=frozenset(State), cause=cause)
+    match room_for(cart, payment, attempt):
+        case Room.NONE:
+            return await _mark(work, payment, while_in=frozenset(State), cause=cause)
+        case Room.PART:
+            return await tell_of_part(work, payment, attempt, cause=cause)
+        case Room.ENOUGH:
+            pass
     # What was looked for may be older than what is read by its id.
     shown = cart.active and any(one.id == payment.id for one in cart.payments)
     if its_cart is None and not shown:
@@ -199,8 +243,14 @@ async def _weigh_again(work: Work, payment: Payment, attempt: Transaction, *, ca
     return payment
 
 
+async def tell_of_part(work: Work, payment: Payment, attempt: Transaction, *, cause: str) -> Payment:
+    """Leave it to a person: it was told as paid, and other payments leave only a part of it to pay."""
+    advice = "Others pay for a part of its cart. Capture no more than is left to pay, or cancel it."
+    return await _tell(work, payment, attempt, advice, cause=cause)
+
+
 async def _tell(work: Work, payment: Payment, attempt: Transaction, advice: str, *, cause: str) -> Payment:
-    """Show a person the money that is on no cart: in our log, and on the Payment; each advice once."""
+    """Show a person the money that its cart does not bear: in our log, and on the Payment; each advice once."""
 
     def told(current: Payment) -> Actions:
         if any(one.kind is InteractionKind.OFF_CART and one.message == advice for one in current.interactions):

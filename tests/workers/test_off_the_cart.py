@@ -8,90 +8,18 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 from support.house import PASS, Fault, with_psp
+from support.off_cart import changed, closed, costs, eur, hand, held, nothing, off, passes, told, unheard, without_carts
 from support.psp_servers import SECRET_KEY
 
-from bus.messages import CancelPayment, CapturePayment, ReversePayment
+from bus.messages import CancelPayment, CapturePayment
 from bus.port import Verdict
 from ct.errors import UnavailableError
 from ct.fields import InteractionKind
 from ct.resolution import Resolution
-from psp.errors import OutcomeUnknownError
-from psp.facts import Kind, State
-from psp.money import Money
+from psp.facts import State
 from psp.outcome import Outcome
-from psp.port import Answer
-from workers.reconcile import Pass, take_up
 from workers.reconcile_lists import Job, Place, Repair, compare
 from workers.resolve import resolve
-
-
-def eur(amount):
-    return Money(amount=amount, currency="EUR")
-
-
-def held(house):
-    return [one for one in house.psp.house.books.payments.values() if one.status == "authorized"]
-
-
-async def nothing(_request):
-    return Answer(facts=())
-
-
-async def lost(_request):
-    raise OutcomeUnknownError("no reply")
-
-
-def unheard(house, **more):
-    """The PSP authorizes, and its reply is lost."""
-
-    async def effect(request):
-        await house.work.psp.authorize(request)
-        raise OutcomeUnknownError("the reply was lost")
-
-    return with_psp(house, **({"authorize": effect, "lookup": lost} | more))
-
-
-async def closed(house, cart, token="tok_approved", **more):
-    """An attempt that was closed as never sent, although the PSP has the money."""
-    command = house.pay(cart, token, **more)
-    dark = unheard(house, lookup=nothing)
-    await house.deliver(command, work=dark)
-    house.clock.pass_(minutes=26)
-    await house.deliver(command, work=dark)
-    assert house.standing(command).reason.code == "expired"
-    house.clock.pass_(minutes=1)
-    return command
-
-
-async def told(house):
-    """All events of the PSP so far."""
-    for event in house.events():
-        await house.deliver(event)
-    await house.pump()
-
-
-async def passes(house, count=3, **every):
-    for number in range(count):
-        house.clock.pass_(**(every or {"hours": 2}))
-        this = Pass(cause=f"pass-{number}", rested=timedelta(minutes=5), since_last=None)
-        async for _ in take_up(house.work, this):
-            pass
-        await house.pump()
-
-
-async def changed(house, cart, *actions):
-    current = await house.client.get(f"/carts/{cart}")
-    return await house.client.post(f"/carts/{cart}", {"version": current["version"], "actions": list(actions)})
-
-
-def off(payment):
-    return {"action": "removePayment", "payment": {"typeId": "payment", "id": payment.id}}
-
-
-async def costs(house, cart, amount):
-    line = (await house.client.get(f"/carts/{cart}"))["customLineItems"][0]["id"]
-    money = {"centAmount": amount, "currencyCode": "EUR"}
-    return {"action": "changeCustomLineItemMoney", "customLineItemId": line, "money": money}
 
 
 async def test_a_late_success_goes_back_where_less_than_its_amount_is_left_to_pay(house):
@@ -336,27 +264,6 @@ async def test_what_the_bank_has_not_decided_is_weighed_when_its_message_comes_a
 
 
 # What succeeds while it is on no cart is weighed, whatever happens between the write and the weighing.
-
-
-def without_carts(house, *, after=0):
-    """No cart can be looked for until the returned function is called, or so many have been."""
-    get = house.client.get
-    down = True
-
-    async def fail(path, *, params=None):
-        nonlocal after
-        if down and path == "/carts":
-            after -= 1
-            if after < 0:
-                raise UnavailableError("commercetools is away")
-        return await get(path, params=params)
-
-    def back():
-        nonlocal down
-        down = False
-
-    house.client.get = fail
-    return back
 
 
 async def pending_off_a_paid_cart(house):
@@ -605,111 +512,3 @@ async def test_news_of_a_payment_is_written_although_another_on_its_cart_cannot_
     for event in house.events():
         assert (await house.deliver(event)).verdict in (Verdict.DONE, Verdict.DEAD)
     assert (await house.payment(payment.id)).authorization.state is State.SUCCESS
-
-
-# What people rename.
-
-
-async def hand(house, payment, **action):
-    current = await house.payment(payment.id)
-    await house.client.post(f"/payments/{payment.id}", {"version": current.version, "actions": [action]})
-
-
-async def test_a_shopper_is_known_again_although_the_merchant_has_renamed_the_method(house):
-    command = house.pay(await house.cart(), "tok_3ds")
-    await house.deliver(command)
-    (payment,) = house.payments()
-    await hand(house, payment, action="setMethodInfoMethod", method="credit-card")
-    result = (await house.control(f"/payments/{payment.interface_id}/challenge", decision="approve"))["result"]
-    back = house.come_back(command, result)
-    await house.deliver(back)
-    assert house.standing(back).outcome is Outcome.APPROVED
-    stranger = house.come_back(command, result, owner="somebody-else")
-    await house.deliver(stranger, attempt=5)
-    assert house.standing(stranger).outcome is Outcome.NOT_FOUND
-
-
-async def test_a_second_click_is_joined_although_the_merchant_has_changed_the_planned_amount(house):
-    cart = await house.cart()
-    first, second = house.pay(cart), house.pay(cart)
-    await house.deliver(first)
-    (payment,) = house.payments()
-    money = {"centAmount": 4300, "currencyCode": "EUR"}
-    await hand(house, payment, action="changeAmountPlanned", amount=money)
-    await house.deliver(second)
-    assert house.standing(second) == house.standing(first)
-
-
-async def test_what_was_captured_at_the_dashboard_is_there_once_whatever_a_merchant_calls_it(house):
-    payment = await house.authorized()
-    body = {"amount": 1000, "currency": "EUR", "merchant_reference": "by hand", "metadata": {}}
-    headers = {"Authorization": f"Bearer {SECRET_KEY}", "Idempotency-Key": "by hand"}
-    url = f"{house.psp.url}/v1/payments/{payment.interface_id}/captures"
-    async with house.http.post(url, json=body, headers=headers) as reply:
-        assert reply.status == 201
-    await told(house)
-    (charge,) = (await house.payment(payment.id)).of_kind(Kind.CHARGE)
-    renamed = {"transactionId": charge.id, "interactionId": "ERP-7"}
-    await hand(house, payment, action="changeTransactionInteractionId", **renamed)
-    await told(house)
-    assert len((await house.payment(payment.id)).of_kind(Kind.CHARGE)) == 1
-
-
-async def test_a_refused_transaction_that_a_merchant_sets_back_is_judged_anew(house):
-    payment = await house.authorized()
-    await house.deliver(await house.put(payment.id, "Refund", 1000), "commercetools")
-    await house.pump()
-    (refund,) = (await house.payment(payment.id)).of_kind(Kind.REFUND)
-    assert refund.state is State.FAILURE
-    await house.deliver(house.ask(CapturePayment, payment.id, amount=eur(4200)))
-    back = {"transactionId": refund.id, "state": "Initial"}
-    await hand(house, payment, action="changeTransactionState", **back)
-    await passes(house)
-    (refund,) = (await house.payment(payment.id)).of_kind(Kind.REFUND)
-    assert refund.state is State.SUCCESS
-
-
-async def test_a_reversal_that_finds_less_held_than_was_reckoned_does_not_say_that_all_is_undone(house):
-    """Something was captured at the dashboard, and nobody has told us yet."""
-    payment = await house.authorized()
-    body = {"amount": 1000, "currency": "EUR", "merchant_reference": "by hand", "metadata": {}}
-    headers = {"Authorization": f"Bearer {SECRET_KEY}", "Idempotency-Key": "by hand"}
-    url = f"{house.psp.url}/v1/payments/{payment.interface_id}/captures"
-    async with house.http.post(url, json=body, headers=headers) as reply:
-        assert reply.status == 201
-    first = house.ask(ReversePayment, payment.id)
-    await house.deliver(first)
-    assert (house.standing(first).outcome, house.standing(first).reason.code) == (
-        Outcome.REJECTED,
-        "released-otherwise",
-    )
-    await told(house)
-    again = house.ask(ReversePayment, payment.id)
-    assert (await house.deliver(again)).verdict is Verdict.DONE
-    assert house.standing(again).outcome is Outcome.APPROVED
-    assert ("Refund", "Success", 1000) in house.rows(await house.payment(payment.id))
-
-
-async def test_what_was_given_up_and_is_not_back_yet_does_not_make_the_payment_that_is_kept_go_back_too(house):
-    """Both came late: one after it was told as expired, the other while it was off its cart, where it has been put again."""
-    cart = await house.cart()
-    await closed(house, cart)
-    late = house.events()
-    await house.deliver(house.pay(cart, "tok_pending"))
-    (kept,) = [one for one in house.payments() if one.authorization.state is State.PENDING]
-    await changed(house, cart, off(kept))
-    await house.control(f"/payments/{kept.interface_id}/settle")
-    for event in house.events():
-        if kept.interface_id in str(event):
-            await house.deliver(event)
-    await changed(house, cart, {"action": "addPayment", "payment": {"typeId": "payment", "id": kept.id}})
-    await house.deliver(house.ask(CapturePayment, kept.id, amount=eur(4200)))
-    for event in late:
-        await house.deliver(event)
-    await told(house)
-    await passes(house)
-    kept = await house.payment(kept.id)
-    assert house.rows(kept) == [("Authorization", "Success", 4200), ("Charge", "Success", 4200)]
-    assert not kept.authorization.superseded
-    (other,) = [one for one in house.payments() if one.id != kept.id]
-    assert ("CancelAuthorization", "Success", 4200) in house.rows(other)
