@@ -261,6 +261,48 @@ def given_up_since_the_cart_is_cheaper():
     return given_up_although_it_has_succeeded(authorized(Book()).cart("P", total=4000))
 
 
+def given_up(book, payment, transaction, command):
+    fields = {"ctpayCommandId": command, "ctpaySuperseded": True}
+    return book.put(payment, {"id": transaction, "custom": {"fields": fields}}, note=f"superseded evt {transaction}")
+
+
+def given_up_both():
+    """Each because of the other."""
+    book = second_payment(authorized(Book()))
+    return given_up(given_up(book, "P", "A", "pay-1"), "P2", "A2", "pay-2")
+
+
+def given_up_beside_one_that_gave_way():
+    """The one beside it was given up long before, and its money is not back yet."""
+    book = given_up(second_payment(authorized(Book())), "P2", "A2", "pay-2").pass_(minutes=10)
+    return given_up(book, "P", "A", "pay-1")
+
+
+def given_up_beside_a_part(*, declined=False, left=1000):
+    """A gift card pays for a part of a cart that costs less by then."""
+    book = authorized(Book())
+    if declined:
+        book.put("P", {"id": "A", "state": "Failure"}, author="merchant")
+        book.put("P", {"id": "A", "state": "Success"}, author="merchant")
+    card = row("G", "Authorization", 3000 - left, "Success")
+    book.put("P9", card, author="merchant", paymentMethodInfo={"paymentInterface": "gift-cards"})
+    return given_up(book.cart("P", "P9", total=3000), "P", "A", "pay-1")
+
+
+def given_up_beside_a_part_although_declined_before():
+    return given_up_beside_a_part(declined=True)
+
+
+def given_up_beside_all():
+    return given_up_beside_a_part(left=0)
+
+
+def given_up_on_another_cart():
+    """The shop has moved it, and its first cart is paid for by another."""
+    book = second_payment(authorized(Book()).cart().cart("P", name="another"), beside=()).pass_(minutes=10)
+    return given_up(book, "P", "A", "pay-1")
+
+
 CASES = {
     "S17": (_KEEP, (*_BREAK, refused_to_give_back, refused_although_given_back)),
     "S18": ((given_back, usual), (given_back_but_for_a_part, given_back_and_still_held, given_back_during_a_capture)),
@@ -282,12 +324,18 @@ CASES = {
             given_up_for_another_card,
             given_up_since_it_is_paid_otherwise,
             given_up_before_it_was_on_its_cart,
+            given_up_beside_all,
+            given_up_beside_a_part_although_declined_before,
         ),
         (
             gone_for_an_hour,
             given_up_by_the_second_click,
             given_up_since_another_cart_is_paid,
             given_up_since_the_cart_is_cheaper,
+            given_up_both,
+            given_up_beside_one_that_gave_way,
+            given_up_beside_a_part,
+            given_up_on_another_cart,
         ),
     ),
 }

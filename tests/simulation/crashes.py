@@ -35,6 +35,7 @@ from simulation.operations import AFTERWARDS_S, PAYMENTS
 from simulation.operator import Operator
 from simulation.record import Recorder
 from simulation.repairs import REPAIRS
+from simulation.room import ROOM
 from simulation.street import Door
 from simulation.visits import VISITS
 
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from psp.facts import State
 
 #: Every operation there is.
-ACTS: Final[Mapping[str, Act]] = {**PAYMENTS, **CUSTOMERS, **LETTERS, **VISITS, **REPAIRS}
+ACTS: Final[Mapping[str, Act]] = {**PAYMENTS, **CUSTOMERS, **LETTERS, **VISITS, **REPAIRS, **ROOM}
 #: Where one operation is crashed: at a step, or at a step and then at one that follows.
 CrashAt: TypeAlias = tuple[int, ...]
 
@@ -233,6 +234,13 @@ class Scene:
         for machine in self.machines:
             if machine.name.startswith("workers"):
                 machine.kill(late_s=late_s)
+
+    def another_cart(self) -> str:
+        """A cart of the same contents, on which nothing is yet."""
+        cart = self.stage.commercetools.act("GET", f"/carts/{self.shopper.cart}")
+        lines = [{name: one[name] for name in ("name", "slug", "quantity", "money")} for one in cart["customLineItems"]]
+        draft = {"currency": cart["totalPrice"]["currencyCode"], "customLineItems": lines}
+        return str(self.stage.commercetools.act("POST", "/carts", draft)["id"])
 
     def is_on_its_cart(self, cart: str) -> bool:
         """Whether a Payment has been put on this cart."""

@@ -168,6 +168,21 @@ _ALL: Final = (
         changes=defects_money.told_and_forgotten,
     ),
     Defect(
+        name="both-late-given-back",
+        what="of two that came late, each counts the other when it is weighed",
+        changes=defects_money.both_late_given_back,
+    ),
+    Defect(
+        name="part-given-back",
+        what="what was told as paid goes back where its cart bears a part of it",
+        changes=defects_money.part_given_back,
+    ),
+    Defect(
+        name="moved-given-up",
+        what="nobody asks whether a payment is on another cart",
+        changes=defects_money.moved_given_up,
+    ),
+    Defect(
         name="cheaper-cart-given-back",
         what="the only payment of a cart is given back when that has become cheaper",
         changes=defects_money.cheaper_cart_given_back,
@@ -428,6 +443,9 @@ BY_ACT: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "off-cart-not-weighed": ("a success off its cart", ()),
     "told-and-forgotten": ("another card after a success off its cart", ()),
     "cheaper-cart-given-back": ("capture what was put back on its cart", ()),
+    "both-late-given-back": ("two late successes at once", ()),
+    "part-given-back": ("a success off its cheaper cart, beside a gift card", ()),
+    "moved-given-up": ("pay again for what was moved to another cart", ()),
     "superseded-kept": ("a late success after another card", ()),
     "last-write-wins": ("an old failure", ()),
     "failure-overwrites-success": ("an old failure", ()),

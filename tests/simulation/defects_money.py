@@ -8,7 +8,7 @@ from typing import Any
 
 from simulation.planting import Change
 
-from ct import admission, attempts, folds, judge, messages
+from ct import admission, attempts, folds, judge, ledger, messages
 from ct.fields import InteractionKind
 from ct.plan import Weighing
 from psp.facts import Kind, State
@@ -59,10 +59,32 @@ def told_and_forgotten() -> list[Change]:
 
 
 def cheaper_cart_given_back() -> list[Change]:
-    def is_paid_otherwise(cart: Any, payment_: Any, attempt: Any) -> bool:
-        return bool(superseded._room_on(cart, payment_) < attempt.amount.amount)
+    def room_for(cart: Any, payment_: Any, attempt: Any) -> Any:
+        enough = superseded._left_on(cart, payment_) >= attempt.amount.amount
+        return superseded.Room.ENOUGH if enough else superseded.Room.NONE
 
-    return [(superseded, "is_paid_otherwise", is_paid_otherwise)]
+    return [(superseded, "room_for", room_for)]
+
+
+def part_given_back() -> list[Change]:
+    original = superseded.room_for
+
+    def room_for(*arguments: Any) -> Any:
+        room = original(*arguments)
+        return superseded.Room.NONE if room is superseded.Room.PART else room
+
+    return [(superseded, "room_for", room_for)]
+
+
+def both_late_given_back() -> list[Change]:
+    return [(superseded, "_yields", lambda _other, _payment: False)]
+
+
+def moved_given_up() -> list[Change]:
+    async def is_on_cart(_ledger: Any, _payment_id: str) -> bool:
+        return False
+
+    return [(ledger.Ledger, "is_on_cart", is_on_cart)]
 
 
 def cancel_not_minded() -> list[Change]:

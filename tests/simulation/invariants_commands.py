@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
 
 from simulation.durable import trails_of_command
 from simulation.invariants_answers import state_at, used_at_most
 from simulation.invariants_messages import messages_of
-from simulation.invariants_money import covers, is_capturing
-from simulation.projection import fields_of, log_of
+from simulation.invariants_money import covers_at_most, is_capturing, is_given_up, total_of
+from simulation.projection import fields_of, log_of, state_of
 from simulation.reading import Violation, is_ours
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from simulation.logs import Exchange, Version
     from simulation.reading import Message, Reading, Trail
@@ -30,6 +31,8 @@ _HIDES_A_RESULT: Final = frozenset(
 )
 #: Two clicks this close are one wish, whatever came of the first meanwhile.
 _ONE_WISH: Final = timedelta(seconds=1)
+#: What a payment's cart is read, and what others have on it, so long before or after the payment is given up by that.
+_WEIGHED_WITHIN: Final = timedelta(minutes=2)
 #: By these a second click may rightly be another wish, or find nothing to join.
 _PARTS_CLICKS: Final = frozenset(
     {
@@ -124,7 +127,7 @@ def m5_given_up_for_a_reason(reading: Reading) -> Iterator[Violation]:
     """An attempt that waits for its shopper is given up by a pass of reconcile only when that has taken too long.
 
     And by the shopper's own hand only when that was another wish, and not the second of two clicks. One that has
-    succeeded is given up only where something else has paid for a part of its cart.
+    succeeded is given up only where something else that is not given up as well has paid for its cart.
     """
     for version, before in reading.changes:
         if before is None or not is_ours(version):
@@ -134,8 +137,8 @@ def m5_given_up_for_a_reason(reading: Reading) -> Iterator[Violation]:
             if entry.get("ctpayKind") != "superseded" or trail is None:
                 continue
             state = state_at(trail, version)
-            if state == "Success" and not _is_paid_otherwise(reading, trail, version):
-                text = f"{trail} had succeeded and was given up, and nothing else has paid for its cart"
+            if state == "Success" and not _is_paid_otherwise(reading, trail, version, entry):
+                text = f"{trail} had succeeded and was given up, and nothing that is kept has paid for its cart"
                 yield Violation(name="M5", text=text, n=version.n)
             if state != "Pending":
                 continue
@@ -148,17 +151,80 @@ def m5_given_up_for_a_reason(reading: Reading) -> Iterator[Violation]:
                 yield Violation(name="M5", text=text, n=version.n)
 
 
-def _is_paid_otherwise(reading: Reading, trail: Trail, version: Version) -> bool:
-    """Whether another Payment of a cart that this one was on, or was asked for, has covered anything before."""
-    on: dict[str, set[str]] = defaultdict(set)
+def _is_paid_otherwise(reading: Reading, trail: Trail, version: Version, entry: Mapping[str, Any]) -> bool:
+    """Whether the other Payments of its cart left nothing to pay; where it was told as declined, less than its amount.
+
+    So too where its own request, when it came again, may have found it undecided. Where it was on no cart, that is one
+    that it was on before, or was asked for.
+    """
+    span = (version.at - _WEIGHED_WITHIN, version.at + _WEIGHED_WITHIN)
+    states = [(one.at, state) for one, state in trail.steps if one.at <= version.at]
+    is_asked_again = any(
+        one.type == "AuthorizePayment" and one.body.get("command_id") == entry.get("ctpayCause")
+        for one in reading.messages.values()
+    )
+    was_open = any(state == "Success" and at >= span[0] for at, state in states)
+    is_declined = any(state == "Failure" for _, state in states) or (is_asked_again and was_open)
+    wanted = trail.amount if is_declined else 1
+    carts = _carts_of(reading, trail, version, span)
+    return any(_leaves_less(reading, trail, documents, span, wanted=wanted) for documents in carts)
+
+
+def _carts_of(
+    reading: Reading, trail: Trail, version: Version, span: tuple[datetime, datetime]
+) -> list[list[Mapping[str, Any]]]:
+    """For each cart that may have been read: what it was within the span."""
+    versions: dict[str, list[Version]] = defaultdict(list)
     for cart in reading.history.carts:
-        if cart.n < version.n:
-            on[cart.id] |= {one["id"] for one in cart.document.get("paymentInfo", {}).get("payments", ())}
-    for message in reading.messages.values():
-        if message.type == "AuthorizePayment" and message.body.get("command_id") == trail.command_id:
-            on[str(message.body.get("cart_id"))].add(version.id)
-    beside = set().union(*(one for one in on.values() if version.id in one)) - {version.id}
-    return any(covers(one.document) for name in beside for one in reading.versions[name] if one.n < version.n)
+        versions[cart.id].append(cart)
+    asked = {
+        str(one.body.get("cart_id"))
+        for one in reading.messages.values()
+        if one.type == "AuthorizePayment" and one.body.get("command_id") == trail.command_id
+    }
+    seen = {name: _within(found, span) for name, found in versions.items()}
+    on_now = [name for name, found in seen.items() if any(version.id in _on(one.document) for one in found)]
+    once = [name for name, found in versions.items() if any(version.id in _on(one.document) for one in found)]
+    return [[one.document for one in seen[name]] for name in on_now or {*once, *(asked & set(seen))}]
+
+
+def _leaves_less(
+    reading: Reading,
+    trail: Trail,
+    documents: list[Mapping[str, Any]],
+    span: tuple[datetime, datetime],
+    *,
+    wanted: int,
+) -> bool:
+    """Whether less than that is left to pay: others counted at the most within the span, the cart's cost at the least."""
+    others = set().union(*map(_on, documents)) - {trail.payment_id}
+    total = min((total_of(one) for one in documents if one), default=0)
+    covered = sum(_covered(_within(reading.versions[name], span)) for name in others)
+    return covered > 0 and total - covered < min(wanted, total)
+
+
+def _covered(versions: list[Version]) -> int:
+    """The most that a Payment covered meanwhile; nothing where it was given up then as money that nobody wants."""
+    for before, after in pairwise(versions):
+        if is_given_up(after.document) and not is_given_up(before.document) and _has_succeeded(before.document):
+            return 0
+    return max((covers_at_most(one.document) for one in versions), default=0)
+
+
+def _has_succeeded(document: Mapping[str, Any]) -> bool:
+    log = log_of(document)
+    return any(one["type"] == "Authorization" and state_of(one, log) == "Success" for one in document["transactions"])
+
+
+def _within(versions: list[Version], span: tuple[datetime, datetime]) -> list[Version]:
+    """What it was when the span began, and each version since then."""
+    before = [one for one in versions if one.at < span[0]][-1:]
+    return before + [one for one in versions if span[0] <= one.at <= span[1]]
+
+
+def _on(cart: Mapping[str, Any]) -> set[str]:
+    """The Payments on a cart."""
+    return {one["id"] for one in cart.get("paymentInfo", {}).get("payments", ())}
 
 
 def _waited(reading: Reading, trail: Trail, version: Version, before: Version) -> timedelta | None:

@@ -154,7 +154,7 @@ def m1_paid_once(reading: Reading) -> Iterator[Violation]:
     cost: dict[str, int] = defaultdict(int)
     cart_of: dict[str, str] = {}
     for version in reading.history.carts:
-        cost[version.id] = max(cost[version.id], _total(version.document))
+        cost[version.id] = max(cost[version.id], total_of(version.document))
         for reference in version.document.get("paymentInfo", {}).get("payments", ()):
             cart_of[reference["id"]] = version.id
     kept: dict[str, int] = defaultdict(int)
@@ -280,7 +280,7 @@ def m2_weighed_before_it_is_asked(reading: Reading) -> Iterator[Violation]:
         covered = sum(
             min(map(covers, reading.payment_between(one, earlier.n + 1, version.n)), default=0) for one in others
         )
-        total = _total(earlier.document)
+        total = total_of(earlier.document)
         if covered + trail.amount > total:
             text = f"{trail} was put on cart {version.id}, which costs {total} and of which {covered} was covered"
             yield Violation(name="M2", text=text, n=version.n)
@@ -369,6 +369,26 @@ def covers(document: Mapping[str, Any] | None) -> int:
     return max(taken + rest - _used(document, "Refund") - _used(document, "Chargeback"), 0)
 
 
+def covers_at_most(document: Mapping[str, Any] | None) -> int:
+    """What a Payment pays for, or may pay for: the most that anybody could think. Nothing where it was given up."""
+    if document is None or is_given_up(document):
+        return 0
+    log = log_of(document)
+    reserved = any(one.get("ctpayKind") == "reserved" for one in log)
+    held = _sum(
+        one
+        for one in _asked_for(document)
+        if state_of(one, log) in ("Pending", "Success")
+        or (_is_initial(one) and (reserved or "ctpayCommandId" in fields_of(one)))
+    )
+    is_released = any(
+        one["type"] == "CancelAuthorization" and state_of(one, log) == "Success" for one in document["transactions"]
+    )
+    back = _sum(one for one in document["transactions"] if one["type"] == "Refund" and state_of(one, log) == "Success")
+    most = max(_used(document, "Charge"), 0 if is_released else held)
+    return max(most - back - _used(document, "Chargeback"), 0)
+
+
 def _is_superseded(transaction: Mapping[str, Any], log: list[Any]) -> bool:
     """By its own mark, or by the log where other software has replaced that."""
     told = (one.get("ctpayTransactionId") for one in log if one.get("ctpayKind") == "superseded")
@@ -383,7 +403,8 @@ def _sum(transactions: Iterator[Mapping[str, Any]]) -> int:
     return sum(one["amount"]["centAmount"] for one in transactions)
 
 
-def _total(cart: Mapping[str, Any]) -> int:
+def total_of(cart: Mapping[str, Any]) -> int:
+    """Minor units that a cart costs."""
     taxed = cart.get("taxedPrice")
     total: int = (taxed["totalGross"] if taxed else cart["totalPrice"])["centAmount"]
     return total
