@@ -10,7 +10,7 @@ import asyncio
 import enum
 import json
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -145,19 +145,19 @@ class Desk:
 
     async def _deal(self, action: _Action, per_s: float | None, shelf: Shelf, letters: list[Letter]) -> int:
         done, trial = action.value
-        result = trial if per_s is None else done
         count, code = 0, 0
         for letter in letters:
             if action is _Action.REPLAY and letter.origin is None:
                 code = _failed(f"{letter.id} cannot be replayed: nobody knows its topic. Look at it, and drop it.")
                 continue
-            if per_s is not None:
+            if per_s is None:
+                self._tell_of(letter, trial)
+            else:
                 await asyncio.sleep(1 / per_s if count else 0)
-                await self._do(action, shelf, letter)
+                await _to_its_end(self._do(action, shelf, letter))
             count += 1
-            self._tell_of(letter, result)
         if not self.as_json:
-            self.console.print(f"{count} {result}.")
+            self.console.print(f"{count} {trial if per_s is None else done}.")
         return code
 
     def _tell_of(self, letter: Letter, result: str) -> None:
@@ -170,6 +170,7 @@ class Desk:
             )
 
     async def _do(self, action: _Action, shelf: Shelf, letter: Letter) -> None:
+        """Do it, and say so: in the log for good, and to the person."""
         if action is _Action.REPLAY and letter.origin is not None:
             await self.publisher.publish(letter.origin, letter.data, for_replay_by_person(letter))
         await shelf.remove(letter.id)
@@ -183,6 +184,7 @@ class Desk:
             cause=letter.cause.value,
             reason=letter.reason or None,
         )
+        self._tell_of(letter, action.value[0])
 
     def _write(self, shown: Mapping[str, object]) -> None:
         self._print(json.dumps(shown))
@@ -211,6 +213,16 @@ async def at_desk(
         return await work(desk)
     finally:
         await publisher.close()
+
+
+async def _to_its_end(work: Coroutine[None, None, None]) -> None:
+    """Stopped or not: nothing calls back what Pub/Sub was asked to do, so who stops it has to hear what came of it."""
+    working = asyncio.create_task(work)
+    try:
+        await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await working
+        raise
 
 
 def _oldest_first(letters: list[Letter]) -> list[Letter]:
