@@ -70,7 +70,7 @@ def run(*, show: Show = Loudness.OUTCOMES) -> None:
     """
     console = Terminal(highlight=False)
     usable = ports.chosen(os.environ)
-    _finish(until_told_to_stop(lambda: shop(usable, Screen(console, show).hear, console.print)))
+    _finish(until_told_to_stop(lambda: shop(usable, Screen(console, show).hear, console.print), stopped=0))
 
 
 @app.command()
@@ -101,7 +101,7 @@ def demo(*, json: AsJson = False, show: Show = Loudness.TROUBLES) -> None:
         async with everything(environment, screen.hear):
             return 1 if await play(addresses, new_id=new_id, voice=voice) else 0
 
-    _finish(until_told_to_stop(work))
+    _finish(until_told_to_stop(work, stopped=0))
 
 
 @app.command()
@@ -152,7 +152,8 @@ def sandbox() -> None:
     """
     usable = ports.chosen(os.environ)
     screen = Screen(Terminal(stderr=True, highlight=False), Loudness.EVERYTHING)
-    _finish(until_told_to_stop(lambda: stand_ins(usable, screen.hear, partial(print, flush=True))))
+    serving = partial(stand_ins, usable, screen.hear, partial(print, flush=True))
+    _finish(until_told_to_stop(serving, stopped=0))
 
 
 @app.command()
