@@ -16,7 +16,7 @@ from google.api_core.exceptions import DeadlineExceeded, Forbidden, GoogleAPIErr
 from google.auth.exceptions import GoogleAuthError
 
 from bus.client import subscriber_client
-from bus.port import Delivery
+from bus.port import Delivery, NoCredentialsError
 from bus.shelf import ShelfError
 from bus.topics import FOR_PEOPLE, Names
 
@@ -49,8 +49,8 @@ class PubsubShelf:
         self._batch = batch
         try:
             self._client = subscriber_client()
-        except _FAULTS as error:
-            raise _told("given out", error) from error
+        except NoCredentialsError as error:
+            raise ShelfError(str(error)) from error
         #: Message -> the name of its lease.
         self._held: dict[str, str] = {}
         self._closing = asyncio.Event()

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 from rich.console import Console
 
+from bus.port import NoCredentialsError
 from ctpay import dead_letters, local, logs, ports
 from ctpay.child import ChildError
 from ctpay.console import Loudness, Screen, Terminal
@@ -30,7 +31,7 @@ from ctpay.settings import SettingsError, load, load_ingress
 #: Whatever else a year is, it is a slip of the finger.
 _YEARS: Final = range(2000, 2200)
 #: Errors whose text is all that a person needs, and the exit code.
-_TOLD: Final[dict[type[Exception], int]] = {SettingsError: 2, PortError: 2, ChildError: 1}
+_TOLD: Final[dict[type[Exception], int]] = {SettingsError: 2, PortError: 2, ChildError: 1, NoCredentialsError: 1}
 
 Show = Annotated[Loudness, typer.Option(help="How much of the logs to show.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines instead of a table.")]

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 from google.api_core.exceptions import DeadlineExceeded, PermissionDenied, ServiceUnavailable
 from google.auth.exceptions import DefaultCredentialsError, RefreshError
+from google.cloud import pubsub_v1
 from structlog.testing import capture_logs
 from support.polling import eventually
 
@@ -237,8 +238,9 @@ def test_where_there_are_no_credentials_the_letters_cannot_be_had_and_it_says_wh
     def nobody():
         raise DefaultCredentialsError("no credentials")
 
-    monkeypatch.setattr("bus.pubsub_shelf.subscriber_client", nobody)
-    with pytest.raises(ShelfError, match="DefaultCredentialsError"):
+    monkeypatch.delenv("PUBSUB_EMULATOR_HOST", raising=False)
+    monkeypatch.setattr(pubsub_v1, "SubscriberClient", nobody)
+    with pytest.raises(ShelfError, match=r"DefaultCredentialsError.*GOOGLE_APPLICATION_CREDENTIALS"):
         PubsubShelf(names=Names(project="p", prefix="nowhere"))
 
 
