@@ -257,12 +257,13 @@ def resolve(
     from ctpay.logs import Masker
     from ctpay.resolve import end
     from ctpay.wiring import open_work
-    from psp.card_numbers import has_card_number
+    from psp.card_numbers import has_card_number, hides_card_number
     from psp.facts import State
 
     if not evidence.strip():
         raise typer.BadParameter("say how you know.", param_hint="--evidence")
-    if has_card_number(psp_reference or ""):
+    reference = psp_reference or ""
+    if has_card_number(reference) or hides_card_number(reference):
         raise typer.BadParameter(
             "this looks like a card number; give the PSP's reference.", param_hint="--psp-reference"
         )
@@ -272,11 +273,15 @@ def resolve(
 
     async def run() -> int:
         async with open_work(settings) as means:
+            if means.psp.scrub(reference) != reference:
+                raise typer.BadParameter(
+                    "this looks like a token; give the PSP's reference.", param_hint="--psp-reference"
+                )
             resolution = Resolution(
                 transaction_id=transaction,
                 state=State.SUCCESS if said is Said.SUCCESS else State.FAILURE,
                 evidence=means.psp.scrub(mask(evidence.strip())),
-                by=mask(by or getpass.getuser()),
+                by=means.psp.scrub(mask(by or getpass.getuser())),
                 at=means.clock(),
                 cause=f"resolve-{new_id()}",
                 psp_reference=psp_reference,
