@@ -251,8 +251,6 @@ def resolve(
 
     Example: [bold]ctpay resolve 5d2f… 81c0… --as failure --evidence "PSP support, ticket 4711" --by Ada[/bold]
     """
-    import getpass
-
     from ct.resolution import Resolution
     from ctpay.logs import Masker
     from ctpay.resolve import end
@@ -267,6 +265,7 @@ def resolve(
         raise typer.BadParameter(
             "this looks like a card number; give the PSP's reference.", param_hint="--psp-reference"
         )
+    who = by or _user()
     settings = load()
     logs.configure(settings.logs, secrets=settings.secrets())
     mask = Masker(settings.secrets()).text
@@ -281,7 +280,7 @@ def resolve(
                 transaction_id=transaction,
                 state=State.SUCCESS if said is Said.SUCCESS else State.FAILURE,
                 evidence=means.psp.scrub(mask(evidence.strip())),
-                by=means.psp.scrub(mask(by or getpass.getuser())),
+                by=means.psp.scrub(mask(who)),
                 at=means.clock(),
                 cause=f"resolve-{new_id()}",
                 psp_reference=psp_reference,
@@ -289,6 +288,16 @@ def resolve(
             return await end(means, payment, resolution, as_json=json)
 
     _finish(until_told_to_stop(run))
+
+
+def _user() -> str:
+    """The user's name on this machine. In a container there may be none."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        raise typer.BadParameter("nobody here knows your name: say who you are.", param_hint="--by") from None
 
 
 def _time(text: str | None) -> datetime | None:

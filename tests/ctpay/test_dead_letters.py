@@ -123,6 +123,15 @@ async def test_no_letters_are_told_in_words_that_say_where_the_others_are_counte
     assert f"the worker {Topic.DEAD_LETTERS}" in second
 
 
+async def test_where_only_others_wait_than_were_asked_for_it_is_said_how_many():
+    office = Office()
+    for topic in (Topic.REFUND, Topic.WEBHOOK):
+        await office.bury(topic=topic)
+    await office.bury(cause=Cause.OUTAGE)
+    assert await office.desk.listing(Wanted(worker=Topic.CAPTURE)) == 0
+    assert office.out.getvalue() == "No dead letter that you ask for waits for a person. Others do: 2.\n"
+
+
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [

@@ -170,3 +170,21 @@ def test_no_card_number_and_no_token_is_kept_as_who_says_so(command, by):
     code, _, (kept,) = command("--by", by)
     assert code == 0
     assert not any(secret in kept.by for secret in ("4242", "canary"))
+
+
+def test_who_runs_it_says_so_unless_another_name_is_given(command, monkeypatch):
+    monkeypatch.setattr("getpass.getuser", lambda: "ada")
+    assert command()[2][-1].by == "ada"
+    assert command("--by", "Grace")[2][-1].by == "Grace"
+
+
+@pytest.mark.parametrize("error", [OSError, KeyError, ImportError])
+def test_where_the_machine_does_not_know_who_runs_it_the_person_is_asked_to_say(command, monkeypatch, error):
+    def nobody():
+        raise error
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    code, said, kept = command()
+    assert (code, kept) == (2, [])
+    assert "--by" in said
+    assert "say who you are" in said
