@@ -19,6 +19,10 @@ class PublishError(Exception):
     """The bus did not confirm the message in time; it may still have it. Answer 503 or let the message come again."""
 
 
+class NoCredentialsError(Exception):
+    """Nobody lets us speak with the bus. The text says what to do."""
+
+
 class Verdict(enum.StrEnum):
     """How the handling of one delivery ended."""
 

@@ -21,7 +21,7 @@ from google.cloud.pubsub_v1.types import BatchSettings, FlowControl, PublisherOp
 from google.protobuf.duration_pb2 import Duration
 from google.pubsub_v1 import PublisherClient as GeneratedClient
 
-from bus.client import subscriber_client
+from bus.client import subscriber_client, with_credentials
 from bus.consumer import Consumer, Fate
 from bus.port import Consumption, Delivery, Ending, Handler, Publisher, PublishError, ignored
 from bus.scheduler import LoopScheduler
@@ -69,7 +69,8 @@ class PubsubPublisher:
     """Publishes; a confirmation that does not come in time is a PublishError, and never a hang.
 
     The client keeps a thread for every request under way. A message therefore holds its place until the client has let
-    go of it, even after we have stopped waiting, so that an outage cannot pile up threads.
+    go of it, even after we have stopped waiting, so that an outage cannot pile up threads. Making one, or a subscriber,
+    raises NoCredentialsError.
     """
 
     def __init__(self, *, names: Names, confirm_within_s: float = 5.0, in_flight_max: int = 256) -> None:
@@ -78,11 +79,12 @@ class PubsubPublisher:
         self._places = asyncio.Semaphore(in_flight_max)
         self._in_flight: set[asyncio.Future[Any]] = set()
         self._retry = Retry(initial=0.05, maximum=1.0, timeout=confirm_within_s)
-        self._client = pubsub_v1.PublisherClient(
-            # No waiting for a batch to fill: what is published while one request is under way forms the next.
-            batch_settings=BatchSettings(max_latency=0),
-            publisher_options=PublisherOptions(retry=self._retry, timeout=confirm_within_s),
-        )
+        with with_credentials():
+            self._client = pubsub_v1.PublisherClient(
+                # No waiting for a batch to fill: what is published while one request is under way forms the next.
+                batch_settings=BatchSettings(max_latency=0),
+                publisher_options=PublisherOptions(retry=self._retry, timeout=confirm_within_s),
+            )
 
     async def publish(self, topic: Topic, data: bytes, attributes: Mapping[str, str]) -> None:
         try:

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import structlog
-from google.api_core.exceptions import DeadlineExceeded, GoogleAPIError, NotFound
+from google.api_core.exceptions import DeadlineExceeded, Forbidden, GoogleAPIError, NotFound
 from google.auth.exceptions import GoogleAuthError
 
 from bus.client import subscriber_client
-from bus.port import Delivery
+from bus.port import Delivery, NoCredentialsError
 from bus.shelf import ShelfError
 from bus.topics import FOR_PEOPLE, Names
 
@@ -49,8 +49,8 @@ class PubsubShelf:
         self._batch = batch
         try:
             self._client = subscriber_client()
-        except _FAULTS as error:
-            raise _told("given out", error) from error
+        except NoCredentialsError as error:
+            raise ShelfError(str(error)) from error
         #: Message -> the name of its lease.
         self._held: dict[str, str] = {}
         self._closing = asyncio.Event()
@@ -76,10 +76,15 @@ class PubsubShelf:
         # An empty answer proves little: Pub/Sub may give one although there are letters.
         loop = asyncio.get_running_loop()
         end = loop.time() + self._wait_s
+        is_answered = False
         while (left_s := end - loop.time()) > 0:
-            if taken := await self._pull(left_s):
+            taken = await self._pull(left_s)
+            if taken:
                 return taken
+            is_answered = is_answered or taken is not None
             await asyncio.sleep(_PAUSE_S)
+        if not is_answered:
+            await self._want_an_answer()
         return ()
 
     async def remove(self, message_id: str) -> None:
@@ -89,8 +94,18 @@ class PubsubShelf:
             raise _told("removed", error) from error
         del self._held[message_id]
 
-    async def _pull(self, within_s: float) -> Sequence[Delivery]:
-        """Those of one answer that are not in hand yet."""
+    async def _want_an_answer(self) -> None:
+        """Raise ShelfError where Pub/Sub is silent. Pulls do not tell: where nothing lies, each waits until its end."""
+        try:
+            await self._call(self._client.get_subscription)
+        except Forbidden:
+            # An answer as well: whoever may only pull and acknowledge may not ask this.
+            return
+        except _FAULTS as error:
+            raise _told("given out", error) from error
+
+    async def _pull(self, within_s: float) -> Sequence[Delivery] | None:
+        """Those of one answer that are not in hand yet; None where none came in time."""
         request = {"subscription": self._path, "max_messages": self._batch}
         pulling = asyncio.create_task(
             asyncio.to_thread(self._client.pull, request=request, retry=None, timeout=within_s)
@@ -103,7 +118,7 @@ class PubsubShelf:
                 self._hold(await pulling)
             raise
         except DeadlineExceeded:
-            return ()
+            return None
         except _FAULTS as error:
             raise _told("given out", error) from error
         return [_delivery(one) for one in self._hold(pulled)]

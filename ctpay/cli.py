@@ -19,6 +19,7 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 from rich.console import Console
 
+from bus.port import NoCredentialsError
 from ctpay import dead_letters, local, logs, ports
 from ctpay.child import ChildError
 from ctpay.console import Loudness, Screen, Terminal
@@ -30,7 +31,7 @@ from ctpay.settings import SettingsError, load, load_ingress
 #: Whatever else a year is, it is a slip of the finger.
 _YEARS: Final = range(2000, 2200)
 #: Errors whose text is all that a person needs, and the exit code.
-_TOLD: Final[dict[type[Exception], int]] = {SettingsError: 2, PortError: 2, ChildError: 1}
+_TOLD: Final[dict[type[Exception], int]] = {SettingsError: 2, PortError: 2, ChildError: 1, NoCredentialsError: 1}
 
 Show = Annotated[Loudness, typer.Option(help="How much of the logs to show.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines instead of a table.")]
@@ -70,7 +71,7 @@ def run(*, show: Show = Loudness.OUTCOMES) -> None:
     """
     console = Terminal(highlight=False)
     usable = ports.chosen(os.environ)
-    _finish(until_told_to_stop(lambda: shop(usable, Screen(console, show).hear, console.print)))
+    _finish(until_told_to_stop(lambda: shop(usable, Screen(console, show).hear, console.print), stopped=0))
 
 
 @app.command()
@@ -101,7 +102,7 @@ def demo(*, json: AsJson = False, show: Show = Loudness.TROUBLES) -> None:
         async with everything(environment, screen.hear):
             return 1 if await play(addresses, new_id=new_id, voice=voice) else 0
 
-    _finish(until_told_to_stop(work))
+    _finish(until_told_to_stop(work, stopped=0))
 
 
 @app.command()
@@ -152,7 +153,8 @@ def sandbox() -> None:
     """
     usable = ports.chosen(os.environ)
     screen = Screen(Terminal(stderr=True, highlight=False), Loudness.EVERYTHING)
-    _finish(until_told_to_stop(lambda: stand_ins(usable, screen.hear, partial(print, flush=True))))
+    serving = partial(stand_ins, usable, screen.hear, partial(print, flush=True))
+    _finish(until_told_to_stop(serving, stopped=0))
 
 
 @app.command()
@@ -249,32 +251,36 @@ def resolve(
 
     Example: [bold]ctpay resolve 5d2f… 81c0… --as failure --evidence "PSP support, ticket 4711" --by Ada[/bold]
     """
-    import getpass
-
     from ct.resolution import Resolution
     from ctpay.logs import Masker
     from ctpay.resolve import end
     from ctpay.wiring import open_work
-    from psp.card_numbers import has_card_number
+    from psp.card_numbers import has_card_number, hides_card_number
     from psp.facts import State
 
     if not evidence.strip():
         raise typer.BadParameter("say how you know.", param_hint="--evidence")
-    if has_card_number(psp_reference or ""):
+    reference = psp_reference or ""
+    if has_card_number(reference) or hides_card_number(reference):
         raise typer.BadParameter(
             "this looks like a card number; give the PSP's reference.", param_hint="--psp-reference"
         )
+    who = by or _user()
     settings = load()
     logs.configure(settings.logs, secrets=settings.secrets())
     mask = Masker(settings.secrets()).text
 
     async def run() -> int:
         async with open_work(settings) as means:
+            if means.psp.scrub(reference) != reference:
+                raise typer.BadParameter(
+                    "this looks like a token; give the PSP's reference.", param_hint="--psp-reference"
+                )
             resolution = Resolution(
                 transaction_id=transaction,
                 state=State.SUCCESS if said is Said.SUCCESS else State.FAILURE,
                 evidence=means.psp.scrub(mask(evidence.strip())),
-                by=mask(by or getpass.getuser()),
+                by=means.psp.scrub(mask(who)),
                 at=means.clock(),
                 cause=f"resolve-{new_id()}",
                 psp_reference=psp_reference,
@@ -282,6 +288,16 @@ def resolve(
             return await end(means, payment, resolution, as_json=json)
 
     _finish(until_told_to_stop(run))
+
+
+def _user() -> str:
+    """The user's name on this machine. In a container there may be none."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        raise typer.BadParameter("nobody here knows your name: say who you are.", param_hint="--by") from None
 
 
 def _time(text: str | None) -> datetime | None:

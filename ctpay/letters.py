@@ -10,7 +10,7 @@ import asyncio
 import enum
 import json
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -57,6 +57,18 @@ class _Action(enum.Enum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class _Gathered:
+    """What was found on the shelf."""
+
+    #: Those that are meant, the longest dead first.
+    letters: list[Letter]
+    #: How many others wait for a person, of those that were looked at.
+    others: int
+    #: Whether there are no more that are meant.
+    is_all: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Desk:
     """Where a person deals with letters. Every method gives the exit code, and tells what went wrong on stderr."""
 
@@ -86,56 +98,60 @@ class Desk:
         """Remove them for ever, so many in a second; None: only tell which."""
         return await self._with(wanted, partial(self._deal, _Action.DROP, per_s))
 
-    async def _with(self, wanted: Wanted, work: Callable[[Shelf, list[Letter]], Awaitable[int]]) -> int:
+    async def _with(self, wanted: Wanted, work: Callable[[Shelf, _Gathered], Awaitable[int]]) -> int:
         try:
             async with self.open_shelf() as shelf:
-                letters, is_all = await self._gathered(shelf, wanted)
-                code = await work(shelf, letters)
+                found = await self._gathered(shelf, wanted)
+                code = await work(shelf, found)
         except (ShelfError, PublishError) as error:
             return _failed(str(error))
         except asyncio.CancelledError:
             # Told to stop: what was done is shown already, and it is not all that was meant.
             return _failed("Stopped. What is not told above is still there.")
-        if not is_all:
-            sys.stderr.write(f"There are more: these were the first {len(letters)}.\n")
-        missing = wanted.ids - {one.id for one in letters}
-        if missing and is_all:
+        if not found.is_all:
+            sys.stderr.write(f"There are more: these were the first {len(found.letters)}.\n")
+        missing = wanted.ids - {one.id for one in found.letters}
+        if missing and found.is_all:
             gone = ", ".join(sorted(missing))
             return _failed(
                 f"Not there, or in somebody else's hand for a minute: {gone}. See `ctpay dead-letters list`."
             )
         return code
 
-    async def _gathered(self, shelf: Shelf, wanted: Wanted) -> tuple[list[Letter], bool]:
-        """The letters that are meant, the longest dead first, and whether there are no more."""
+    async def _gathered(self, shelf: Shelf, wanted: Wanted) -> _Gathered:
         letters: list[Letter] = []
-        room = _GATHERED_BYTES_MAX
+        others, room = 0, _GATHERED_BYTES_MAX
         while taken := await shelf.take():
             for letter in map(read, taken):
                 # Google's emulator ignores filters, so whose it is is looked at here too.
-                if not (letter.is_for_person and wanted.means(letter, self.clock())):
+                if not letter.is_for_person:
+                    continue
+                if not wanted.means(letter, self.clock()):
+                    others += 1
                     continue
                 if len(letters) == self.count_max or len(letter.data) > room:
-                    return _oldest_first(letters), False
+                    return _Gathered(letters=_oldest_first(letters), others=others, is_all=False)
                 letters.append(letter)
                 room -= len(letter.data)
             if wanted.ids and len(letters) == len(wanted.ids):
                 break
-        return _oldest_first(letters), True
+        return _Gathered(letters=_oldest_first(letters), others=others, is_all=True)
 
-    async def _list(self, _shelf: Shelf, letters: list[Letter]) -> int:
+    async def _list(self, _shelf: Shelf, found: _Gathered) -> int:
         if self.as_json:
-            for letter in letters:
+            for letter in found.letters:
                 self._write(row(letter, self.mask))
-        elif letters:
-            self.console.print(table(letters, self.clock(), self.mask))
+        elif found.letters:
+            self.console.print(table(found.letters, self.clock(), self.mask))
+        elif found.others:
+            self.console.print(f"No dead letter that you ask for waits for a person. Others do: {found.others}.")
         else:
             self.console.print("No dead letter waits for a person.")
             self.console.print(_THE_OTHERS, soft_wrap=True)
         return 0
 
-    async def _show(self, _shelf: Shelf, letters: list[Letter]) -> int:
-        for letter in letters:
+    async def _show(self, _shelf: Shelf, found: _Gathered) -> int:
+        for letter in found.letters:
             shown = whole(letter, self.mask)
             if self.as_json:
                 self._write(shown)
@@ -143,21 +159,21 @@ class Desk:
                 self._print(pretty(shown))
         return 0
 
-    async def _deal(self, action: _Action, per_s: float | None, shelf: Shelf, letters: list[Letter]) -> int:
+    async def _deal(self, action: _Action, per_s: float | None, shelf: Shelf, found: _Gathered) -> int:
         done, trial = action.value
-        result = trial if per_s is None else done
         count, code = 0, 0
-        for letter in letters:
+        for letter in found.letters:
             if action is _Action.REPLAY and letter.origin is None:
                 code = _failed(f"{letter.id} cannot be replayed: nobody knows its topic. Look at it, and drop it.")
                 continue
-            if per_s is not None:
+            if per_s is None:
+                self._tell_of(letter, trial)
+            else:
                 await asyncio.sleep(1 / per_s if count else 0)
-                await self._do(action, shelf, letter)
+                await _to_its_end(self._do(action, shelf, letter))
             count += 1
-            self._tell_of(letter, result)
         if not self.as_json:
-            self.console.print(f"{count} {result}.")
+            self.console.print(f"{count} {trial if per_s is None else done}.")
         return code
 
     def _tell_of(self, letter: Letter, result: str) -> None:
@@ -170,6 +186,7 @@ class Desk:
             )
 
     async def _do(self, action: _Action, shelf: Shelf, letter: Letter) -> None:
+        """Do it, and say so: in the log for good, and to the person."""
         if action is _Action.REPLAY and letter.origin is not None:
             await self.publisher.publish(letter.origin, letter.data, for_replay_by_person(letter))
         await shelf.remove(letter.id)
@@ -183,6 +200,7 @@ class Desk:
             cause=letter.cause.value,
             reason=letter.reason or None,
         )
+        self._tell_of(letter, action.value[0])
 
     def _write(self, shown: Mapping[str, object]) -> None:
         self._print(json.dumps(shown))
@@ -211,6 +229,16 @@ async def at_desk(
         return await work(desk)
     finally:
         await publisher.close()
+
+
+async def _to_its_end(work: Coroutine[None, None, None]) -> None:
+    """Stopped or not: nothing calls back what Pub/Sub was asked to do, so who stops it has to hear what came of it."""
+    working = asyncio.create_task(work)
+    try:
+        await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await working
+        raise
 
 
 def _oldest_first(letters: list[Letter]) -> list[Letter]:

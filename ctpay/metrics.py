@@ -96,7 +96,7 @@ class _DeadLetters(Collector):
         labels = ("worker", "cause")
         found = CounterMetricFamily(
             "ctpay_dead_letters_for_a_person",
-            "Dead letters, those found at the start too, that nothing but a person can end: ctpay dead-letters list.",
+            "Dead letters, those found there too, that nothing but a person can end: ctpay dead-letters list.",
             labels=labels,
         )
         for (worker, cause), count in self._for_person().items():

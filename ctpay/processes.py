@@ -17,7 +17,7 @@ from ctpay.metrics import CONTENT_TYPE, Metrics
 from ctpay.settings import IngressSettings, Settings
 from ctpay.wiring import Workers, names_of, open_ingress, open_workers
 from handlers.serving import make_runner
-from workers.dead_letters import count_for_person
+from workers.dead_letters import keep_counting
 from workers.tally import Kind
 
 #: Of the time to drain, the part for which the port stays open: load balancers learn that we are not ready, requests
@@ -86,7 +86,7 @@ async def workers(settings: Settings, names: Sequence[str], metrics: Metrics) ->
 async def _count_letters(settings: Settings, parts: Workers) -> None:
     """Let health and metrics tell of the dead letters that were there before this process was."""
     if Topic.DEAD_LETTERS in parts.consumptions:
-        await count_for_person(parts.work, partial(PubsubShelf, names=names_of(settings), batch=_COUNTED_AT_A_TIME))
+        await keep_counting(parts.work, partial(PubsubShelf, names=names_of(settings), batch=_COUNTED_AT_A_TIME))
 
 
 async def _serve_health(parts: Workers, stop: asyncio.Event, metrics: Metrics, port: int | None) -> web.AppRunner:

@@ -62,8 +62,12 @@ async def _set_up(environment: Mapping[str, str], hear: Hear) -> None:
         await child.stop(within_s=1)
 
 
-async def until_told_to_stop(work: Callable[[], Awaitable[int]]) -> int:
-    """The exit code of the work, or 0 where a person stopped it; either way after it has cleaned up."""
+async def until_told_to_stop(work: Callable[[], Awaitable[int]], *, stopped: int = 1) -> int:
+    """The exit code of the work, or `stopped` where a person stopped it; either way after it has cleaned up.
+
+    `stopped` is 0 for what runs until it is stopped, or is only watched. Whoever starts anything else wants it done,
+    and has to hear that it may not be.
+    """
     with stopping() as stop:
         working = asyncio.ensure_future(work())
         told = asyncio.ensure_future(stop.wait())
@@ -72,7 +76,11 @@ async def until_told_to_stop(work: Callable[[], Awaitable[int]]) -> int:
             if not working.done():
                 working.cancel()
             await asyncio.wait({working})
-            return 0 if working.cancelled() else working.result()
+            if not working.cancelled():
+                return working.result()
+            if stopped:
+                sys.stderr.write("Stopped before its end.\n")
+            return stopped
         finally:
             told.cancel()
 

@@ -1,9 +1,9 @@
 """The worker of the dead letters: replays what time may heal, and tells of what waits for a person.
 
-It reads every letter. Those for a person lie in a subscription of their own too, so here they are only counted; and at
-its start those that lie there already are, so that a restart forgets none. Those that wait come again and again, and
-are counted as they come. That a letter is replayed twice is harmless, as every repetition is by the law; it is
-acknowledged, and waits no more, after its publish is confirmed.
+It reads every letter. Those for a person lie in a subscription of their own too, so here they are only counted; and so
+are those that lie there already, from its start on, so that a restart forgets none. Those that wait come again and
+again, and are counted as they come. That a letter is replayed twice is harmless, as every repetition is by the law; it
+is acknowledged, and waits no more, after its publish is confirmed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import structlog
 from bus.letters import Step, due_at, for_person, for_replay, next_step, read
 from bus.port import DONE, Ending, again, ignored
 from bus.shelf import ShelfError
-from bus.topics import Topic
+from bus.topics import FOR_PEOPLE, Topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,10 +28,16 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-#: Letters that are taken in hand at the start: that there are so many is all that anybody has to know then.
+#: Letters that are taken in hand by one look: that there are so many is all that anybody has to know then.
 _TAKEN_MAX: Final = 1000
 #: Seconds before the letters that could not be had are asked for again.
 _PAUSE_S: Final = 60.0
+#: Seconds from the first look to the second. What somebody had in hand who was killed before the first one lies there
+#: again by then.
+_RELEASED_S: Final = FOR_PEOPLE.ack_deadline_s + 10.0
+#: Seconds from each further look to the next: seldom, since for the seconds that a look takes a person who lists sees
+#: fewer.
+_SELDOM_S: Final = 15 * 60.0
 
 
 async def dead_letters(work: Work, delivery: Delivery) -> Ending:
@@ -53,6 +59,19 @@ async def dead_letters(work: Work, delivery: Delivery) -> Ending:
         work.letters.forget_waiting(letter)
         return DONE
     return again(f"replays by itself at {due_at(letter).isoformat(timespec='seconds')}", letter.cause)
+
+
+async def keep_counting(work: Work, open_shelf: Callable[[], OpenShelf]) -> None:
+    """Count the letters for a person that lie there, now and then, for good.
+
+    Once is not enough: whatever another worker or a person has in hand is not found. A letter counts once, however
+    often it is found and whether or not it has come here too.
+    """
+    await count_for_person(work, open_shelf)
+    await asyncio.sleep(_RELEASED_S)
+    while True:
+        await count_for_person(work, open_shelf)
+        await asyncio.sleep(_SELDOM_S)
 
 
 async def count_for_person(work: Work, open_shelf: Callable[[], OpenShelf]) -> None:

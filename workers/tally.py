@@ -27,8 +27,8 @@ Kind: TypeAlias = tuple[str, Cause]
 #: roughly, hence half as long again.
 SEEN_WITHIN: Final = timedelta(seconds=1.5 * POLICIES[Topic.DEAD_LETTERS].backoff_s_max)
 
-#: Letters that are remembered of each sort, so that memory has an end. Beyond that one for a person may be counted
-#: twice, and of those that wait no more are told of.
+#: Letters that are remembered of each sort, so that memory has an end. No more than these are told of: what is not
+#: remembered would be counted again whenever it is found.
 _REMEMBERED_MAX: Final = 100_000
 
 
@@ -51,10 +51,9 @@ class Tally:
     def count_for_person(self, letter: Letter) -> int:
         """Count it if it has not been; how many there are of its kind."""
         kind = _kind(letter)
-        if letter.id not in self._counted:
+        if letter.id not in self._counted and len(self._counted) < _REMEMBERED_MAX:
             self._for_person[kind] += 1
-            if len(self._counted) < _REMEMBERED_MAX:
-                self._counted.add(letter.id)
+            self._counted.add(letter.id)
         return self._for_person[kind]
 
     def see_waiting(self, letter: Letter, now: datetime) -> None:

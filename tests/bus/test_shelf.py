@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from contextlib import asynccontextmanager
 
 import pytest
-from google.api_core.exceptions import ServiceUnavailable
+from google.api_core.exceptions import DeadlineExceeded, PermissionDenied, ServiceUnavailable
 from google.auth.exceptions import DefaultCredentialsError, RefreshError
+from google.cloud import pubsub_v1
 from structlog.testing import capture_logs
 from support.polling import eventually
 
@@ -94,6 +96,15 @@ async def test_a_shelf_that_is_missing_says_what_to_do(server):
     async with pubsub_shelf() as shelf:
         with pytest.raises(ShelfError, match="ctpay setup"):
             await shelf.take()
+
+
+async def test_a_pubsub_that_takes_connections_and_never_answers_is_no_empty_shelf(monkeypatch):
+    monkeypatch.setattr("bus.pubsub_shelf._CALL_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{silent.getsockname()[1]}")
+        async with pubsub_shelf() as shelf:
+            with pytest.raises(ShelfError, match=r"DeadlineExceeded.*try again"):
+                await shelf.take()
 
 
 class Client:
@@ -196,14 +207,40 @@ async def test_where_pubsub_goes_away_a_removal_says_so_and_closing_does_not_fai
     assert [line["event"] for line in lines] == ["shelf.not_put_back"]
 
 
+@pytest.mark.parametrize("fails", [(), ("get_subscription",)])
+async def test_a_shelf_whose_pulls_wait_in_vain_is_empty_once_pubsub_answers_anything(monkeypatch, fails):
+    """That whoever may only pull must not ask this is an answer as well."""
+
+    class Empty(Client):
+        def pull(self, **_more):
+            self.calls.append(("pull", None))
+            raise DeadlineExceeded("nothing lies there")
+
+    client = Empty(fails=fails, fault=PermissionDenied("no"))
+    monkeypatch.setattr("bus.pubsub_shelf.subscriber_client", lambda: client)
+    async with pubsub_shelf() as shelf:
+        assert list(await shelf.take()) == []
+    assert [name for name, _ in client.calls].count("get_subscription") == 1
+
+
+async def test_a_pull_that_is_answered_needs_no_other_proof(monkeypatch):
+    client = Client(fails=())
+    monkeypatch.setattr("bus.pubsub_shelf.subscriber_client", lambda: client)
+    async with pubsub_shelf() as shelf:
+        await shelf.take()
+        assert list(await shelf.take()) == []
+    assert "get_subscription" not in [name for name, _ in client.calls]
+
+
 def test_where_there_are_no_credentials_the_letters_cannot_be_had_and_it_says_why(monkeypatch):
     """Who counts them at the start tries again then, as the machine's metadata server may only be slow."""
 
     def nobody():
         raise DefaultCredentialsError("no credentials")
 
-    monkeypatch.setattr("bus.pubsub_shelf.subscriber_client", nobody)
-    with pytest.raises(ShelfError, match="DefaultCredentialsError"):
+    monkeypatch.delenv("PUBSUB_EMULATOR_HOST", raising=False)
+    monkeypatch.setattr(pubsub_v1, "SubscriberClient", nobody)
+    with pytest.raises(ShelfError, match=r"DefaultCredentialsError.*GOOGLE_APPLICATION_CREDENTIALS"):
         PubsubShelf(names=Names(project="p", prefix="nowhere"))
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 import pytest
 from rich.console import Console
+from structlog.testing import capture_logs
 from support.polling import eventually
 from support.pubsub_servers import stand_in_server
 from typer.testing import CliRunner
@@ -120,6 +121,15 @@ async def test_no_letters_are_told_in_words_that_say_where_the_others_are_counte
     assert "ctpay_dead_letters_waiting" in second
     assert "/health/ready" in second
     assert f"the worker {Topic.DEAD_LETTERS}" in second
+
+
+async def test_where_only_others_wait_than_were_asked_for_it_is_said_how_many():
+    office = Office()
+    for topic in (Topic.REFUND, Topic.WEBHOOK):
+        await office.bury(topic=topic)
+    await office.bury(cause=Cause.OUTAGE)
+    assert await office.desk.listing(Wanted(worker=Topic.CAPTURE)) == 0
+    assert office.out.getvalue() == "No dead letter that you ask for waits for a person. Others do: 2.\n"
 
 
 @pytest.mark.parametrize(
@@ -256,6 +266,54 @@ async def test_who_stops_it_half_way_is_told_that_it_is_not_all_and_the_rest_sta
     assert await running == 1
     assert "Stopped" in capsys.readouterr().err
     assert office.left == [second]
+
+
+@asynccontextmanager
+async def slow_shelf(office, removing, goes_on, *, fails=False):
+    """A shelf whose removals take as long as the test says."""
+    async with office.bus.shelf() as shelf:
+
+        class Slow:
+            take = staticmethod(shelf.take)
+
+            async def remove(self, message_id):
+                removing.set()
+                await goes_on.wait()
+                if fails:
+                    raise ShelfError("Pub/Sub has not removed it.")
+                await shelf.remove(message_id)
+
+        yield Slow()
+
+
+@pytest.mark.parametrize(("action", "done"), [("replay", "replayed"), ("drop", "dropped")])
+async def test_a_letter_that_is_being_removed_when_somebody_stops_it_is_removed_told_and_logged(action, done, capsys):
+    office, removing, goes_on = Office(as_json=True), asyncio.Event(), asyncio.Event()
+    first, second = await office.bury(), await office.bury()
+    desk = replace(office.desk, open_shelf=lambda: slow_shelf(office, removing, goes_on))
+    with capture_logs() as lines:
+        running = asyncio.create_task(getattr(desk, action)(Wanted(), per_s=1000))
+        await removing.wait()
+        running.cancel()
+        asyncio.get_running_loop().call_soon(goes_on.set)
+        assert await running == 1
+    assert [(one["id"], one["result"]) for one in office.lines] == [(first, done)]
+    assert [(one["event"], one["message_id"]) for one in lines] == [(f"dead_letter.{done}", first)]
+    assert office.left == [second]
+    assert "What is not told above is still there." in capsys.readouterr().err
+
+
+async def test_where_a_letter_cannot_be_removed_when_somebody_stops_it_that_is_told(capsys):
+    office, removing, goes_on = Office(as_json=True), asyncio.Event(), asyncio.Event()
+    letter = await office.bury()
+    desk = replace(office.desk, open_shelf=lambda: slow_shelf(office, removing, goes_on, fails=True))
+    running = asyncio.create_task(desk.drop(Wanted(), per_s=1000))
+    await removing.wait()
+    running.cancel()
+    asyncio.get_running_loop().call_soon(goes_on.set)
+    assert await running == 1
+    assert capsys.readouterr().err == "Pub/Sub has not removed it.\n"
+    assert (office.lines, office.left) == ([], [letter])
 
 
 async def test_letters_are_replayed_no_faster_than_asked():

@@ -109,7 +109,7 @@ def until_open(then: Callable[[], None]) -> Callable[[str], None]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_a_signal_stops_everything_in_order_with_exit_code_0(journal, number):
     say = until_open(lambda: os.kill(os.getpid(), number))
-    assert await until_told_to_stop(lambda: shop(USUAL, hear, say)) == 0
+    assert await until_told_to_stop(lambda: shop(USUAL, hear, say), stopped=0) == 0
     assert journal.stopped == ["ingress", "all", "sandbox"]
     assert journal.nobody_is_left()
 
@@ -119,7 +119,7 @@ async def test_a_signal_while_things_are_still_starting_leaves_nothing_behind(jo
         if text.startswith("Starting"):
             os.kill(os.getpid(), signal.SIGINT)
 
-    assert await until_told_to_stop(lambda: shop(USUAL, hear, say)) == 0
+    assert await until_told_to_stop(lambda: shop(USUAL, hear, say), stopped=0) == 0
     assert not journal.path.exists() or journal.nobody_is_left()
 
 
@@ -129,7 +129,7 @@ async def test_a_child_that_dies_later_ends_everything_with_its_name(journal):
         os.kill(pid, signal.SIGKILL)
 
     with pytest.raises(ChildError, match="workers was killed by signal 9"):
-        await until_told_to_stop(lambda: shop(USUAL, hear, until_open(kill_the_workers)))
+        await until_told_to_stop(lambda: shop(USUAL, hear, until_open(kill_the_workers)), stopped=0)
     assert journal.stopped == ["ingress", "sandbox"]
     assert journal.nobody_is_left()
 
@@ -139,7 +139,7 @@ async def test_further_signals_while_stopping_change_nothing(journal):
         if "open" in text or "Stopping" in text:
             os.kill(os.getpid(), signal.SIGINT)
 
-    assert await until_told_to_stop(lambda: shop(USUAL, hear, say)) == 0
+    assert await until_told_to_stop(lambda: shop(USUAL, hear, say), stopped=0) == 0
     assert journal.stopped == ["ingress", "all", "sandbox"]
 
 
@@ -149,3 +149,21 @@ async def test_work_that_ends_by_itself_gives_its_exit_code():
         return 1
 
     assert await until_told_to_stop(work) == 1
+
+
+async def test_a_command_that_is_stopped_while_it_closes_ends_with_1_and_says_so(capsys):
+    closed = False
+
+    async def work() -> int:
+        nonlocal closed
+        try:
+            return 0
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                closed = True
+
+    assert (await until_told_to_stop(work), closed) == (1, True)
+    assert capsys.readouterr().err == "Stopped before its end.\n"

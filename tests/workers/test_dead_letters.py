@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,7 @@ from bus.shelf import ShelfError
 from bus.topics import FOR_PEOPLE, LETTERS_KEPT_S, POLICIES, Topic
 from ct.errors import UnavailableError
 from workers import tally
-from workers.dead_letters import count_for_person, dead_letters
+from workers.dead_letters import count_for_person, dead_letters, keep_counting
 from workers.runtime import REACTIONS, handler
 from workers.tally import SEEN_WITHIN, Tally
 from workers.work import Limits, Work
@@ -408,6 +408,60 @@ def test_letters_that_cannot_be_had_at_the_start_are_counted_when_they_can():
 
     _, lines = virtually(story, lambda _delivery: dead("no", Cause.REFUSED))
     assert [line["event"] for line in lines].count("dead_letters.not_counted") == 2
+
+
+@asynccontextmanager
+async def counting(world):
+    """A worker that has started anew and counts for good."""
+    fresh = replace(world.work, letters=Tally())
+    task = asyncio.create_task(keep_counting(fresh, world.bus.shelf))
+    try:
+        yield fresh
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled()
+
+
+def test_letters_that_somebody_who_is_killed_had_in_hand_at_the_start_are_counted_a_minute_later():
+    async def story(world):
+        await one_refund(world)
+        await asyncio.sleep(DAY_S)
+        async with AsyncExitStack() as somebody_else:
+            await (await somebody_else.enter_async_context(world.bus.shelf())).take()
+            async with counting(world) as fresh:
+                await asyncio.sleep(FOR_PEOPLE.ack_deadline_s)
+                assert fresh.letters.for_person() == {}
+                await somebody_else.aclose()
+                await asyncio.sleep(11)
+                assert fresh.letters.for_person() == {("refund", Cause.REFUSED): 1}
+
+    virtually(story, lambda _delivery: dead("no", Cause.REFUSED))
+
+
+def test_letters_that_a_person_has_in_hand_for_longer_are_counted_by_a_later_look_and_once_however_many_there_are():
+    async def story(world):
+        await one_refund(world)
+        await asyncio.sleep(DAY_S)
+        async with counting(world) as fresh:
+            async with world.bus.shelf() as persons:
+                await persons.take()
+                await one_refund(world)
+                await asyncio.sleep(600)
+            await asyncio.sleep(DAY_S)
+            assert fresh.letters.for_person() == {("refund", Cause.REFUSED): 2}
+            # Between two looks whoever else looks finds all of them.
+            assert len(await world.letters()) == 2
+
+    virtually(story, lambda _delivery: dead("no", Cause.REFUSED))
+
+
+def test_of_too_many_letters_for_a_person_none_is_counted_again_by_the_next_look(monkeypatch):
+    monkeypatch.setattr(tally, "_REMEMBERED_MAX", 2)
+    known = Tally()
+    for id_ in "123123":
+        known.count_for_person(read(letter(id_, ctpay_for="person")))
+    assert known.for_person() == {("refund", Cause.OUTAGE): 2}
 
 
 def test_every_error_has_its_cause():
