@@ -116,7 +116,8 @@ class InteractionKind(enum.StrEnum):
     SUPERSEDED = "superseded"
     #: Success came where the transaction was taken for failed, by whomever; or where the Payment was on no cart.
     LATE = "late"
-    #: The money is on no cart, and its cart is not known to be paid for otherwise. A person should look.
+    #: The money is on no cart, or its cart bears only a part of it; and that is not known to be paid for otherwise. A
+    #: person should look.
     OFF_CART = "off-cart"
     #: The outcome at the PSP is not known and the PSP cannot tell. A person should look.
     UNKNOWN = "unknown"

@@ -297,6 +297,36 @@ def given_up_beside_all():
     return given_up_beside_a_part(left=0)
 
 
+def given_up_after_the_other_went_back(minutes=10):
+    """What paid for its cart is refunded so long before."""
+    theirs = {"paymentInterface": "gift-cards"}
+    book = authorized(Book()).put(
+        "P9", row("G", "Charge", 4200, "Success"), author="merchant", paymentMethodInfo=theirs
+    )
+    book.cart("P", "P9").put("P9", row("R", "Refund", 4200, "Success"), author="merchant")
+    return given_up(book.pass_(minutes=minutes), "P", "A", "pay-1")
+
+
+def given_up_while_the_other_went_back():
+    return given_up_after_the_other_went_back(minutes=1)
+
+
+def given_up_beside_a_part_by(command):
+    """It has succeeded just now."""
+    book = authorized(Book())
+    card = row("G", "Authorization", 2000, "Success")
+    book.put("P9", card, author="merchant", paymentMethodInfo={"paymentInterface": "gift-cards"}).cart("P", "P9")
+    body = {"type": "AuthorizePayment", "command_id": command, "cart_id": "cart"}
+    book.publish("m-again", "authorize", body).deliver("m-again")
+    fields = {"ctpayCommandId": "pay-1", "ctpaySuperseded": True}
+    book.put("P", {"id": "A", "custom": {"fields": fields}}, note=f"superseded {command} A")
+    return book.ack("m-again")
+
+
+def given_up_beside_a_part_by_its_own_request():
+    return given_up_beside_a_part_by("pay-1")
+
+
 def given_up_on_another_cart():
     """The shop has moved it, and its first cart is paid for by another."""
     book = second_payment(authorized(Book()).cart().cart("P", name="another"), beside=()).pass_(minutes=10)
@@ -325,6 +355,8 @@ CASES = {
             given_up_since_it_is_paid_otherwise,
             given_up_before_it_was_on_its_cart,
             given_up_beside_all,
+            given_up_while_the_other_went_back,
+            given_up_beside_a_part_by_its_own_request,
             given_up_beside_a_part_although_declined_before,
         ),
         (
@@ -333,6 +365,7 @@ CASES = {
             given_up_since_another_cart_is_paid,
             given_up_since_the_cart_is_cheaper,
             given_up_both,
+            given_up_after_the_other_went_back,
             given_up_beside_one_that_gave_way,
             given_up_beside_a_part,
             given_up_on_another_cart,
