@@ -44,6 +44,33 @@ def promised_before_the_bus_had_it():
     )
 
 
+def came_back(inside=None, **values):
+    """From a challenge, by the return page."""
+    return authorized(Book()).ask("GET", "/payments/pay-1/return?state=s&result=r", inside, **values)
+
+
+def _completes(book):
+    book.publish("m-2", "authorize", {"type": "CompleteAuthorization", "operation": "pay-1", "command_id": "done-1"})
+    book.deliver("m-2").ack("m-2", "message.ignored", reason="no such operation")
+
+
+def sent_on():
+    return came_back(_completes, status=303, answer=None)
+
+
+def link_not_ours():
+    """The state is not whole: nothing is promised."""
+    return came_back(status=400)
+
+
+def sent_on_and_forgotten():
+    return came_back(status=303, answer=None)
+
+
+def shown_a_page_and_forgotten():
+    return came_back(status=200, answer=None)
+
+
 def webhook_swallowed():
     return authorized(Book()).webhook("w1", AUTHORIZED, inside=None)
 
@@ -511,8 +538,14 @@ def no_outcome():
 
 CASES = {
     "S10": (
-        (usual, waiting_unanswered),
-        (promised_without_a_message, promised_before_the_bus_had_it, webhook_swallowed),
+        (usual, waiting_unanswered, sent_on, link_not_ours),
+        (
+            promised_without_a_message,
+            promised_before_the_bus_had_it,
+            webhook_swallowed,
+            sent_on_and_forgotten,
+            shown_a_page_and_forgotten,
+        ),
     ),
     "S11": (
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 from simulation.planting import Change
@@ -14,7 +15,7 @@ from bus.port import DONE, PublishError, ignored
 from ct import ledger
 from ct.admission import Admitted, NothingToDo
 from ct.errors import NotFoundError, UnavailableError
-from handlers import dispatch
+from handlers import dispatch, returns
 from psp.errors import UnknownVocabularyError
 from psp.signature import StandardWebhookVerifier
 from workers import dead_letters, modify, runtime
@@ -80,6 +81,13 @@ def promised_first() -> list[Change]:
         asyncio.get_running_loop().create_task(original(dependencies, message))  # the simulated loop keeps it
 
     return [(dispatch, "publish", publish)]
+
+
+def return_publishes_nothing() -> list[Change]:
+    async def carry_out(_dependencies: Any, _command: Any, *, wait_s: float) -> None:
+        return None
+
+    return [(returns, "dispatch", SimpleNamespace(carry_out=carry_out))]
 
 
 def webhook_without_signature() -> list[Change]:

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 #: Pub/Sub counts deliveries approximately, and those of readers that died are not ours to bury.
 _MORE_ATTEMPTS: Final = 10
+#: Where something is asked for that a message will do.
+_PROMISING: Final = ("/webhooks/", "/payments", "/operations/payment-intents/", "/operations/transactions")
 
 
 def s10_published_before_it_is_promised(reading: Reading) -> Iterator[Violation]:
-    """A 2xx to a webhook, a payment or a payment intent was preceded by the bus's confirmation of the message."""
+    """A 2xx to a webhook, a payment or a payment intent, and the page for who comes back, came after the bus's confirmation."""
     for exchange in reading.history.exchanges:
         if not promises(exchange):
             continue
@@ -65,16 +67,18 @@ def s15_every_message_ends(reading: Reading) -> Iterator[Violation]:
 
 def promises(exchange: Exchange) -> bool:
     """Whether the answer promises that something will be done."""
-    wanted = exchange.path.startswith(
-        ("/webhooks/", "/payments", "/operations/payment-intents/", "/operations/transactions")
-    )
-    return (
-        exchange.method == "POST"
-        and wanted
-        and exchange.status is not None
-        and 200 <= exchange.status < 300
-        and exchange.done_n is not None
-    )
+    if exchange.status is None or exchange.done_n is None:
+        return False
+    if is_return(exchange):
+        # A browser comes by either method, and is sent on or shown a page. A link that is not ours is answered 4xx.
+        return exchange.method in ("GET", "POST") and exchange.status in (200, 303)
+    return exchange.method == "POST" and exchange.path.startswith(_PROMISING) and 200 <= exchange.status < 300
+
+
+def is_return(exchange: Exchange) -> bool:
+    """Whether a shopper comes back from a challenge: what was brought is to reach the PSP."""
+    path = exchange.path.partition("?")[0]
+    return path.startswith("/payments/") and path.endswith("/return")
 
 
 def messages_of(reading: Reading, exchange: Exchange) -> list[Message]:
