@@ -476,8 +476,30 @@ def forged_and_taken():
     return book.ack("w1", "message.ignored", reason="no")
 
 
+def genuine_and_answered(status):
+    return usual().webhook("w1", AUTHORIZED, inside=None, status=status)
+
+
 def genuine_and_turned_away():
-    return usual().webhook("w1", AUTHORIZED, inside=None, status=401)
+    return genuine_and_answered(401)
+
+
+def genuine_and_not_understood():
+    return genuine_and_answered(400)
+
+
+def genuine_and_too_large():
+    """It is as large whenever it comes."""
+    return genuine_and_answered(413)
+
+
+def genuine_and_too_slow():
+    """Whoever sends it does so again."""
+    return genuine_and_answered(408)
+
+
+def genuine_and_the_bus_away():
+    return genuine_and_answered(503)
 
 
 def effective_twice():
@@ -603,7 +625,16 @@ CASES = {
         ),
     ),
     "L5": ((reconciled,), (reconciled_and_different,)),
-    "X2": ((forged_and_refused, told_twice), (forged_and_taken, genuine_and_turned_away, effective_twice)),
+    "X2": (
+        (forged_and_refused, told_twice, genuine_and_too_slow, genuine_and_the_bus_away),
+        (
+            forged_and_taken,
+            genuine_and_turned_away,
+            genuine_and_not_understood,
+            genuine_and_too_large,
+            effective_twice,
+        ),
+    ),
     "X3": (
         (secret_in_a_message,),
         (secret_in_a_log, secret_in_a_payment, secret_on_a_letter, secret_in_an_answer),

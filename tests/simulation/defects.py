@@ -125,6 +125,11 @@ _ALL: Final = (
         changes=defects_messages.webhook_without_signature,
     ),
     Defect(
+        name="captures-turned-away",
+        what="the PSP's own webhooks about captures are answered 400",
+        changes=defects_messages.captures_turned_away,
+    ),
+    Defect(
         name="blind-write",
         what="a decision is written to whatever version there is",
         changes=defects_states.blind_write,
@@ -422,6 +427,7 @@ BY_ACT: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "no-key": ("capture", ()),
     "check-then-call": ("capture", ()),
     "promised-first": ("webhook", ()),
+    "captures-turned-away": ("capture at the dashboard", ()),
     "reservation-not-resumed": ("capture", (4,)),
     "cancel-not-minded": ("capture after the cancel", ()),
     "pending-refunds-ignored": ("refund while another is pending", ()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from simulation.logs import Genuine, Happening
 from simulation.projection import fields_of, log_of
@@ -12,21 +12,25 @@ from simulation.reading import LASTING, Violation, event_of, is_ours
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simulation.logs import Version
+    from simulation.logs import Exchange, Version
     from simulation.reading import Reading
+
+#: Answers that say nothing of what was sent, but that it came too slowly, or too much came: the same is taken later.
+_PASSING: Final = frozenset({408, 429})
 
 
 def x2_only_the_psp_is_believed(reading: Reading) -> Iterator[Violation]:
     """A webhook that is not the PSP's own gets 401 and reaches no topic; one event changes a Payment once at most.
 
-    A genuine one never gets 401: an event that is turned away for ever is an event lost.
+    A genuine one is not turned away: it would be so however often it came, and the event were lost.
     """
     published = [event_of(one.body) for one in reading.messages.values() if one.topic == "webhook"]
     genuine = [reading.body_of(one) for one, _ in reading.webhooks if one.genuine is Genuine.YES]
     for exchange, event in reading.webhooks:
         if exchange.genuine is Genuine.YES:
-            if exchange.status == 401:
-                yield Violation(name="X2", text=f"genuine webhook {event.get('id')} was answered 401", n=exchange.n)
+            if _is_turned_away(exchange):
+                text = f"genuine webhook {event.get('id')} was answered {exchange.status}"
+                yield Violation(name="X2", text=text, n=exchange.n)
             continue
         if exchange.status is not None and exchange.status != 401:
             text = f"a webhook that is not the PSP's was answered {exchange.status}"
@@ -35,6 +39,11 @@ def x2_only_the_psp_is_believed(reading: Reading) -> Iterator[Violation]:
             text = f"event {event.get('id')}, which is not the PSP's, was published"
             yield Violation(name="X2", text=text, n=exchange.n)
     yield from _effective_twice(reading)
+
+
+def _is_turned_away(exchange: Exchange) -> bool:
+    """Whether the sender is to blame, by the answer: all 4xx but those that pass by themselves."""
+    return exchange.status is not None and 400 <= exchange.status < 500 and exchange.status not in _PASSING
 
 
 def x3_secrets_stay_secret(reading: Reading) -> Iterator[Violation]:
