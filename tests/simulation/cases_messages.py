@@ -234,6 +234,49 @@ def somebody_elses_webhook():
     return book.ack("w1", "message.ignored", reason="another project's")
 
 
+def stranger(*waits):
+    """An event about what no Payment of ours is known for: so many hours after each other it is looked at, and let go at last."""
+    data = payment_json(name="theirs", metadata={})
+    book = authorized(Book()).webhook("w1", {"id": "evt", "type": "payment.authorized", "data": data})
+    for hours in waits[:-1]:
+        book.pass_(hours=hours).deliver("w1")
+        why = {"reason": "the Payment is not there yet", "cause": "missing-payment"}
+        book.log(event="message.again", message_id="w1", attempt=1, event_id="evt", **why).give_back("w1")
+    book.pass_(hours=waits[-1]).deliver("w1")
+    return book.ack("w1", "message.ignored", reason="bears no reference of ours, and no Payment of ours bears its own")
+
+
+def waited_its_time():
+    return stranger(0, 11, 1)
+
+
+def not_waited_for():
+    return stranger(0, 1)
+
+
+def waited_too_long():
+    return stranger(0, 11, 2, 1)
+
+
+def signed(**ago):
+    """A webhook that was signed so long before it came, and is taken."""
+    book = authorized(Book())
+    at = int((book.now - timedelta(**ago)).timestamp())
+    return book.webhook("w1", AUTHORIZED, headers={"Webhook-Timestamp": str(at)}).deliver("w1").ack("w1")
+
+
+def signed_in_time():
+    return signed(minutes=4)
+
+
+def signed_long_ago():
+    return signed(minutes=6)
+
+
+def signed_in_the_future():
+    return signed(minutes=-6)
+
+
 def letter_never_read():
     """A dead letter is acknowledged, and neither replayed nor given to a person."""
     book = letter(authorized(Book()).webhook("w1", AUTHORIZED).deliver("w1"), "d1", "w1")
@@ -598,7 +641,10 @@ CASES = {
             charge_by_hand_not_commanded,
         ),
     ),
-    "S15": ((usual, given_to_a_person), (never_delivered, delivered_without_end, no_rest)),
+    "S15": (
+        (usual, given_to_a_person, waited_its_time),
+        (never_delivered, delivered_without_end, no_rest, not_waited_for, waited_too_long),
+    ),
     "L1": (
         (usual, untrue_event, named_otherwise_beside_an_untrue_event, excused_by_a_letter),
         (psp_knows_more, psp_knows_nothing, left_initial, other_state_at_the_psp, named_otherwise),
@@ -626,8 +672,10 @@ CASES = {
     ),
     "L5": ((reconciled,), (reconciled_and_different,)),
     "X2": (
-        (forged_and_refused, told_twice, genuine_and_too_slow, genuine_and_the_bus_away),
+        (forged_and_refused, told_twice, genuine_and_too_slow, genuine_and_the_bus_away, signed_in_time),
         (
+            signed_long_ago,
+            signed_in_the_future,
             forged_and_taken,
             genuine_and_turned_away,
             genuine_and_not_understood,
