@@ -567,6 +567,10 @@ def secret_in_an_answer():
     return usual().ask("GET", "/payments/pay-1", answer={"reason": "sk_secret"})
 
 
+def secret_in_an_address():
+    return came_back(_completes, status=303, answer=None, location="https://shop.example/?reason=sk_secret")
+
+
 def secret_in_a_message():
     """Messages carry tokens."""
     book = usual()
@@ -685,7 +689,7 @@ CASES = {
     ),
     "X3": (
         (secret_in_a_message,),
-        (secret_in_a_log, secret_in_a_payment, secret_on_a_letter, secret_in_an_answer),
+        (secret_in_a_log, secret_in_a_payment, secret_on_a_letter, secret_in_an_answer, secret_in_an_address),
     ),
     "A1": (
         (usual, change_by_word),

@@ -64,7 +64,7 @@ def x3_secrets_stay_secret(reading: Reading) -> Iterator[Violation]:
     history = reading.history
     places = {
         "a log line": "\n".join(str(one.fields) for one in history.lines),
-        "an answer of the ingress": "\n".join(str(one.answer) for one in history.exchanges),
+        "an answer of the ingress": "\n".join(f"{one.location} {one.answer}" for one in history.exchanges),
         "a Payment": "\n".join(_written(reading)),
         "a dead letter's attributes": "\n".join(str(one.published.attributes) for one in reading.letters),
     }
