@@ -525,6 +525,10 @@ def sent_on_without_a_payment():
     return sent_on(usual(), "outcome=rejected")
 
 
+def sent_on_from_what_was_given_up():
+    return sent_on(given_up_and_let_go(), "paymentReference=P&outcome=rejected")
+
+
 def sent_on_with_a_no():
     return sent_on(usual(), "paymentReference=P&outcome=rejected")
 
@@ -616,6 +620,7 @@ CASES = {
             approved_and_told,
             sent_on_as_it_stands,
             sent_on_without_a_payment,
+            sent_on_from_what_was_given_up,
             refused_for_its_amount,
             others_refused_to_a_merchant,
         ),

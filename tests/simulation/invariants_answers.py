@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from simulation.durable import trails_of_command
 from simulation.invariants_messages import is_return, messages_of
+from simulation.invariants_money import is_given_up
 from simulation.logs import Happening
 from simulation.projection import log_of, state_of
 from simulation.reading import Violation, is_ours
@@ -41,7 +42,7 @@ def s16_an_answer_says_what_stands_on_the_payment(reading: Reading) -> Iterator[
             continue
         said = _said(exchange)
         word = said.get("outcome")
-        if word not in _STATES or _is_not_found(exchange, said):
+        if word not in _STATES or _is_all_it_can_say(reading, exchange, said):
             continue
         is_true = _payment_says if exchange.path.startswith("/payments") else _modification_says
         if not is_true(reading, exchange, said):
@@ -82,9 +83,12 @@ def _said(exchange: Exchange) -> Mapping[str, Any]:
     return exchange.answer if isinstance(exchange.answer, dict) else {}
 
 
-def _is_not_found(exchange: Exchange, said: Mapping[str, Any]) -> bool:
-    """Whether it says that there is no such payment: a browser is told so in the word for a no, and about none."""
-    return is_return(exchange) and said.get("outcome") == "rejected" and "paymentReference" not in said
+def _is_all_it_can_say(reading: Reading, exchange: Exchange, said: Mapping[str, Any]) -> bool:
+    """Whether it is the return page's no where others have an error: there is no such payment, or it was given up."""
+    if not is_return(exchange) or said.get("outcome") != "rejected":
+        return False
+    document = reading.payment_at(str(said.get("paymentReference")), exchange.done_n or 0)
+    return "paymentReference" not in said or (document is not None and is_given_up(document))
 
 
 def _payment_says(reading: Reading, exchange: Exchange, said: Mapping[str, Any]) -> bool:
