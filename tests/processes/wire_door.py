@@ -67,6 +67,7 @@ class WireDoor:
                 path=path, headers=dict(request.headers), key=request.headers.get("Idempotency-Key"), body=body,
                 status=status, answer=None if answer is None else read(answer.body), done_n=done_n, done_at=done_at,
                 genuine=Genuine.YES if is_webhook else None,
+                location=None if answer is None else answer.headers.get("Location"),
             )
         )  # fmt: skip
         return answer or _cut(request)

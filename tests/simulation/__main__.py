@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import time
 import traceback
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
@@ -70,22 +72,36 @@ def _fails(number: int, until: int) -> bool:
 def replays(total: Result, *, defect: str | None) -> dict[int, str]:
     """Failing seed -> the command that repeats it: of the first ones their shortest failing prefix, else the whole."""
     failing = _failing(total)
-    if failing:
-        prepare(defect)
+    if not failing:
+        return {}
+    prepare(defect)
+    made = made_on()
     return {
-        number: _command(number, until=shortest(number) if place < _TOLD_MAX else None, defect=defect)
+        number: _command(number, until=shortest(number) if place < _TOLD_MAX else None, defect=defect, made=made)
         for place, number in enumerate(failing)
     }
+
+
+def made_on() -> str | None:
+    """The commit that is run, and whether anything was changed since: a seed is another history on another commit. None: nobody knows."""
+    command = ("git", "describe", "--always", "--dirty", "--exclude=*")
+    try:
+        asked = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return asked.stdout.strip() or None
 
 
 def _failing(total: Result) -> list[int]:
     return sorted({*total.violations, *total.unsettled})
 
 
-def _command(number: int, *, until: int | None, defect: str | None) -> str:
+def _command(number: int, *, until: int | None, defect: str | None, made: str | None) -> str:
+    """For a shell, to which the commit is a comment."""
     options = {"--until": until, "--defect": defect}
     more = [f"{name} {value}" for name, value in options.items() if value is not None]
-    return " ".join(["PYTHONPATH=tests .venv/bin/python -m simulation --seed", str(number), *more, "--verbose"])
+    told = [] if made is None else [f" # on commit {made}"]
+    return " ".join(["PYTHONPATH=tests .venv/bin/python -m simulation --seed", str(number), *more, "--verbose", *told])
 
 
 def replay(number: int, *, until: int | None, defect: str | None, verbose: bool) -> int:

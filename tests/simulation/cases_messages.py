@@ -44,6 +44,33 @@ def promised_before_the_bus_had_it():
     )
 
 
+def came_back(inside=None, **values):
+    """From a challenge, by the return page."""
+    return authorized(Book()).ask("GET", "/payments/pay-1/return?state=s&result=r", inside, **values)
+
+
+def _completes(book):
+    book.publish("m-2", "authorize", {"type": "CompleteAuthorization", "operation": "pay-1", "command_id": "done-1"})
+    book.deliver("m-2").ack("m-2", "message.ignored", reason="no such operation")
+
+
+def sent_on():
+    return came_back(_completes, status=303, answer=None)
+
+
+def link_not_ours():
+    """The state is not whole: nothing is promised."""
+    return came_back(status=400)
+
+
+def sent_on_and_forgotten():
+    return came_back(status=303, answer=None)
+
+
+def shown_a_page_and_forgotten():
+    return came_back(status=200, answer=None)
+
+
 def webhook_swallowed():
     return authorized(Book()).webhook("w1", AUTHORIZED, inside=None)
 
@@ -205,6 +232,49 @@ def somebody_elses_webhook():
     data = payment_json(name="theirs", metadata={"project_key": "other", "payment_id": "x", "transaction_id": "y"})
     book = authorized(Book()).webhook("w1", {"id": "evt", "type": "payment.authorized", "data": data}).deliver("w1")
     return book.ack("w1", "message.ignored", reason="another project's")
+
+
+def stranger(*waits):
+    """An event about what no Payment of ours is known for: so many hours after each other it is looked at, and let go at last."""
+    data = payment_json(name="theirs", metadata={})
+    book = authorized(Book()).webhook("w1", {"id": "evt", "type": "payment.authorized", "data": data})
+    for hours in waits[:-1]:
+        book.pass_(hours=hours).deliver("w1")
+        why = {"reason": "the Payment is not there yet", "cause": "missing-payment"}
+        book.log(event="message.again", message_id="w1", attempt=1, event_id="evt", **why).give_back("w1")
+    book.pass_(hours=waits[-1]).deliver("w1")
+    return book.ack("w1", "message.ignored", reason="bears no reference of ours, and no Payment of ours bears its own")
+
+
+def waited_its_time():
+    return stranger(0, 11, 1)
+
+
+def not_waited_for():
+    return stranger(0, 1)
+
+
+def waited_too_long():
+    return stranger(0, 11, 2, 1)
+
+
+def signed(**ago):
+    """A webhook that was signed so long before it came, and is taken."""
+    book = authorized(Book())
+    at = int((book.now - timedelta(**ago)).timestamp())
+    return book.webhook("w1", AUTHORIZED, headers={"Webhook-Timestamp": str(at)}).deliver("w1").ack("w1")
+
+
+def signed_in_time():
+    return signed(minutes=4)
+
+
+def signed_long_ago():
+    return signed(minutes=6)
+
+
+def signed_in_the_future():
+    return signed(minutes=-6)
 
 
 def letter_never_read():
@@ -449,8 +519,30 @@ def forged_and_taken():
     return book.ack("w1", "message.ignored", reason="no")
 
 
+def genuine_and_answered(status):
+    return usual().webhook("w1", AUTHORIZED, inside=None, status=status)
+
+
 def genuine_and_turned_away():
-    return usual().webhook("w1", AUTHORIZED, inside=None, status=401)
+    return genuine_and_answered(401)
+
+
+def genuine_and_not_understood():
+    return genuine_and_answered(400)
+
+
+def genuine_and_too_large():
+    """It is as large whenever it comes."""
+    return genuine_and_answered(413)
+
+
+def genuine_and_too_slow():
+    """Whoever sends it does so again."""
+    return genuine_and_answered(408)
+
+
+def genuine_and_the_bus_away():
+    return genuine_and_answered(503)
 
 
 def effective_twice():
@@ -473,6 +565,10 @@ def secret_on_a_letter():
 
 def secret_in_an_answer():
     return usual().ask("GET", "/payments/pay-1", answer={"reason": "sk_secret"})
+
+
+def secret_in_an_address():
+    return came_back(_completes, status=303, answer=None, location="https://shop.example/?reason=sk_secret")
 
 
 def secret_in_a_message():
@@ -511,8 +607,14 @@ def no_outcome():
 
 CASES = {
     "S10": (
-        (usual, waiting_unanswered),
-        (promised_without_a_message, promised_before_the_bus_had_it, webhook_swallowed),
+        (usual, waiting_unanswered, sent_on, link_not_ours),
+        (
+            promised_without_a_message,
+            promised_before_the_bus_had_it,
+            webhook_swallowed,
+            sent_on_and_forgotten,
+            shown_a_page_and_forgotten,
+        ),
     ),
     "S11": (
         (
@@ -543,7 +645,10 @@ CASES = {
             charge_by_hand_not_commanded,
         ),
     ),
-    "S15": ((usual, given_to_a_person), (never_delivered, delivered_without_end, no_rest)),
+    "S15": (
+        (usual, given_to_a_person, waited_its_time),
+        (never_delivered, delivered_without_end, no_rest, not_waited_for, waited_too_long),
+    ),
     "L1": (
         (usual, untrue_event, named_otherwise_beside_an_untrue_event, excused_by_a_letter),
         (psp_knows_more, psp_knows_nothing, left_initial, other_state_at_the_psp, named_otherwise),
@@ -570,10 +675,21 @@ CASES = {
         ),
     ),
     "L5": ((reconciled,), (reconciled_and_different,)),
-    "X2": ((forged_and_refused, told_twice), (forged_and_taken, genuine_and_turned_away, effective_twice)),
+    "X2": (
+        (forged_and_refused, told_twice, genuine_and_too_slow, genuine_and_the_bus_away, signed_in_time),
+        (
+            signed_long_ago,
+            signed_in_the_future,
+            forged_and_taken,
+            genuine_and_turned_away,
+            genuine_and_not_understood,
+            genuine_and_too_large,
+            effective_twice,
+        ),
+    ),
     "X3": (
         (secret_in_a_message,),
-        (secret_in_a_log, secret_in_a_payment, secret_on_a_letter, secret_in_an_answer),
+        (secret_in_a_log, secret_in_a_payment, secret_on_a_letter, secret_in_an_answer, secret_in_an_address),
     ),
     "A1": (
         (usual, change_by_word),

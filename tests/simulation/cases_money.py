@@ -505,6 +505,38 @@ def asked_to_capture(book, amount, note):
     return book.ask("POST", "/operations/payment-intents/P", refused, actor="merchant", answer={"outcome": "rejected"})
 
 
+def sent_on(book, query):
+    """Back from a challenge, by the return page."""
+    body = {"type": "CompleteAuthorization", "operation": "pay-1", "command_id": "done-1"}
+
+    def completes(book):
+        book.publish("m-R", "authorize", body).deliver("m-R").ack("m-R")
+
+    values = {"status": 303, "answer": None, "location": f"https://shop.example/thanks?basket=7&{query}"}
+    return book.ask("GET", "/payments/pay-1/return?state=s&result=r", completes, **values)
+
+
+def sent_on_as_it_stands():
+    return sent_on(usual(), "paymentReference=P&outcome=approved")
+
+
+def sent_on_without_a_payment():
+    """There is none: a browser is told so in the word for a no."""
+    return sent_on(usual(), "outcome=rejected")
+
+
+def sent_on_from_what_was_given_up():
+    return sent_on(given_up_and_let_go(), "paymentReference=P&outcome=rejected")
+
+
+def sent_on_with_a_no():
+    return sent_on(usual(), "paymentReference=P&outcome=rejected")
+
+
+def sent_on_with_nobodys_yes():
+    return sent_on(usual(), "outcome=approved")
+
+
 def refused_for_its_amount():
     return asked_to_capture(authorized(Book()), 4201, "noted")
 
@@ -584,8 +616,21 @@ CASES = {
     ),
     "S14": ((usual,), (asked_for_less, asked_in_another_currency, commanded_otherwise)),
     "S16": (
-        (approved_and_told, refused_for_its_amount, others_refused_to_a_merchant),
-        (told_before_it_was_so, told_the_opposite, refused_and_noted_nowhere),
+        (
+            approved_and_told,
+            sent_on_as_it_stands,
+            sent_on_without_a_payment,
+            sent_on_from_what_was_given_up,
+            refused_for_its_amount,
+            others_refused_to_a_merchant,
+        ),
+        (
+            told_before_it_was_so,
+            told_the_opposite,
+            sent_on_with_a_no,
+            sent_on_with_nobodys_yes,
+            refused_and_noted_nowhere,
+        ),
     ),
     "S17": ((refused_for_its_amount,), (refused_although_allowed, refused_with_something_to_pay)),
     "S22": ((usual, others, others_refused_to_a_merchant), (others_taken_on, others_told_to_the_psp)),

@@ -105,6 +105,11 @@ _ALL: Final = (
         changes=defects_messages.promised_first,
     ),
     Defect(
+        name="return-publishes-nothing",
+        what="the page for who comes back from a challenge is answered, and nothing is published",
+        changes=defects_messages.return_publishes_nothing,
+    ),
+    Defect(
         name="reservation-not-resumed",
         what="a run that finds its own reservation thinks that all is done",
         changes=defects_messages.reservation_not_resumed,
@@ -118,6 +123,11 @@ _ALL: Final = (
         name="webhook-unsigned",
         what="a webhook is believed without its signature",
         changes=defects_messages.webhook_without_signature,
+    ),
+    Defect(
+        name="captures-turned-away",
+        what="the PSP's own webhooks about captures are answered 400",
+        changes=defects_messages.captures_turned_away,
     ),
     Defect(
         name="blind-write",
@@ -432,6 +442,7 @@ BY_ACT: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "no-key": ("capture", ()),
     "check-then-call": ("capture", ()),
     "promised-first": ("webhook", ()),
+    "captures-turned-away": ("capture at the dashboard", ()),
     "reservation-not-resumed": ("capture", (4,)),
     "cancel-not-minded": ("capture after the cancel", ()),
     "pending-refunds-ignored": ("refund while another is pending", ()),
@@ -462,6 +473,7 @@ BY_ACT: Final[Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "refusal-not-noted": ("capture after the cancel", ()),
     "refused-for-nothing": ("refund after a refund", ()),
     "completion-forgotten": ("complete", ()),
+    "return-publishes-nothing": ("complete", ()),
     "completion-let-go": ("complete, and the PSP does not hear it at first", ()),
     "gateway-believed": ("authorize, and a gateway knows nothing of it", ()),
     "reversal-keeps-captures": ("reverse", ()),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from types import SimpleNamespace
 from typing import Any
 
 from simulation.planting import Change
@@ -14,7 +16,7 @@ from bus.port import DONE, PublishError, ignored
 from ct import ledger
 from ct.admission import Admitted, NothingToDo
 from ct.errors import NotFoundError, UnavailableError
-from handlers import dispatch
+from handlers import dispatch, errors, returns
 from psp.errors import UnknownVocabularyError
 from psp.signature import StandardWebhookVerifier
 from workers import dead_letters, modify, runtime
@@ -82,8 +84,26 @@ def promised_first() -> list[Change]:
     return [(dispatch, "publish", publish)]
 
 
+def return_publishes_nothing() -> list[Change]:
+    async def carry_out(_dependencies: Any, _command: Any, *, wait_s: float) -> None:
+        return None
+
+    return [(returns, "dispatch", SimpleNamespace(carry_out=carry_out))]
+
+
 def webhook_without_signature() -> list[Change]:
     return [(StandardWebhookVerifier, "verify", lambda _self, _headers, _body: None)]
+
+
+def captures_turned_away() -> list[Change]:
+    original = StandardWebhookVerifier.verify
+
+    def verify(self: Any, headers: Any, body: bytes) -> None:
+        original(self, headers, body)
+        if json.loads(body)["type"].startswith("capture."):
+            raise errors.invalid("type", "Nobody here wants to know of captures.")
+
+    return [(StandardWebhookVerifier, "verify", verify)]
 
 
 def reservation_not_resumed() -> list[Change]:

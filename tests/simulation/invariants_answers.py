@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl, urlsplit
 
 from simulation.durable import trails_of_command
-from simulation.invariants_messages import messages_of
+from simulation.invariants_messages import is_return, messages_of
+from simulation.invariants_money import is_given_up
 from simulation.logs import Happening
 from simulation.projection import log_of, state_of
 from simulation.reading import Violation, is_ours
@@ -36,14 +38,14 @@ _STALE: Final = "ct-stale-read"
 def s16_an_answer_says_what_stands_on_the_payment(reading: Reading) -> Iterator[Violation]:
     """Approved, rejected or action is answered only after the transaction came to say so; a no of the law is in the log."""
     for exchange in reading.history.exchanges:
-        answer = exchange.answer
-        if exchange.genuine is not None or exchange.done_n is None or not isinstance(answer, dict):
+        if exchange.genuine is not None or exchange.done_n is None:
             continue
-        word = answer.get("outcome")
-        if word not in _STATES:
+        said = _said(exchange)
+        word = said.get("outcome")
+        if word not in _STATES or _is_all_it_can_say(reading, exchange, said):
             continue
         is_true = _payment_says if exchange.path.startswith("/payments") else _modification_says
-        if not is_true(reading, exchange, word):
+        if not is_true(reading, exchange, said):
             text = f"{exchange.method} {exchange.path} was answered {word}, and nothing on a Payment said so before"
             yield Violation(name="S16", text=text, n=exchange.n)
 
@@ -74,14 +76,29 @@ def s17_what_is_refused_was_forbidden(reading: Reading) -> Iterator[Violation]:
                 yield Violation(name="S17", text=text, n=version.n)
 
 
-def _payment_says(reading: Reading, exchange: Exchange, word: str) -> bool:
-    found = reading.trails_of(str(exchange.answer.get("paymentReference")))
-    return any(_came_to(one, word, exchange.done_n or 0) for one in found if one.kind == "Authorization")
+def _said(exchange: Exchange) -> Mapping[str, Any]:
+    """What the answer says: the return page in the address to which it sends the browser on, and all others in their body."""
+    if is_return(exchange):
+        return dict(parse_qsl(urlsplit(exchange.location or "").query))
+    return exchange.answer if isinstance(exchange.answer, dict) else {}
 
 
-def _modification_says(reading: Reading, exchange: Exchange, word: str) -> bool:
+def _is_all_it_can_say(reading: Reading, exchange: Exchange, said: Mapping[str, Any]) -> bool:
+    """Whether it is the return page's no where others have an error: there is no such payment, or it was given up."""
+    if not is_return(exchange) or said.get("outcome") != "rejected":
+        return False
+    document = reading.payment_at(str(said.get("paymentReference")), exchange.done_n or 0)
+    return "paymentReference" not in said or (document is not None and is_given_up(document))
+
+
+def _payment_says(reading: Reading, exchange: Exchange, said: Mapping[str, Any]) -> bool:
+    found = reading.trails_of(str(said.get("paymentReference")))
+    return any(_came_to(one, said["outcome"], exchange.done_n or 0) for one in found if one.kind == "Authorization")
+
+
+def _modification_says(reading: Reading, exchange: Exchange, said: Mapping[str, Any]) -> bool:
     """Of several commands of one span that name the Payment, it may have been any."""
-    n = exchange.done_n or 0
+    word, n = said["outcome"], exchange.done_n or 0
     payment_id = exchange.path.rsplit("/", 1)[-1]
     if word == "rejected" and reading.is_foreign(payment_id):
         # What is other software's is refused, and nothing of ours may stand on it.

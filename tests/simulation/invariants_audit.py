@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from simulation.invariants_messages import promises
 from simulation.logs import Genuine, Happening
 from simulation.projection import fields_of, log_of
 from simulation.reading import LASTING, Violation, event_of, is_ours
@@ -12,21 +13,29 @@ from simulation.reading import LASTING, Violation, event_of, is_ours
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simulation.logs import Version
+    from simulation.logs import Exchange, Version
     from simulation.reading import Reading
+
+#: Answers that say nothing of what was sent, but that it came too slowly, or too much came: the same is taken later.
+_PASSING: Final = frozenset({408, 429})
 
 
 def x2_only_the_psp_is_believed(reading: Reading) -> Iterator[Violation]:
     """A webhook that is not the PSP's own gets 401 and reaches no topic; one event changes a Payment once at most.
 
-    A genuine one never gets 401: an event that is turned away for ever is an event lost.
+    A genuine one is not turned away: it would be so however often it came, and the event were lost. None is taken whose
+    signature is old, or is yet to be made: whoever has overheard one could send it again.
     """
     published = [event_of(one.body) for one in reading.messages.values() if one.topic == "webhook"]
     genuine = [reading.body_of(one) for one, _ in reading.webhooks if one.genuine is Genuine.YES]
     for exchange, event in reading.webhooks:
+        if promises(exchange) and _is_out_of_time(reading, exchange):
+            text = f"webhook {event.get('id')} was taken, and was signed at another time than it came"
+            yield Violation(name="X2", text=text, n=exchange.n)
         if exchange.genuine is Genuine.YES:
-            if exchange.status == 401:
-                yield Violation(name="X2", text=f"genuine webhook {event.get('id')} was answered 401", n=exchange.n)
+            if _is_turned_away(exchange):
+                text = f"genuine webhook {event.get('id')} was answered {exchange.status}"
+                yield Violation(name="X2", text=text, n=exchange.n)
             continue
         if exchange.status is not None and exchange.status != 401:
             text = f"a webhook that is not the PSP's was answered {exchange.status}"
@@ -37,12 +46,25 @@ def x2_only_the_psp_is_believed(reading: Reading) -> Iterator[Violation]:
     yield from _effective_twice(reading)
 
 
+def _is_turned_away(exchange: Exchange) -> bool:
+    """Whether the sender is to blame, by the answer: all 4xx but those that pass by themselves."""
+    return exchange.status is not None and 400 <= exchange.status < 500 and exchange.status not in _PASSING
+
+
+def _is_out_of_time(reading: Reading, exchange: Exchange) -> bool:
+    """Whether it is too old, or of the future, whatever the clocks of two processes differ by."""
+    rules = reading.history.rules
+    signed = {name.lower(): value for name, value in exchange.headers.items()}.get("webhook-timestamp", "")
+    most = (rules.webhook_tolerance + rules.skew_max).total_seconds()
+    return signed.isdecimal() and abs(exchange.at.timestamp() - int(signed)) > most
+
+
 def x3_secrets_stay_secret(reading: Reading) -> Iterator[Violation]:
     """No canary is in a log line, a reply, commercetools, or in what is written on a dead letter."""
     history = reading.history
     places = {
         "a log line": "\n".join(str(one.fields) for one in history.lines),
-        "an answer of the ingress": "\n".join(str(one.answer) for one in history.exchanges),
+        "an answer of the ingress": "\n".join(f"{one.location} {one.answer}" for one in history.exchanges),
         "a Payment": "\n".join(_written(reading)),
         "a dead letter's attributes": "\n".join(str(one.published.attributes) for one in reading.letters),
     }

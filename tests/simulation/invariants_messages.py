@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from simulation.durable import missing
@@ -11,15 +12,20 @@ from simulation.reading import LASTING, Violation, event_of, has_published
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simulation.logs import Exchange
+    from simulation.logs import Exchange, LogLine
     from simulation.reading import Message, Reading
 
 #: Pub/Sub counts deliveries approximately, and those of readers that died are not ours to bury.
 _MORE_ATTEMPTS: Final = 10
+#: From the moment at which an event is taken in to its publish, and from a look for its Payment to the line of it.
+_ONE_RUN: Final = timedelta(seconds=60)
+_MISSING: Final = "missing-payment"
+#: Where something is asked for that a message will do.
+_PROMISING: Final = ("/webhooks/", "/payments", "/operations/payment-intents/", "/operations/transactions")
 
 
 def s10_published_before_it_is_promised(reading: Reading) -> Iterator[Violation]:
-    """A 2xx to a webhook, a payment or a payment intent was preceded by the bus's confirmation of the message."""
+    """A 2xx to a webhook, a payment or a payment intent, and the page for who comes back, came after the bus's confirmation."""
     for exchange in reading.history.exchanges:
         if not promises(exchange):
             continue
@@ -46,7 +52,7 @@ def s11_durable_before_it_is_let_go(reading: Reading) -> Iterator[Violation]:
 
 
 def s15_every_message_ends(reading: Reading) -> Iterator[Violation]:
-    """Every message is acknowledged or dead in the end, within its attempts."""
+    """Every message is acknowledged or dead in the end, within its attempts; an event waits its time for its Payment."""
     limits = reading.history.rules.attempts
     for message in reading.messages.values():
         if message.topic not in LASTING:
@@ -61,20 +67,50 @@ def s15_every_message_ends(reading: Reading) -> Iterator[Violation]:
             yield Violation(name="S15", text=text, n=message.published.n)
     if not reading.history.settled:
         yield Violation(name="S15", text="the run did not come to rest: something is repeated without end")
+    yield from _waited_amiss(reading)
+
+
+def _waited_amiss(reading: Reading) -> Iterator[Violation]:
+    """Events that waited for their Payment longer than they may, or not so long: it may come to be meanwhile."""
+    rules = reading.history.rules
+    about = rules.skew_max + _ONE_RUN
+    for message in reading.messages.values():
+        if message.topic != "webhook":
+            continue
+        first = reading.copies[message.published.data][0].published.at
+        for line in reading.outcomes.get(message.id, ()):
+            waited = line.at - first
+            if _still_waits(line) and waited > rules.event_patience + about:
+                yield Violation(name="S15", text=f"{message} still waits for its Payment after {waited}", n=line.n)
+            if _waits_no_more(line) and waited < rules.event_patience - about:
+                text = f"{message} waits for its Payment no more after {waited}"
+                yield Violation(name="S15", text=text, n=line.n)
+
+
+def _still_waits(line: LogLine) -> bool:
+    return line.fields.get("event") == "message.again" and line.fields.get("cause") == _MISSING
+
+
+def _waits_no_more(line: LogLine) -> bool:
+    """Whether it ended since its Payment is not there, or since nobody knows what it is about."""
+    is_unheard_of = str(line.fields.get("reason")).startswith("bears no reference of ours")
+    return line.fields.get("event") != "message.again" and (line.fields.get("cause") == _MISSING or is_unheard_of)
 
 
 def promises(exchange: Exchange) -> bool:
     """Whether the answer promises that something will be done."""
-    wanted = exchange.path.startswith(
-        ("/webhooks/", "/payments", "/operations/payment-intents/", "/operations/transactions")
-    )
-    return (
-        exchange.method == "POST"
-        and wanted
-        and exchange.status is not None
-        and 200 <= exchange.status < 300
-        and exchange.done_n is not None
-    )
+    if exchange.status is None or exchange.done_n is None:
+        return False
+    if is_return(exchange):
+        # A browser comes by either method, and is sent on or shown a page. A link that is not ours is answered 4xx.
+        return exchange.method in ("GET", "POST") and exchange.status in (200, 303)
+    return exchange.method == "POST" and exchange.path.startswith(_PROMISING) and 200 <= exchange.status < 300
+
+
+def is_return(exchange: Exchange) -> bool:
+    """Whether a shopper comes back from a challenge: what was brought is to reach the PSP."""
+    path = exchange.path.partition("?")[0]
+    return path.startswith("/payments/") and path.endswith("/return")
 
 
 def messages_of(reading: Reading, exchange: Exchange) -> list[Message]:

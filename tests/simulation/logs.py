@@ -223,6 +223,8 @@ class Exchange(Line):
     done_at: datetime | None
     #: Of webhooks alone.
     genuine: Genuine | None = None
+    #: Where the reply sends a browser.
+    location: str | None = None
 
 
 @entry

@@ -28,6 +28,7 @@ class Got:
 
     status: int
     document: Any
+    location: str | None = None
 
 
 class Incoming(asyncio.Transport):
@@ -171,6 +172,7 @@ class Street:
                 done_n=done_n if got else None,
                 done_at=done_at if got else None,
                 genuine=genuine,
+                location=got.location if got else None,
             )
         )
         await asyncio.sleep(wire.latency())
@@ -182,4 +184,5 @@ def _response(written: bytearray) -> Got | None:
         return None
     first, headers, body = whole
     is_json = headers.get("content-type", "").startswith("application/json")
-    return Got(status=int(first.split(" ")[1]), document=parsed(body) if is_json else None)
+    document = parsed(body) if is_json else None
+    return Got(status=int(first.split(" ")[1]), document=document, location=headers.get("location"))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
+import shlex
+import shutil
+import subprocess
 
 import pytest
 from simulation import __main__ as runner
 from simulation import batch, seed
+from simulation.__main__ import made_on
 from simulation.batch import Result
 from simulation.record import START
 
@@ -32,6 +38,12 @@ def tried(monkeypatch):
 def _unprepared(monkeypatch):
     """It would plant a defect for as long as this process runs, and let it collect nothing."""
     monkeypatch.setattr(runner, "prepare", lambda _defect: None)
+
+
+@pytest.fixture(autouse=True)
+def _nowhere(monkeypatch):
+    """Not in a clone, but where a test says otherwise."""
+    monkeypatch.setattr(runner, "made_on", lambda: None)
 
 
 def failed(seeds=FAILING):
@@ -69,7 +81,42 @@ def test_a_planted_defect_is_part_of_the_command(tried):
     assert replays[3] == f"{COMMAND} 3 --defect no-key --verbose"
 
 
-def test_people_and_machines_are_told_the_same_commands(tried, capsys):
+def test_the_commit_stands_beside_the_command_and_the_shell_does_not_mind(tried, monkeypatch):
+    monkeypatch.setattr(runner, "made_on", lambda: "abc1234")
+
+    told = runner.replays(failed([2, 3]), defect=None)
+
+    assert told[2] == f"{COMMAND} 2 --until 2 --verbose  # on commit abc1234"
+    assert shlex.split(told[3], comments=True)[-2:] == ["3", "--verbose"]
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git")
+def test_the_commit_is_told_where_there_is_one(monkeypatch, tmp_path):
+    git = functools.partial(subprocess.run, cwd=tmp_path, check=True, capture_output=True, text=True)
+    monkeypatch.setattr(runner, "__file__", str(tmp_path / "__main__.py"))
+    monkeypatch.delenv("GIT_DIR", raising=False)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert made_on() is None
+    git(["git", "init"])
+    (tmp_path / "a").write_text("a")
+    git(["git", "add", "a"])
+    git(["git", "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "-m", "A"])
+
+    made = made_on()
+
+    assert git(["git", "rev-parse", "HEAD"]).stdout.startswith(made)
+    (tmp_path / "a").write_text("b")
+    assert made_on() == f"{made}-dirty"
+
+
+def test_where_there_is_no_git_no_commit_is_told(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert made_on() is None
+
+
+def test_people_and_machines_are_told_the_same_commands(tried, capsys, monkeypatch):
+    monkeypatch.setattr(runner, "made_on", lambda: "abc1234")
     total = failed()
 
     assert runner.report(total, elapsed_s=1.0, first=1, defect=None) == 1
@@ -77,6 +124,7 @@ def test_people_and_machines_are_told_the_same_commands(tried, capsys):
     said = capsys.readouterr().out
     commands = json.loads(runner.as_json(total))["replay"]
     assert told(said) == list(commands.values())
+    assert all(command.endswith("  # on commit abc1234") for command in commands.values())
     assert [int(number) for number in commands] == list(FAILING)
     # One of them is of both kinds, and one seed.
     assert said.splitlines()[-1].endswith("15 violations in 14 seeds")

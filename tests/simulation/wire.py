@@ -38,7 +38,7 @@ _FOR_EVER_S: Final = 24 * 365 * _HOUR_S
 
 #: What anybody outside looks at.
 _HEADERS: Final = re.compile(
-    r"\r\n(authorization|content-length|content-type|idempotency-key): *([^\r]*)", re.IGNORECASE
+    r"\r\n(authorization|content-length|content-type|idempotency-key|location): *([^\r]*)", re.IGNORECASE
 )
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 _BEFORE: Final = (
