@@ -182,3 +182,42 @@ def test_the_interface_id_counts_as_the_psps_name_unless_somebody_else_has_set_i
     document = payment_document(*transactions, interfaceId="their-own", interfaceInteractions=log)
     assert parse_payment(document).known_as == known_as
     assert parse_payment({**document, "interfaceId": None}).known_as == (known_as if log else None)
+
+
+def told_of(name, *, kind="fact", state="Pending"):
+    return entry(Kind=kind, Cause="e", TransactionId=name, State=state, At="2026-03-01T12:00:00.000Z")
+
+
+@pytest.mark.parametrize(
+    ("log", "known_as"),
+    [
+        ([told_of("a")], "their-own"),
+        ([told_of("a", state="Success")], "their-own"),
+        ([told_of("a", kind="late", state="Success")], "their-own"),
+        ([told_of("a", kind="reversed", state="Reversed")], "their-own"),
+        ([told_of("a", state="Failure"), told_of("a", kind="late", state="Success")], "their-own"),
+        # What failed may never have reached the PSP, and of another transaction it may have been told otherwise.
+        ([told_of("a", state="Failure")], None),
+        ([told_of("b")], None),
+        ([told_of("a", kind="refusal")], None),
+    ],
+)
+def test_an_attempt_that_somebody_sets_back_keeps_the_name_by_which_the_psp_has_told_of_it(log, known_as):
+    document = payment_document(
+        transaction("a", command="c1", interaction_id="psp-auth"), interfaceId="their-own", interfaceInteractions=log
+    )
+    assert parse_payment(document).known_as == known_as
+
+
+@pytest.mark.parametrize(
+    ("log", "was_declined"),
+    [
+        ([told_of("a", state="Failure"), told_of("a", kind="late", state="Success")], True),
+        ([told_of("a", kind="late", state="Success")], False),
+        ([told_of("b", state="Failure")], False),
+        ([], False),
+    ],
+)
+def test_what_was_taken_for_failed_once_was_declined_whatever_came_later(log, was_declined):
+    document = payment_document(transaction("a", state="Success", command="c1"), interfaceInteractions=log)
+    assert parse_payment(document).was_declined("a") is was_declined
