@@ -114,11 +114,13 @@ async def test_an_empty_project_gets_both_types_and_the_subscription(server: Scr
     (_, transaction), (_, interaction), (_, subscription) = written(server)
     for draft, wanted in ((transaction, TRANSACTION_TYPE), (interaction, INTERACTION_TYPE)):
         assert draft["key"] == wanted.key
+        assert draft["name"] == {"en": wanted.name}
         assert draft["resourceTypeIds"] == [wanted.resource]
         fields = draft["fieldDefinitions"]
         assert isinstance(fields, list)
         assert {field["name"]: field["type"]["name"] for field in fields} == dict(wanted.fields)
-        assert not any(field["required"] for field in fields)
+        assert [field["label"] for field in fields] == [{"en": name} for name in wanted.fields]
+        assert {field["required"] for field in fields} == {False}
     assert subscription == {
         "key": "ctpay",
         "destination": {"type": "GoogleCloudPubSub", "projectId": "gcp", "topic": "ctpay-commercetools"},
@@ -175,7 +177,7 @@ async def test_a_field_of_another_form_stops_setup_with_what_to_do_and_nothing_i
 
 async def test_a_type_of_the_same_key_for_something_else_stops_setup(all_there: Scripted, run: SetUp) -> None:
     all_there.on(TRANSACTION, json(type_document(TRANSACTION_TYPE, resourceTypeIds=["payment"])))
-    with pytest.raises(SetupError, match="is not for transaction"):
+    with pytest.raises(SetupError, match=r"is not for transaction\..*rename its key, then run `ctpay setup` again\.$"):
         await run()
 
 
