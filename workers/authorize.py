@@ -36,7 +36,7 @@ from psp.outcome import Outcome, Reason, Standing
 from psp.port import AuthorizeRequest
 from psp.stored import Initiator
 from workers.means import Means, means_of
-from workers.perform import is_over, look_up, never_sent, perform, reference_to, send_by, settle, write_down
+from workers.perform import is_over, never_sent, perform, reference_to, send_by, settle, what_became_of, write_down
 from workers.superseded import (
     CartMovedError,
     Room,
@@ -44,7 +44,7 @@ from workers.superseded import (
     give_up,
     give_up_one,
     room_for,
-    tell_of_part,
+    weigh_again,
 )
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ async def _without_cart(work: Work, command: AuthorizePayment) -> Ending:
     if payment is None or attempt is None:
         return await _refuse(work, command, "no-such-cart", "There is no such cart.")
     if attempt.state is State.INITIAL:
-        known = await look_up(work, payment, attempt)
+        known = await what_became_of(work, payment, attempt)
         if known is None and not is_over(work, payment, attempt):
             raise OutcomeUnknownError("The PSP may still be at it. The message comes again and asks again.")
         answer = known or never_sent(work, payment, attempt)
@@ -260,7 +260,7 @@ async def _stop(work: Work, command: AuthorizePayment, cart: Cart, found: tuple[
     if payment.id in met.made and transaction.state is State.INITIAL:
         return await _fail(work, command, cart, found, met)
     # Perhaps it was taken off its cart after the PSP was asked: then only the PSP knows what became of it.
-    known = await look_up(work, payment, transaction)
+    known = await what_became_of(work, payment, transaction)
     if known is None and not is_over(work, payment, transaction):
         raise OutcomeUnknownError("The PSP may still be at it. The message comes again and asks again.")
     answer = known or never_sent(work, payment, transaction)
@@ -268,9 +268,9 @@ async def _stop(work: Work, command: AuthorizePayment, cart: Cart, found: tuple[
     payment = await write_down(work, payment, answer, cause=command.command_id)
     met.payments[payment.id] = payment
     attempt = payment.authorization
-    if attempt is None or attempt.state is not State.PENDING:
+    if attempt is None or not attempt.open:
         raise CartMovedError
-    # The PSP has it and has not decided: it goes back onto its cart, or is given up.
+    # The PSP has it and has not decided, or has done another amount: it goes back onto its cart, or is given up.
     payment = await _put_back(work, command, cart, payment)
     payment = await give_back_if_superseded(work, payment, cause=command.command_id)
     await work.reply(command, standing_of(payment, payment.transaction(attempt.id) or attempt))
@@ -353,20 +353,24 @@ async def _put_back(work: Work, command: AuthorizePayment, cart: Cart, payment: 
     """
     attempt = payment.authorization
     is_on = any(one.id == payment.id for one in cart.payments)
-    if attempt is None or is_on or attempt.superseded or not cart.active:
+    if attempt is None or is_on or attempt.superseded:
         return payment
     if standing_of(payment, attempt).outcome is Outcome.REFUSED:
         await _show_on(work, cart, payment)
         return payment
-    holds = attempt.open or attempt.state is State.SUCCESS
-    if not holds or await work.ledger.is_on_cart(payment.id):
+    has_succeeded = attempt.state is State.SUCCESS
+    if (not (attempt.open and cart.active) and not has_succeeded) or await work.ledger.is_on_cart(payment.id):
         return payment
-    room = room_for(cart, payment, attempt)
-    if room is Room.PART:
-        return await tell_of_part(work, payment, attempt, cause=command.command_id)
-    if room is Room.ENOUGH and await _show_on(work, cart, payment) is None:
-        return payment
+    if room_for(cart, payment, attempt) is Room.ENOUGH and _has_place(cart):
+        if await _show_on(work, cart, payment) is None:
+            return payment
+    elif has_succeeded:
+        return await weigh_again(work, payment, attempt, cause=command.command_id, was_for=cart)
     return await give_up_one(work, payment, cause=command.command_id)
+
+
+def _has_place(cart: Cart) -> bool:
+    return cart.active and len(cart.payments) < _CART_PAYMENTS_MAX
 
 
 async def _show_on(work: Work, cart: Cart, payment: Payment) -> Refusal | None:
@@ -374,7 +378,7 @@ async def _show_on(work: Work, cart: Cart, payment: Payment) -> Refusal | None:
 
     As `_attach`; nothing is tried where the cart can take no more.
     """
-    if cart.active and len(cart.payments) < _CART_PAYMENTS_MAX and all(one.id != payment.id for one in cart.payments):
+    if _has_place(cart) and all(one.id != payment.id for one in cart.payments):
         return await _attach(work, cart, payment)
     return None
 

@@ -21,7 +21,7 @@ from psp.facts import State
 from psp.outcome import Outcome, Reason, Standing
 from psp.port import Answer, CompleteRequest, LookupRequest
 from workers.perform import reference_to, settle
-from workers.superseded import CartMovedError, abandon, give_back_if_superseded
+from workers.superseded import CartMovedError, abandon, give_back_if_superseded, would_bear
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -92,8 +92,10 @@ async def _find(work: Work, command: CompleteAuthorization) -> _Found | None:
         cart = None
     found = None
     if on_cart := (operation_on(cart, command.operation) if cart else None):
-        # One that was merged into another counts for nothing, and one that was ordered is rare.
-        seen_on_cart = seen_at if cart is not None and cart.active else None
+        # One that was merged into another counts for nothing, one that was ordered is rare, and one that is paid for
+        # by now must not be paid for twice.
+        is_seen = cart is not None and cart.active and would_bear(cart, on_cart[0])
+        seen_on_cart = seen_at if is_seen else None
         found = _Found(payment=on_cart[0], transaction=on_cart[1], seen_on_cart=seen_on_cart)
     elif (payment := await _by_command(work, command)) and payment.authorization is not None:
         found = _Found(payment=payment, transaction=payment.authorization, seen_on_cart=None)

@@ -112,12 +112,12 @@ async def _answer(work: Work, payment: Payment, transaction: Transaction, call: 
         except RefusedError as refused:
             return Answer(facts=(_failure(work, payment, transaction, refused.code, refused.message),))
         except OutcomeUnknownError as unknown:
-            known = await _look_up(work, payment, transaction)
+            known = await what_became_of(work, payment, transaction)
             if known is None:
                 raise
             del unknown
             return known
-    known = await _look_up(work, payment, transaction)
+    known = await what_became_of(work, payment, transaction)
     if known is not None:
         return known
     if is_over(work, payment, transaction):
@@ -144,11 +144,14 @@ def never_sent(work: Work, payment: Payment, transaction: Transaction) -> Answer
     return Answer(facts=(_failure(work, payment, transaction, EXPIRED, never),))
 
 
-async def _look_up(work: Work, payment: Payment, transaction: Transaction) -> Answer | None:
+async def what_became_of(work: Work, payment: Payment, transaction: Transaction) -> Answer | None:
+    """`look_up`, for what may not be given up: that the PSP will not tell is no evidence of what it did.
+
+    Raises RetryableError and OutcomeUnknownError.
+    """
     try:
         return await look_up(work, payment, transaction)
     except RefusedError as refused:
-        # That the PSP will not tell is no evidence of what it did.
         raise OutcomeUnknownError(f"A look-up was refused: {refused}") from refused
 
 

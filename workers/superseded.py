@@ -7,7 +7,8 @@ authorizes the first attempt after all, or one that it had declined.
 from __future__ import annotations
 
 import enum
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -16,15 +17,14 @@ from bus.messages import ReversePayment
 from ct.actions import add_interaction, set_transaction_custom_field
 from ct.errors import NotFoundError
 from ct.fields import InteractionKind, TransactionField
-from ct.folds import covers, uses
+from ct.folds import captures_used, covers, uses
 from ct.ledger import Actions
+from ct.payment import UnreadablePaymentError
 from ct.plan import Weighing
 from ct.states import OPEN
 from psp.facts import Kind, State
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from ct.cart import Cart
     from ct.payment import Payment, Transaction
     from workers.work import Work
@@ -40,6 +40,9 @@ _CAME: Final = frozenset({InteractionKind.FACT, InteractionKind.LATE, Interactio
 
 #: No cart is looked for where the Payment was seen on its own within this: a PSP takes as long to answer.
 _SEEN_FOR: Final = timedelta(seconds=2)
+
+#: Of what bears no word of when it came.
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 #: What was tried so often in vain since money came last is for a person.
 _TRIES_MAX: Final = 5
@@ -81,7 +84,7 @@ async def give_back_if_superseded(work: Work, payment: Payment, *, cause: str) -
         return payment
     if attempt.state is State.SUCCESS and not attempt.superseded and payment.came_late(attempt.id) and covers(payment):
         # It was told as declined, or was on no cart: the shopper may have paid otherwise since.
-        payment = await _weigh_again(work, payment, attempt, cause=cause)
+        payment = await weigh_again(work, payment, attempt, cause=cause)
         attempt = payment.authorization or attempt
     if not attempt.superseded or not _holds(payment, attempt) or _giving_back(payment):
         return payment
@@ -114,13 +117,21 @@ def is_kept(payment: Payment) -> bool:
 
 
 async def weighing_of(work: Work, payment: Payment, *, seen_on_cart: datetime | None) -> Weighing:
-    """Whether the attempt that is about to succeed has to be weighed again. One call, unless it was seen just now."""
+    """Whether the attempt that is about to succeed has to be weighed again. One call, unless it was seen just now.
+
+    So it has where it is on no cart, and where its cart is paid for by now: people take payments off and put them back.
+    """
     attempt = payment.authorization
     if attempt is None or not attempt.taken or attempt.superseded:
         return Weighing.DONE
     if seen_on_cart is not None and work.clock() < seen_on_cart + _SEEN_FOR:
         return Weighing.DONE
-    return Weighing.DONE if await work.ledger.is_on_cart(payment.id) else Weighing.DUE
+    try:
+        cart = await work.ledger.find_cart(payment.id)
+    except UnreadablePaymentError:
+        # Another on its cart, which must not keep this one from being written down.
+        return Weighing.DONE if await work.ledger.is_on_cart(payment.id) else Weighing.DUE
+    return Weighing.DONE if cart is not None and would_bear(cart, payment) else Weighing.DUE
 
 
 class Room(enum.Enum):
@@ -130,6 +141,8 @@ class Room(enum.Enum):
     ENOUGH = "enough"
     #: A part of it.
     PART = "part"
+    #: Nothing for now: others that are not decided yet stand in its way, and those alone.
+    OPEN = "open"
     #: Nothing: the cart is paid for otherwise.
     NONE = "none"
 
@@ -138,46 +151,85 @@ def room_for(cart: Cart, payment: Payment, attempt: Transaction) -> Room:
     """How much of the attempt the cart bears.
 
     Of what may still be declined, or was told as declined, a part is nothing: the shopper pays what there is to pay, by
-    another attempt. Of what nobody was told as declined it is money that somebody reckons with.
+    another attempt. Of what nobody was told as declined, or what was captured, it is money that somebody reckons with.
     """
+    wanted = min(covers(payment) or attempt.amount.amount, cart.total.amount)
     left = _left_on(cart, payment)
-    if left >= min(attempt.amount.amount, cart.total.amount):
+    if left >= wanted:
         return Room.ENOUGH
-    is_reckoned_with = attempt.state is State.SUCCESS and not payment.was_declined(attempt.id)
-    return Room.PART if left > 0 and is_reckoned_with else Room.NONE
+    if attempt.state is not State.SUCCESS:
+        return Room.NONE
+    if attempt.writable:
+        # Whoever is in its way may be declined; its mark brings it back here when that is known.
+        left = _left_on(replace(cart, payments=tuple(one for one in cart.payments if not _is_undecided(one))), payment)
+        if left >= wanted:
+            return Room.OPEN
+    return Room.PART if left > 0 and _is_reckoned_with(payment, attempt) else Room.NONE
+
+
+def would_bear(cart: Cart, payment: Payment) -> bool:
+    """Whether the cart, on which the Payment is, is not paid for otherwise, if its attempt succeeds now."""
+    attempt = payment.authorization
+    if attempt is None:
+        return True
+    succeeded = replace(attempt, state=State.SUCCESS)
+    transactions = tuple(succeeded if one is attempt else one for one in payment.transactions)
+    return room_for(cart, replace(payment, transactions=transactions), succeeded) is not Room.NONE
 
 
 def _left_on(cart: Cart, payment: Payment) -> int:
-    """Minor units of the cart's total that its other payments do not cover."""
-    others = (one for one in cart.payments if one.id != payment.id and one.planned.currency == cart.total.currency)
-    return cart.total.amount - sum(covers(one) for one in others if not _is_given_up(one) and not _yields(one, payment))
+    """Minor units of the cart's total that are left for the Payment.
 
-
-def _is_given_up(payment: Payment) -> bool:
-    """It counts for nothing, although it covers until its money has gone back: else two that came late would give each
-    other back, and nobody would have paid.
+    Of those that came late one after the other is weighed, each against those before it that stay: whoever weighs two
+    at once, in whatever order, comes to the same end. All others count in any case, but for those that were given up:
+    they cover until their money has gone back.
     """
-    return payment.authorization is not None and payment.authorization.superseded
+    others = [one for one in cart.payments if one.id != payment.id and one.planned.currency == cart.total.currency]
+    others = [one for one in others if one.authorization is None or not one.authorization.superseded]
+    is_on = any(one.id == payment.id for one in cart.payments)
+    mine = _turn(payment) if is_on else None
+    if mine is None:
+        return cart.total.amount - sum(map(covers, others))
+    late = {turn: one for one in others if (turn := _turn(one)) is not None}
+    left = cart.total.amount - sum(covers(one) for one in others if _turn(one) is None)
+    for turn in sorted(one for one in late if one < mine):
+        left -= covers(late[turn]) if _stays(late[turn], left, cart) else 0
+    return left
 
 
-def _yields(other: Payment, payment: Payment) -> bool:
-    """Whether both came late, and the other after this one: it is weighed with this one on the cart, and not the other
-    way round as well.
-    """
-    theirs, mine = _late_since(other), _late_since(payment)
-    return theirs is not None and mine is not None and mine < theirs
+def _stays(payment: Payment, left: int, cart: Cart) -> bool:
+    """Whether what came late is kept where so much is left."""
+    attempt = payment.authorization
+    is_part = left > 0 and attempt is not None and _is_reckoned_with(payment, attempt)
+    return is_part or left >= min(covers(payment), cart.total.amount)
 
 
-def _late_since(payment: Payment) -> tuple[datetime, bool, str] | None:
-    """When the Payment's attempt came late; None: nothing of ours tells that it did.
+def _is_undecided(payment: Payment) -> bool:
+    attempt = payment.authorization
+    return attempt is not None and attempt.open and not captures_used(payment)
 
-    Of two that came at once, what nobody was told as declined is before the other.
+
+def _is_reckoned_with(payment: Payment, attempt: Transaction) -> bool:
+    return not payment.was_declined(attempt.id) or captures_used(payment) > 0
+
+
+def _turn(payment: Payment) -> tuple[bool, bool, datetime, bool, str] | None:
+    """The Payment's place among those that came late; None: it did not.
+
+    First what no pass will find to weigh it again, since other software has replaced its mark; then what was captured;
+    then what came first, and of two at once what nobody was told as declined.
     """
     attempt = payment.authorization
+    if (
+        attempt is None
+        or attempt.state is not State.SUCCESS
+        or not payment.came_late(attempt.id)
+        or not covers(payment)
+    ):
+        return None
     late = (one for one in payment.interactions if one.kind is InteractionKind.LATE)
-    about = (one.at for one in late if attempt is not None and one.transaction_id == attempt.id)
-    at = min(about, default=None)
-    return None if at is None or attempt is None else (at, payment.was_declined(attempt.id), payment.id)
+    at = min((one.at for one in late if one.transaction_id == attempt.id), default=_NEVER)
+    return (attempt.writable, captures_used(payment) == 0, at, payment.was_declined(attempt.id), payment.id)
 
 
 def _holds(payment: Payment, attempt: Transaction) -> bool:
@@ -219,34 +271,63 @@ def _came_at(payment: Payment) -> datetime | None:
     )
 
 
-async def _weigh_again(work: Work, payment: Payment, attempt: Transaction, *, cause: str) -> Payment:
-    """Mark the attempt as superseded if its cart is paid for without it.
+async def weigh_again(
+    work: Work, payment: Payment, attempt: Transaction, *, cause: str, was_for: Cart | None = None
+) -> Payment:
+    """Mark the attempt as superseded if its cart is paid for without it; `was_for`: that cart, where it is on none.
 
     A person is told of what is on no cart, and of what its cart bears only a part of.
     """
     its_cart = await work.ledger.find_cart(payment.id)
-    cart = its_cart or await _cart_it_was_for(work, attempt)
+    cart = its_cart or was_for or await _cart_it_was_for(work, attempt)
     if cart is None:
         # Nothing here can tell whether the goods are paid for otherwise.
         return await _tell(work, payment, attempt, "Cancel or refund it if it is not wanted.", cause=cause)
-    match room_for(cart, payment, attempt):
+    match await _weigh(work, cart, payment, attempt):
         case Room.NONE:
             return await _mark(work, payment, while_in=frozenset(State), cause=cause)
+        case Room.OPEN:
+            return await _remember(work, payment, attempt, cause=cause)
         case Room.PART:
-            return await tell_of_part(work, payment, attempt, cause=cause)
+            advice = "Others pay for a part of its cart. Capture no more than is left to pay, or cancel it."
+            return await _tell(work, payment, attempt, advice, cause=cause)
         case Room.ENOUGH:
-            pass
-    # What was looked for may be older than what is read by its id.
-    shown = cart.active and any(one.id == payment.id for one in cart.payments)
-    if its_cart is None and not shown:
-        return await _tell(work, payment, attempt, "Put it on its cart, or cancel it.", cause=cause)
-    return payment
+            # What was looked for may be older than what is read by its id.
+            shown = cart.active and any(one.id == payment.id for one in cart.payments)
+            if its_cart is not None or shown:
+                return payment
+            return await _tell(work, payment, attempt, "Put it on its cart, or cancel it.", cause=cause)
 
 
-async def tell_of_part(work: Work, payment: Payment, attempt: Transaction, *, cause: str) -> Payment:
-    """Leave it to a person: it was told as paid, and other payments leave only a part of it to pay."""
-    advice = "Others pay for a part of its cart. Capture no more than is left to pay, or cancel it."
-    return await _tell(work, payment, attempt, advice, cause=cause)
+async def _weigh(work: Work, cart: Cart, payment: Payment, attempt: Transaction) -> Room:
+    """`room_for`, and before anything is given back by that, with the others read by themselves.
+
+    A cart may show its payments as they were, and what is cancelled cannot be had back. One call for each of them.
+    """
+    room = room_for(cart, payment, attempt)
+    if room is not Room.NONE:
+        return room
+    payments = [
+        one if one.id == payment.id or not covers(one) else await work.ledger.load(one.id) for one in cart.payments
+    ]
+    return room_for(replace(cart, payments=tuple(payments)), payment, attempt)
+
+
+async def _remember(work: Work, payment: Payment, attempt: Transaction, *, cause: str) -> Payment:
+    """Leave the mark by which passes weigh it again, if there is none."""
+
+    def remembered(current: Payment) -> Actions:
+        late = (one for one in current.interactions if one.kind is InteractionKind.LATE)
+        if any(one.transaction_id == attempt.id for one in late):
+            return Actions(actions=[])
+        mark = set_transaction_custom_field(attempt.id, TransactionField.LATE, value=True)
+        entry = add_interaction(
+            kind=InteractionKind.LATE, cause=cause, at=work.clock(), transaction_id=attempt.id, state=attempt.state
+        )
+        return Actions(actions=[mark, entry])
+
+    changed, _ = await work.ledger.change(payment, remembered)
+    return changed
 
 
 async def _tell(work: Work, payment: Payment, attempt: Transaction, advice: str, *, cause: str) -> Payment:

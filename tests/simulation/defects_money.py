@@ -49,13 +49,13 @@ def off_cart_not_weighed() -> list[Change]:
 
 
 def told_and_forgotten() -> list[Change]:
-    original = superseded._weigh_again
+    original = superseded.weigh_again
 
-    async def weigh_again(work: Any, payment_: Any, attempt: Any, *, cause: str) -> Any:
+    async def weigh_again(work: Any, payment_: Any, attempt: Any, **more: Any) -> Any:
         told = any(one.kind is InteractionKind.OFF_CART for one in payment_.interactions)
-        return payment_ if told else await original(work, payment_, attempt, cause=cause)
+        return payment_ if told else await original(work, payment_, attempt, **more)
 
-    return [(superseded, "_weigh_again", weigh_again)]
+    return [(where, "weigh_again", weigh_again) for where in (superseded, authorize)]
 
 
 def cheaper_cart_given_back() -> list[Change]:
@@ -77,14 +77,17 @@ def part_given_back() -> list[Change]:
 
 
 def both_late_given_back() -> list[Change]:
-    return [(superseded, "_yields", lambda _other, _payment: False)]
+    return [(superseded, "_turn", lambda _payment: None)]
 
 
 def moved_given_up() -> list[Change]:
     async def is_on_cart(_ledger: Any, _payment_id: str) -> bool:
         return False
 
-    return [(ledger.Ledger, "is_on_cart", is_on_cart)]
+    async def find_cart(_ledger: Any, _payment_id: str) -> None:
+        return None
+
+    return [(ledger.Ledger, "is_on_cart", is_on_cart), (ledger.Ledger, "find_cart", find_cart)]
 
 
 def cancel_not_minded() -> list[Change]:
@@ -158,10 +161,10 @@ def superseded_kept() -> list[Change]:
 
 
 def late_success_not_weighed() -> list[Change]:
-    async def kept(_work: Any, payment_: Any, _attempt: Any, *, cause: str) -> Any:
+    async def kept(_work: Any, payment_: Any, _attempt: Any, **_: Any) -> Any:
         return payment_
 
-    return [(superseded, "_weigh_again", kept)]
+    return [(where, "weigh_again", kept) for where in (superseded, authorize)]
 
 
 def shopper_not_waited_for() -> list[Change]:

@@ -106,3 +106,33 @@ def without_carts(house, *, after=0):
 
     house.client.get = fail
     return back
+
+
+def back_on(payment):
+    return {"action": "addPayment", "payment": {"typeId": "payment", "id": payment.id}}
+
+
+async def approved_late(house, payment, work=None):
+    """Its bank decides, and its own events are delivered; whatever follows from them is left in the queue."""
+    await house.control(f"/payments/{payment.interface_id}/settle")
+    for event in house.events():
+        if payment.interface_id in str(event):
+            await house.deliver(event, work=work)
+
+
+async def gift_card(house, cart, amount):
+    """Other payment software pays for a part of the cart."""
+    money = {"centAmount": amount, "currencyCode": "EUR"}
+    draft = {
+        "amountPlanned": money,
+        "paymentMethodInfo": {"paymentInterface": "giftcards"},
+        "transactions": [{"type": "Authorization", "amount": money, "state": "Success"}],
+    }
+    made = await house.client.post("/payments", draft)
+    await changed(house, cart, {"action": "addPayment", "payment": {"typeId": "payment", "id": made["id"]}})
+
+
+async def ordered(house, cart):
+    current = await house.client.get(f"/carts/{cart}")
+    draft = {"cart": {"typeId": "cart", "id": cart}, "version": current["version"]}
+    return await house.client.post("/orders", draft)

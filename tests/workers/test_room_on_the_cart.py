@@ -6,7 +6,21 @@ from contextlib import suppress
 
 import pytest
 from structlog.testing import capture_logs
-from support.off_cart import changed, closed, costs, eur, held, off, passes, told, unheard, without_carts
+from support.off_cart import (
+    approved_late,
+    back_on,
+    changed,
+    closed,
+    costs,
+    eur,
+    gift_card,
+    held,
+    off,
+    passes,
+    told,
+    unheard,
+    without_carts,
+)
 
 from bus.messages import CapturePayment
 from ct.errors import UnavailableError
@@ -39,18 +53,6 @@ async def test_what_was_given_up_and_is_not_back_yet_does_not_make_the_payment_t
     assert not kept.authorization.superseded
     (other,) = [one for one in house.payments() if one.id != kept.id]
     assert ("CancelAuthorization", "Success", 4200) in house.rows(other)
-
-
-def back_on(payment):
-    return {"action": "addPayment", "payment": {"typeId": "payment", "id": payment.id}}
-
-
-async def approved_late(house, payment):
-    """Its bank decides, and its own events are delivered; whatever follows from them is left in the queue."""
-    await house.control(f"/payments/{payment.interface_id}/settle")
-    for event in house.events():
-        if payment.interface_id in str(event):
-            await house.deliver(event)
 
 
 @pytest.mark.parametrize("first", [0, 1])
@@ -88,18 +90,6 @@ async def test_of_two_that_came_late_and_are_weighed_in_one_moment_one_is_kept(h
     after = [await house.payment(payment.id) for payment in (one, other)]
     assert [payment.authorization.superseded for payment in after] == [False, True]
     assert len(held(house)) == 1
-
-
-async def gift_card(house, cart, amount):
-    """Other payment software pays for a part of the cart."""
-    money = {"centAmount": amount, "currencyCode": "EUR"}
-    draft = {
-        "amountPlanned": money,
-        "paymentMethodInfo": {"paymentInterface": "giftcards"},
-        "transactions": [{"type": "Authorization", "amount": money, "state": "Success"}],
-    }
-    made = await house.client.post("/payments", draft)
-    await changed(house, cart, {"action": "addPayment", "payment": {"typeId": "payment", "id": made["id"]}})
 
 
 @pytest.mark.parametrize("asked_again", ["never", "by its message"])
