@@ -311,6 +311,13 @@ def given_up_while_the_other_went_back():
     return given_up_after_the_other_went_back(minutes=1)
 
 
+def given_up_by_what_was_shown():
+    """... and the Payment is shown as it was before that."""
+    book = given_up_after_the_other_went_back()
+    book.more["faults"] = (Fault(n=1, at=book.now, kind="ct-stale-read", on="P9"),)
+    return book
+
+
 def given_up_beside_a_part_by(command):
     """It has succeeded just now."""
     book = authorized(Book())
@@ -325,6 +332,41 @@ def given_up_beside_a_part_by(command):
 
 def given_up_beside_a_part_by_its_own_request():
     return given_up_beside_a_part_by("pay-1")
+
+
+def given_up_beside_what_is_left_of_it():
+    """It was told as declined, most of it went back, and another payment pays for that: what is left is needed."""
+    book = authorized(Book())
+    book.put("P", {"id": "A", "state": "Failure"}, author="merchant")
+    book.put("P", {"id": "A", "state": "Success"}, author="merchant")
+    book.put("P", row("R", "Refund", 3200, "Success"), author="merchant")
+    card = row("G", "Authorization", 3200, "Success")
+    book.put("P9", card, author="merchant", paymentMethodInfo={"paymentInterface": "gift-cards"})
+    return given_up(book.cart("P", "P9"), "P", "A", "pay-1")
+
+
+def given_up_although_captured():
+    """It was told as declined, then captured; others pay for a part."""
+    book = authorized(Book())
+    book.put("P", {"id": "A", "state": "Failure"}, author="merchant")
+    book.put("P", {"id": "A", "state": "Success"}, row("C", "Charge", 4200, "Success"), author="merchant")
+    card = row("G", "Authorization", 1000, "Success")
+    book.put("P9", card, author="merchant", paymentMethodInfo={"paymentInterface": "gift-cards"})
+    return given_up(book.cart("P", "P9"), "P", "A", "pay-1")
+
+
+def given_up_for_what_is_undecided():
+    """Another Payment of the cart is pending, and may be declined."""
+    card = row("G", "Authorization", 4200, "Pending")
+    book = authorized(Book())
+    book.put("P9", card, author="merchant", paymentMethodInfo={"paymentInterface": "gift-cards"})
+    return given_up(book.cart("P", "P9"), "P", "A", "pay-1")
+
+
+def given_up_for_what_was_undecided():
+    """... and is decided at about that moment."""
+    book = given_up_for_what_is_undecided()
+    return book.put("P9", {"id": "G", "state": "Success"}, author="merchant")
 
 
 def given_up_on_another_cart():
@@ -355,7 +397,9 @@ CASES = {
             given_up_since_it_is_paid_otherwise,
             given_up_before_it_was_on_its_cart,
             given_up_beside_all,
+            given_up_for_what_was_undecided,
             given_up_while_the_other_went_back,
+            given_up_by_what_was_shown,
             given_up_beside_a_part_by_its_own_request,
             given_up_beside_a_part_although_declined_before,
         ),
@@ -365,6 +409,9 @@ CASES = {
             given_up_since_another_cart_is_paid,
             given_up_since_the_cart_is_cheaper,
             given_up_both,
+            given_up_beside_what_is_left_of_it,
+            given_up_although_captured,
+            given_up_for_what_is_undecided,
             given_up_after_the_other_went_back,
             given_up_beside_one_that_gave_way,
             given_up_beside_a_part,

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 from simulation.durable import trails_of_command
 from simulation.invariants_answers import state_at, used_at_most
 from simulation.invariants_messages import messages_of
-from simulation.invariants_money import covers_at_most, is_capturing, is_given_up, total_of
+from simulation.invariants_money import covers_at_most, is_capturing, is_given_up, is_undecided, total_of, uses_charge
 from simulation.projection import fields_of, log_of, state_of
 from simulation.reading import Violation, is_ours
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from simulation.logs import Exchange, Version
     from simulation.reading import Message, Reading, Trail
@@ -159,15 +159,23 @@ def _is_paid_otherwise(reading: Reading, trail: Trail, version: Version, entry: 
     """
     span = (version.at - _WEIGHED_WITHIN, version.at + _WEIGHED_WITHIN)
     states = [(one.at, state) for one, state in trail.steps if one.at <= version.at]
+    before = reading.payment_at(version.id, version.n) or version.document
     is_asked_again = any(
         one.type == "AuthorizePayment" and one.body.get("command_id") == entry.get("ctpayCause")
         for one in reading.messages.values()
     )
-    was_open = any(state == "Success" and at >= span[0] for at, state in states)
-    is_declined = any(state == "Failure" for _, state in states) or (is_asked_again and was_open)
-    wanted = trail.amount if is_declined else 1
+    was_open = is_asked_again and any(state == "Success" and at >= span[0] for at, state in states)
+    is_declined = any(state == "Failure" for _, state in states) and not uses_charge(before)
+    is_hidden = all("ctpayCommandId" not in fields_of(one) for one in before["transactions"] if one["id"] == trail.id)
+    # Whoever is undecided may be declined: they are waited for where a pass will find this one again.
+    counted = covers_at_most if was_open or is_hidden else _covers_decided
+    wanted = covers_at_most(before) if is_declined or was_open else 1
     carts = _carts_of(reading, trail, version, span)
-    return any(_leaves_less(reading, trail, documents, span, wanted=wanted) for documents in carts)
+    return any(_leaves_less(reading, trail, documents, span, (wanted, counted)) for documents in carts)
+
+
+def _covers_decided(document: Mapping[str, Any]) -> int:
+    return 0 if is_undecided(document) else covers_at_most(document)
 
 
 def _carts_of(
@@ -193,22 +201,24 @@ def _leaves_less(
     trail: Trail,
     documents: list[Mapping[str, Any]],
     span: tuple[datetime, datetime],
-    *,
-    wanted: int,
+    wish: tuple[int, Callable[[Mapping[str, Any]], int]],
 ) -> bool:
-    """Whether less than that is left to pay: others counted at the most within the span, the cart's cost at the least."""
+    """Whether less than is wanted is left to pay: others counted at the most within the span, the cart's cost at the least."""
+    wanted, counted = wish
     others = set().union(*map(_on, documents)) - {trail.payment_id}
     total = min((total_of(one) for one in documents if one), default=0)
-    covered = sum(_covered(_within(reading.versions[name], span)) for name in others)
+    # A read that is behind shows a Payment as it was before its last change, however long ago that was.
+    is_behind = any(one.kind == "ct-stale-read" and span[0] <= one.at <= span[1] for one in reading.history.faults)
+    covered = sum(_covered(_within(reading.versions[name], span, 2 if is_behind else 1), counted) for name in others)
     return covered > 0 and total - covered < min(wanted, total)
 
 
-def _covered(versions: list[Version]) -> int:
+def _covered(versions: list[Version], counted: Callable[[Mapping[str, Any]], int]) -> int:
     """The most that a Payment covered meanwhile; nothing where it was given up then as money that nobody wants."""
     for before, after in pairwise(versions):
         if is_given_up(after.document) and not is_given_up(before.document) and _has_succeeded(before.document):
             return 0
-    return max((covers_at_most(one.document) for one in versions), default=0)
+    return max((counted(one.document) for one in versions), default=0)
 
 
 def _has_succeeded(document: Mapping[str, Any]) -> bool:
@@ -216,9 +226,9 @@ def _has_succeeded(document: Mapping[str, Any]) -> bool:
     return any(one["type"] == "Authorization" and state_of(one, log) == "Success" for one in document["transactions"])
 
 
-def _within(versions: list[Version], span: tuple[datetime, datetime]) -> list[Version]:
-    """What it was when the span began, and each version since then."""
-    before = [one for one in versions if one.at < span[0]][-1:]
+def _within(versions: list[Version], span: tuple[datetime, datetime], earlier: int = 1) -> list[Version]:
+    """What it was when the span began, or so many versions before it, and each version since then."""
+    before = [one for one in versions if one.at < span[0]][-earlier:]
     return before + [one for one in versions if span[0] <= one.at <= span[1]]
 
 

@@ -353,6 +353,19 @@ def is_given_up(document: Mapping[str, Any]) -> bool:
     return any(_is_superseded(one, log) for one in _asked_for(document))
 
 
+def uses_charge(document: Mapping[str, Any]) -> bool:
+    """Whether anything of it is captured, or being captured."""
+    return _used(document, "Charge") > 0
+
+
+def is_undecided(document: Mapping[str, Any]) -> bool:
+    """Whether what it may cover is nothing that anybody holds yet."""
+    log = log_of(document)
+    return not uses_charge(document) and any(
+        state_of(one, log) in ("Initial", "Pending") for one in _asked_for(document)
+    )
+
+
 def covers(document: Mapping[str, Any] | None) -> int:
     """What a Payment pays for, or may pay for: the least that anybody could think."""
     if document is None:

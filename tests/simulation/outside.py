@@ -284,7 +284,7 @@ class CommercetoolsServer:
         self._recorder.author = author
 
     def _maybe_stale(self, shelf: str, document: Document, body: bytes, draft: Draft, what: str) -> bytes:
-        """What was there before the last change, if that is not long ago."""
+        """What was there before the last change, however long ago that was."""
         history = self.core.state.shelves[shelf]._history.get(document["id"], [])
         if len(history) < 2 or not self._bad.strikes(FaultKind.CT_STALE_READ, what):
             return body
