@@ -53,6 +53,8 @@ class PubsubShelf:
             raise ShelfError(str(error)) from error
         #: Message -> the name of its lease.
         self._held: dict[str, str] = {}
+        #: Whether Pub/Sub has said anything since this was opened.
+        self._is_answered = False
         self._closing = asyncio.Event()
         self._renewing: asyncio.Task[None] | None = None
 
@@ -76,14 +78,11 @@ class PubsubShelf:
         # An empty answer proves little: Pub/Sub may give one although there are letters.
         loop = asyncio.get_running_loop()
         end = loop.time() + self._wait_s
-        is_answered = False
         while (left_s := end - loop.time()) > 0:
-            taken = await self._pull(left_s)
-            if taken:
+            if taken := await self._pull(left_s):
                 return taken
-            is_answered = is_answered or taken is not None
             await asyncio.sleep(_PAUSE_S)
-        if not is_answered:
+        if not self._is_answered:
             await self._want_an_answer()
         return ()
 
@@ -91,7 +90,7 @@ class PubsubShelf:
         try:
             await self._call(self._client.acknowledge, ack_ids=[self._held[message_id]])
         except _FAULTS as error:
-            raise _told("removed", error) from error
+            raise _not_removed(error) from error
         del self._held[message_id]
 
     async def _want_an_answer(self) -> None:
@@ -100,12 +99,13 @@ class PubsubShelf:
             await self._call(self._client.get_subscription)
         except Forbidden:
             # An answer as well: whoever may only pull and acknowledge may not ask this.
-            return
+            pass
         except _FAULTS as error:
             raise _told("given out", error) from error
+        self._is_answered = True
 
-    async def _pull(self, within_s: float) -> Sequence[Delivery] | None:
-        """Those of one answer that are not in hand yet; None where none came in time."""
+    async def _pull(self, within_s: float) -> Sequence[Delivery]:
+        """Those of one answer that are not in hand yet."""
         request = {"subscription": self._path, "max_messages": self._batch}
         pulling = asyncio.create_task(
             asyncio.to_thread(self._client.pull, request=request, retry=None, timeout=within_s)
@@ -118,9 +118,10 @@ class PubsubShelf:
                 self._hold(await pulling)
             raise
         except DeadlineExceeded:
-            return None
+            return ()
         except _FAULTS as error:
             raise _told("given out", error) from error
+        self._is_answered = True
         return [_delivery(one) for one in self._hold(pulled)]
 
     def _hold(self, pulled: Any) -> list[Any]:
@@ -159,6 +160,14 @@ class PubsubShelf:
 def _told(what: str, error: Exception) -> ShelfError:
     remedy = "Run `ctpay setup`." if isinstance(error, NotFound) else "Nothing is lost: try again."
     return ShelfError(f"Pub/Sub has not {what} a dead letter ({type(error).__name__}). {remedy}")
+
+
+def _not_removed(error: Exception) -> ShelfError:
+    """Whether it was done, nobody knows where no answer came."""
+    if isinstance(error, NotFound):
+        return _told("removed", error)
+    name = type(error).__name__
+    return ShelfError(f"Pub/Sub has not confirmed that a dead letter is removed ({name}). List again in a minute.")
 
 
 def _delivery(received: Any) -> Delivery:

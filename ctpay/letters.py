@@ -189,7 +189,12 @@ class Desk:
         """Do it, and say so: in the log for good, and to the person."""
         if action is _Action.REPLAY and letter.origin is not None:
             await self.publisher.publish(letter.origin, letter.data, for_replay_by_person(letter))
-        await shelf.remove(letter.id)
+        try:
+            await shelf.remove(letter.id)
+        except ShelfError:
+            # It may be gone all the same, and then nothing else would tell which it was.
+            _log.warning("dead_letter.removal_unconfirmed", message_id=letter.id, correlation_id=letter.correlation_id)
+            raise
         worker = letter.origin.value if letter.origin else None
         _log.info(
             f"dead_letter.{action.value[0]}",

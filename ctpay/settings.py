@@ -160,8 +160,9 @@ class Limits(BaseSettings):
     authorization_send_by_s: Seconds = 900
     #: Taken off the lifetime of the PSP's idempotency keys, so that no request races a key's end.
     key_margin_s: Seconds = 3600
-    #: How long an event waits for the Payment that it is about.
-    event_patience_s: Seconds = 24 * 3600
+    #: How long an event waits for the Payment that it is about: less than all its deliveries together take, or it would
+    #: be a dead letter before.
+    event_patience_s: Seconds = 12 * 3600
     #: The longest that one request can be under way in some process.
     lease_s: Seconds = 600
     #: How often the reconcile worker looks for what nobody works on any more, and how long that must have been so.

@@ -261,6 +261,26 @@ def paid_twice():
     return second_payment(authorized(Book()))
 
 
+def captured_beside_a_release(code="released-otherwise"):
+    """Somebody captures at the dashboard while we cancel, and we hear of it after the shopper has paid again."""
+    book = authorized(Book())
+    book.publish("m-X", "cancel", {"type": "CancelPayment", "command_id": "ask-X", "payment_id": "P"})
+    book.deliver("m-X").put("P", row("X", "CancelAuthorization", command="ask-X"))
+    done = operation_json("cancel", "succeeded", "can", 3200, "X")
+    taken = operation_json("capture", "succeeded", "cap", 1000)
+    book.psp["pay"] |= {"cancels": [done], "captures": [taken], "amount_captured": 1000, "amount_capturable": 0}
+    effect = {"kind": "cancel", "id": "can", "payment": "pay", "amount": 3200}
+    book.call("/v1/payments/pay/cancel", {"metadata": names("X")}, key="X", reply=done, effect=effect)
+    beside = row("X2", "CancelAuthorization", 3200, "Success", interactionId="can")
+    book.put("P", {"id": "X", "state": "Failure"}, beside, note=f"fact ask-X X {code}").ack("m-X")
+    second_payment(book).webhook("w1", {"id": "evt", "type": "capture.succeeded", "data": taken}).deliver("w1")
+    return book.put("P", row("C", "Charge", 1000, "Success", interactionId="cap"), note="fact evt C").ack("w1")
+
+
+def captured_beside_a_release_that_nobody_was_told_of():
+    return captured_beside_a_release(code="released")
+
+
 def left_to_a_person(tries):
     """The first is not wanted, and the log says that it cannot be given back after so many tries."""
     refusals = "; ".join(f"refusal superseded-A-{number} -" for number in range(tries))
@@ -644,10 +664,12 @@ CASES = {
             taken_off_when_it_was_paid,
             taken_off_while_it_is_asked_for,
             comes_off_its_cart_and_is_told,
+            captured_beside_a_release,
         ),
         (
             paid_twice,
             held_for_no_cart,
+            captured_beside_a_release_that_nobody_was_told_of,
             left_to_a_person_too_early,
             comes_off_its_cart,
             comes_off_its_cart_and_is_forgotten,

@@ -138,14 +138,15 @@ def m1_paid_once(reading: Reading) -> Iterator[Violation]:
     """When all is at rest, the payments of one cart hold and have taken no more than the cart ever cost.
 
     The promise itself. Payments that a merchant took off their cart while they held money are the merchant's, and so
-    are those of which a merchant said that the money is free when it is not. Money that comes to what is off its cart
+    are those of which a merchant said that the money is free when it is not, and those of which something was captured
+    at the dashboard while we released them: who asked for that was told to look. Money that comes to what is off its cart
     is ours to weigh, unless a person was told that its cart is gone, or it came within a minute: while the PSP was
     being asked.
     Attempts that the PSP refuses to give back five times, and of which the logs tell a person, are left out;
     and what was given back once stays so here, even if a bank undid it, or the capture that it came out of, after the
     shopper had paid again.
     """
-    left_to_merchants = _taken_off(reading) | _said_to_be_free(reading)
+    left_to_merchants = _taken_off(reading) | _said_to_be_free(reading) | _captured_beside_a_release(reading)
     given_to_people = {
         str(one.fields.get("payment_id"))
         for one in reading.history.lines
@@ -187,6 +188,17 @@ def _tried(reading: Reading, payment_id: str, n: int) -> bool:
         or (one.get("ctpayKind") == "reserved" and one.get("ctpayCode") in {"CancelAuthorization", "Refund"})
     }
     return len(tries) >= _TRIES
+
+
+def _captured_beside_a_release(reading: Reading) -> set[str]:
+    """Payments of which the PSP released less than was reckoned, and that bear a Charge that we did not make."""
+    return {
+        trail.payment_id
+        for trail in reading.trails.values()
+        if trail.kind == "Charge" and trail.ours is None and not trail.by_hand
+        for one in log_of(reading.payment(trail.payment_id) or {})
+        if one.get("ctpayCode") == "released-otherwise"
+    }
 
 
 #: What a person is told of money for which there is no cart that could be weighed.

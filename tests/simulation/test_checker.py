@@ -68,7 +68,7 @@ PROMISED = Rules(
     authorization_send_by=15 * MINUTE,
     lease_max=10 * MINUTE,
     action_within=DAY,
-    # A day in the product. What follows is the same, and a seed is shorter.
+    # Half a day in the product. What follows is the same, and a seed is shorter.
     event_patience=HOUR,
     skew_max=4 * MINUTE,
     attempts={
@@ -87,5 +87,5 @@ def test_a_seed_is_judged_by_what_is_promised_whatever_the_product_allows_itself
         collect()
 
 
-def test_an_event_waits_a_day_for_its_payment_where_nobody_says_otherwise():
-    assert timedelta(seconds=Limits().event_patience_s) == DAY
+def test_an_event_waits_half_a_day_for_its_payment_where_nobody_says_otherwise():
+    assert timedelta(seconds=Limits().event_patience_s) == DAY / 2
