@@ -124,6 +124,18 @@ def out_of_reach_without_its_cart():
     return refused_without_its_cart(reserved(Book()).put("P", {"id": "A", "custom": None}, author="merchant"))
 
 
+def out_of_reach_off_its_cart(*on):
+    """... and the merchant has taken it off."""
+    hidden = reserved(Book()).put("P", {"id": "A", "custom": None}, author="merchant").cart(*on)
+    hidden.ack("m1", "message.ignored", reason="refused: expired").pass_(minutes=26)
+    look_up(hidden)
+    return hidden.put("P", {"id": "A", "state": "Failure"}, note="fact reconcile-1 A", author="reconcile#0")
+
+
+def let_go_on_its_cart():
+    return out_of_reach_off_its_cart("P")
+
+
 def let_go_with_its_cart():
     """The worker says that it is gone, and it is there."""
     hidden = reserved(Book()).put("P", {"id": "A", "custom": None}, author="merchant")
@@ -627,6 +639,7 @@ CASES = {
             completed_by_another_message,
             given_up_before_it_was_asked,
             out_of_reach_without_its_cart,
+            out_of_reach_off_its_cart,
             joined_before_its_own_was_on_the_cart,
             looked_up_by_another_delivery,
         ),
@@ -634,6 +647,7 @@ CASES = {
             looked_up_and_let_go,
             let_go_without_its_cart,
             let_go_with_its_cart,
+            let_go_on_its_cart,
             given_up_after_it_was_asked,
             joined_although_its_own_is_on_the_cart,
             completion_forgotten,

@@ -399,6 +399,24 @@ def completed_although_given_up():
     return complete_call(completion(given_up(challenge(reserved(Book())))).deliver("m9"))
 
 
+def completed_by_what_was_shown(fault="ct-stale-read"):
+    """The attempt is given up a moment before the shopper comes back, and the cart shows it as it was; it goes back then."""
+    book = read_cart(completion(given_up(challenge(reserved(Book())))).deliver("m9"), fault)
+    complete_call(book)
+    book.publish("m-V", "cancel", {"type": "ReversePayment", "command_id": "superseded-A-0", "payment_id": "P"})
+    book.deliver("m-V").put("P", row("X", "CancelAuthorization", command="superseded-A-0:cancel"))
+    done = operation_json("cancel", "succeeded", "can", 4200, "X")
+    book.psp["pay"] |= {"cancels": [done], "amount_capturable": 0}
+    effect = {"kind": "cancel", "id": "can", "payment": "pay", "amount": 4200}
+    book.call("/v1/payments/pay/cancel", {"metadata": names("X")}, key="X", reply=done, effect=effect)
+    note = "fact superseded-A-0 X"
+    return book.put("P", {"id": "X", "state": "Success", "interactionId": "can"}, note=note).ack("m-V")
+
+
+def completed_although_it_was_shown():
+    return completed_by_what_was_shown(fault=None)
+
+
 def captured_although_given_up():
     return capture(given_up(authorized(Book())))
 
@@ -681,8 +699,8 @@ CASES = {
         (asked_before_it_was_on_the_cart, paid_twice),
     ),
     "M3": (
-        (completed, given_up_while_it_is_completed, given_up_although_captured),
-        (completed_although_given_up, captured_although_given_up),
+        (completed, given_up_while_it_is_completed, given_up_although_captured, completed_by_what_was_shown),
+        (completed_although_given_up, captured_although_given_up, completed_although_it_was_shown),
     ),
     "M4": (
         (

@@ -140,10 +140,25 @@ def _is_left_to_reconcile(reading: Reading, message: Message, trail: Trail, n: i
 
 
 def _is_out_of_reach(reading: Reading, message: Message, trail: Trail, n: int) -> bool:
-    """Whether its cart is gone, and other software has replaced the fields by which it is found without one: reconcile closes it."""
+    """Whether it is off its cart, or that is gone, and other software has replaced the fields by which it is found without.
+
+    Reconcile closes it.
+    """
     document = reading.payment_at(trail.payment_id, n) or {"transactions": ()}
     bears = any(one["id"] == trail.id and "ctpayCommandId" in fields_of(one) for one in document["transactions"])
-    return not bears and message.body.get("cart_id") in reading.gone_carts(n)
+    return not bears and (message.body.get("cart_id") in reading.gone_carts(n) or _is_taken_off(reading, trail, n))
+
+
+def _is_taken_off(reading: Reading, trail: Trail, n: int) -> bool:
+    """Whether the Payment was on a cart, and somebody else has taken it off."""
+    on: dict[str, bool] = {}
+    was_on = False
+    for cart in reading.history.carts:
+        if cart.n < n:
+            shown = {one["id"] for one in cart.document.get("paymentInfo", {}).get("payments", ())}
+            on[cart.id] = trail.payment_id in shown
+            was_on = was_on or on[cart.id]
+    return was_on and not any(on.values())
 
 
 def _is_given_up_unasked(reading: Reading, trail: Trail, n: int) -> bool:

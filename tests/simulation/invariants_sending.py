@@ -104,9 +104,17 @@ def m3_given_up_is_left_alone(reading: Reading) -> Iterator[Violation]:
             for start, end, process, operation in deliveries
             if start < call.n < end and process == call.process and operation == given_up[1]
         ]
-        if began and min(began) > given_up[0]:
+        if began and min(began) > given_up[0] and not _is_behind(reading, call, min(began)):
             text = f"POST {call.path} completes an attempt that was given up before this run began"
             yield Violation(name="M3", text=text, n=call.n)
+
+
+def _is_behind(reading: Reading, call: Call, began: int) -> bool:
+    """Whether the cart, or the Payment, was shown to this run as it was before: what is authorized by that goes back."""
+    return any(
+        one.fault == "ct-stale-read" and one.process == call.process and began < one.n < call.n
+        for one in reading.history.calls
+    )
 
 
 def m4_what_a_shopper_answered_the_psp_hears(reading: Reading) -> Iterator[Violation]:
