@@ -121,9 +121,12 @@ def admit(payment: Payment, request: Request, capabilities: Capabilities) -> Adm
 
 
 def _is_asked_again(payment: Payment, request: Request) -> bool:
-    """Whether a merchant has set a refused transaction of theirs back to Initial: that is a new wish."""
+    """Whether a merchant has set a refused transaction of theirs back to Initial: that is a new wish.
+
+    It stays one when a run has taken it on and come no further: the refusal and the Failure were one write.
+    """
     transaction = payment.transaction(request.claiming) if request.claiming else None
-    return transaction is not None and transaction.state is State.INITIAL and not transaction.taken
+    return transaction is not None and transaction.state is State.INITIAL
 
 
 def _is_another_request(payment: Payment, request: Request) -> bool:

@@ -310,5 +310,8 @@ def _bounded(payment: Payment, actions: list[UpdateAction]) -> list[UpdateAction
 
 
 def _is_fact_note(action: UpdateAction) -> bool:
+    """Not what a cancel's answer lives by: how it ended stands nowhere else."""
     fields = action.get("fields")
-    return isinstance(fields, dict) and fields.get("ctpayKind") == InteractionKind.FACT.value
+    if not isinstance(fields, dict) or fields.get("ctpayCode") == RELEASED_OTHERWISE:
+        return False
+    return fields.get("ctpayKind") == InteractionKind.FACT.value

@@ -105,6 +105,9 @@ def resolve(
         return _no("not-our-transaction", message)
     if not transaction.open:
         return _no("already-decided", f"The transaction is {transaction.state} already; states only rise by evidence.")
+    if other := _bearer_of(payment, transaction, resolution):
+        message = f"The transaction {other.id} bears this reference: each operation of the PSP is one transaction."
+        return _no("reference-in-use", message)
     origin = Cause(id=resolution.cause, at=resolution.at)
     facts = (_fact(payment, transaction, resolution, project_key),)
     who = add_interaction(
@@ -118,6 +121,12 @@ def resolve(
     )
     # Who and how is for people behind the scenes; what a shopper may be told comes from the fact.
     return Resolved(actions=[who, *plan(payment, facts, origin, weighing=weighing)])
+
+
+def _bearer_of(payment: Payment, transaction: Transaction, resolution: Resolution) -> Transaction | None:
+    """Another transaction of the kind with the reference that a person gives for this one."""
+    others = (one for one in payment.of_kind(transaction.kind) if one.id != transaction.id)
+    return next((one for one in others if resolution.psp_reference in one.names), None)
 
 
 def _fact(payment: Payment, transaction: Transaction, resolution: Resolution, project_key: str) -> Fact:

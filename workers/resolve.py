@@ -67,7 +67,7 @@ async def resolve(work: Work, payment_id: str, resolution: Resolution) -> Ended:
     if known is not None:
         payment = await settle(work, payment, known, cause=resolution.cause)
         told = _told(payment, transaction, known)
-        if told is not None:
+        if told is not None or (resolution.state is State.SUCCESS and (told := _another(payment, transaction, known))):
             return _believed(payment, transaction, resolution, told)
     elif _may_be_under_way(work, payment, transaction):
         return _too_early(work, payment, transaction)
@@ -124,12 +124,18 @@ async def _known(work: Work, payment: Payment, transaction: Transaction) -> Answ
 
 def _told(payment: Payment, transaction: Transaction, known: Answer) -> Fact | None:
     """What the PSP says of this very amount. Another one stands beside it then, and explains nothing of this one."""
-    about = [
-        fact
-        for fact in known.facts
-        if (found := target_of(payment, fact)) and found.id == transaction.id and fact.amount == transaction.amount
-    ]
+    about = [fact for fact in _about(payment, transaction, known) if fact.amount == transaction.amount]
     return max(about, key=lambda fact: RANK[fact.state], default=None)
+
+
+def _another(payment: Payment, transaction: Transaction, known: Answer) -> Fact | None:
+    """That the PSP did another amount in its place: nobody can say then that this one succeeded as well."""
+    return next((fact for fact in _about(payment, transaction, known) if fact.state is State.SUCCESS), None)
+
+
+def _about(payment: Payment, transaction: Transaction, known: Answer) -> list[Fact]:
+    targets = ((fact, target_of(payment, fact)) for fact in known.facts)
+    return [fact for fact, target in targets if target is not None and target.id == transaction.id]
 
 
 def _believed(payment: Payment, transaction: Transaction, resolution: Resolution, told: Fact) -> Ended:

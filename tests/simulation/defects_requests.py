@@ -109,17 +109,17 @@ def timeout_is_failure() -> list[Change]:
     async def failed(work: Any, payment: Any, transaction: Any) -> Answer:
         return Answer(facts=(perform._failure(work, payment, transaction, "timeout", "No answer came."),))
 
-    return [(perform, "_look_up", failed)]
+    return [(perform, "what_became_of", failed)]
 
 
 def nothing_found_is_failure() -> list[Change]:
-    original = perform._look_up
+    original = perform.what_became_of
 
     async def looked_up(work: Any, payment: Any, transaction: Any) -> Answer:
         found = await original(work, payment, transaction)
         return found or Answer(facts=(perform._failure(work, payment, transaction, "not_found", "Unknown there."),))
 
-    return [(perform, "_look_up", looked_up)]
+    return [(perform, "what_became_of", looked_up)]
 
 
 def gateway_believed() -> list[Change]:
