@@ -227,8 +227,7 @@ def _turn(payment: Payment) -> tuple[bool, bool, datetime, bool, str] | None:
         or not covers(payment)
     ):
         return None
-    late = (one for one in payment.interactions if one.kind is InteractionKind.LATE)
-    at = min((one.at for one in late if one.transaction_id == attempt.id), default=_NEVER)
+    at = _came_late_at(payment, attempt) or _NEVER
     return (attempt.writable, captures_used(payment) == 0, at, payment.was_declined(attempt.id), payment.id)
 
 
@@ -287,7 +286,7 @@ async def weigh_again(
         case Room.NONE:
             return await _mark(work, payment, while_in=frozenset(State), cause=cause)
         case Room.OPEN:
-            return await _remember(work, payment, attempt, cause=cause)
+            return await _wait(work, payment, attempt, cause=cause)
         case Room.PART:
             advice = "Others pay for a part of its cart. Capture no more than is left to pay, or cancel it."
             return await _tell(work, payment, attempt, advice, cause=cause)
@@ -307,27 +306,44 @@ async def _weigh(work: Work, cart: Cart, payment: Payment, attempt: Transaction)
     room = room_for(cart, payment, attempt)
     if room is not Room.NONE:
         return room
-    payments = [
-        one if one.id == payment.id or not covers(one) else await work.ledger.load(one.id) for one in cart.payments
-    ]
-    return room_for(replace(cart, payments=tuple(payments)), payment, attempt)
+    payments = [await _as_it_is(work, one) if one.id != payment.id and covers(one) else one for one in cart.payments]
+    return room_for(replace(cart, payments=tuple(one for one in payments if one is not None)), payment, attempt)
 
 
-async def _remember(work: Work, payment: Payment, attempt: Transaction, *, cause: str) -> Payment:
-    """Leave the mark by which passes weigh it again, if there is none."""
+async def _as_it_is(work: Work, shown: Payment) -> Payment | None:
+    """Read by itself; None: it was deleted, and pays for nothing."""
+    try:
+        return await work.ledger.load(shown.id)
+    except NotFoundError:
+        return None
 
-    def remembered(current: Payment) -> Actions:
-        late = (one for one in current.interactions if one.kind is InteractionKind.LATE)
-        if any(one.transaction_id == attempt.id for one in late):
+
+async def _wait(work: Work, payment: Payment, attempt: Transaction, *, cause: str) -> Payment:
+    """Leave the mark by which passes weigh it again, if there is none; after a day of that a person is told."""
+
+    def marked(current: Payment) -> Actions:
+        mine = current.transaction(attempt.id)
+        if mine is None or mine.state is not State.SUCCESS or _came_late_at(current, attempt) is not None:
             return Actions(actions=[])
-        mark = set_transaction_custom_field(attempt.id, TransactionField.LATE, value=True)
+        mark = set_transaction_custom_field(mine.id, TransactionField.LATE, value=True)
         entry = add_interaction(
-            kind=InteractionKind.LATE, cause=cause, at=work.clock(), transaction_id=attempt.id, state=attempt.state
+            kind=InteractionKind.LATE, cause=cause, at=work.clock(), transaction_id=mine.id, state=mine.state
         )
-        return Actions(actions=[mark, entry])
+        return Actions(actions=[mark, entry] if mine.writable else [entry])
 
-    changed, _ = await work.ledger.change(payment, remembered)
+    came_at = _came_late_at(payment, attempt)
+    if came_at is not None and work.clock() > came_at + work.limits.action_within:
+        # No challenge of ours is open for so long.
+        advice = "Payments of its cart that are not decided stand in its way. Look at them, or cancel this one."
+        return await _tell(work, payment, attempt, advice, cause=cause)
+    changed, _ = await work.ledger.change(payment, marked)
     return changed
+
+
+def _came_late_at(payment: Payment, attempt: Transaction) -> datetime | None:
+    """As far as the log tells."""
+    late = (one for one in payment.interactions if one.kind is InteractionKind.LATE)
+    return min((one.at for one in late if one.transaction_id == attempt.id), default=None)
 
 
 async def _tell(work: Work, payment: Payment, attempt: Transaction, advice: str, *, cause: str) -> Payment:

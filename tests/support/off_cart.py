@@ -120,13 +120,13 @@ async def approved_late(house, payment, work=None):
             await house.deliver(event, work=work)
 
 
-async def gift_card(house, cart, amount):
+async def gift_card(house, cart, amount, state="Success"):
     """Other payment software pays for a part of the cart."""
     money = {"centAmount": amount, "currencyCode": "EUR"}
     draft = {
         "amountPlanned": money,
         "paymentMethodInfo": {"paymentInterface": "giftcards"},
-        "transactions": [{"type": "Authorization", "amount": money, "state": "Success"}],
+        "transactions": [{"type": "Authorization", "amount": money, "state": state}],
     }
     made = await house.client.post("/payments", draft)
     await changed(house, cart, {"action": "addPayment", "payment": {"typeId": "payment", "id": made["id"]}})

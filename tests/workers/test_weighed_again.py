@@ -29,7 +29,7 @@ from support.off_cart import (
 
 from bus.messages import CancelPayment, CapturePayment, RefundPayment
 from bus.port import Verdict
-from ct.errors import UnavailableError
+from ct.errors import NotFoundError, UnavailableError
 from ct.fields import InteractionKind
 from psp.errors import RefusedError
 from psp.facts import State
@@ -369,3 +369,63 @@ async def test_what_waits_for_a_challenge_is_marked_once_so_that_passes_find_it(
     assert kinds.count(InteractionKind.LATE) == 1
     (shown,) = (await house.client.get(f"/payments/{first.id}"))["transactions"]
     assert shown["custom"]["fields"]["ctpayLate"] is True
+
+
+async def test_a_person_is_told_of_what_has_waited_for_a_day_for_what_nobody_decides(house):
+    """A gift card of other software stays pending: nobody here can ask about it, or end it."""
+    cart = await house.cart()
+    _, first = await begun(house, cart)
+    await changed(house, cart, off(first))
+    await gift_card(house, cart, 1000, state="Pending")
+    with capture_logs() as lines:
+        await approved_late(house, first)
+        await house.pump()
+        await passes(house)
+        assert errors(lines) == []
+        await passes(house, count=3, days=1)
+    assert errors(lines) == ["late_success.on_no_cart"]
+    assert not await is_given_up(house, first)
+
+
+async def test_what_is_deleted_when_it_is_read_by_itself_pays_for_nothing(house):
+    cart = await house.cart()
+    await closed(house, cart)
+    (first,) = house.payments()
+    await gift_card(house, cart, 4200)
+    (card,) = [one for one in house.payments() if one.id != first.id]
+    get = house.client.get
+
+    async def gone(path, *, params=None):
+        if path == f"/payments/{card.id}":
+            raise NotFoundError("It was deleted a moment ago.")
+        return await get(path, params=params)
+
+    house.client.get = gone
+    await told(house)
+    house.client.get = get
+    assert not await is_given_up(house, first)
+    assert len(held(house)) == 1
+
+
+async def test_nothing_is_marked_that_is_no_success_any_more_when_it_is_to_wait(house):
+    """Its bank takes it back in the moment in which the mark is written."""
+    cart = await house.cart()
+    command, first = await begun(house, cart, "tok_approved")
+    await changed(house, cart, off(first))
+    await begun(house, cart, "tok_3ds", attempt_key="key-2")
+    house.clock.pass_(seconds=11)
+    post = house.client.post
+
+    async def overtaken(path, body):
+        if path == f"/payments/{first.id}" and "ctpayLate" in str(body):
+            house.client.post = post
+            await hand(
+                house, first, action="changeTransactionState", transactionId=first.authorization.id, state="Failure"
+            )
+        return await post(path, body)
+
+    house.client.post = overtaken
+    await house.deliver(command)
+    after = await house.payment(first.id)
+    assert after.authorization.state is State.FAILURE
+    assert InteractionKind.LATE not in {one.kind for one in after.interactions}
